@@ -1,0 +1,60 @@
+"""Errors of multibert_spacy.
+
+    MultibertError (ValueError)
+    ├── DomainError    a domain, head or label that the pipeline does not have
+    ├── AdapterError   an adapter folder that is missing, damaged or made for another core
+    ├── CoreError      a core that is missing, damaged, or of an unsupported architecture
+    ├── ConfigError    a setting outside its legal range
+    └── CorpusError    an input file that is not in its publisher's format
+
+Every message holds the offending value, what would be legal, and the next step. All derive from
+ValueError, which is what spaCy's own components raise.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = [
+    "AdapterError",
+    "ConfigError",
+    "CoreError",
+    "CorpusError",
+    "DomainError",
+    "MultibertError",
+]
+
+
+class MultibertError(ValueError):
+    """Base class of all errors raised on purpose by this package."""
+
+
+class DomainError(MultibertError):
+    """An unknown domain, head or label."""
+
+    @classmethod
+    def unknown(cls, domain: object, known: Iterable[str], *, component: str) -> "DomainError":
+        names = ", ".join(sorted(known)) or "(none yet)"
+        return cls(
+            f"Unknown domain {domain!r} in component '{component}'. It has: {names}. "
+            f"Set doc._.domain to one of these, or add an adapter for {domain!r}."
+        )
+
+
+class AdapterError(MultibertError):
+    """An adapter that cannot be read, or that belongs to another core."""
+
+
+class CoreError(MultibertError):
+    """A core that cannot be read or is not supported."""
+
+
+class ConfigError(MultibertError):
+    """A setting outside its legal range."""
+
+
+class CorpusError(MultibertError):
+    """A corpus file that breaks its format; names the file, the line and what was expected."""
+
+    @classmethod
+    def at(cls, path: str | Path, line: int, expected: str, found: str) -> "CorpusError":
+        return cls(f"{path}, line {line}: expected {expected}, found {found}")

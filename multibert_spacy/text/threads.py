@@ -1,0 +1,74 @@
+"""Threads: which docs of a stream belong together, and the two attributes that say so.
+
+`doc._.domain` and `doc._.thread` are the package's only custom attributes. They are installed
+when the package is imported, so that `.spacy` files that carry them can be read by anyone who
+imports it.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from spacy.tokens import Doc
+
+from ..errors import ConfigError
+
+__all__ = ["apply_context", "group_docs", "install_extensions"]
+
+
+def install_extensions() -> None:
+    """Register `doc._.domain` (str or None) and `doc._.thread` (hashable or None)."""
+    for name in ("domain", "thread"):
+        if not Doc.has_extension(name):
+            Doc.set_extension(name, default=None)
+
+
+def apply_context(doc: Doc) -> None:
+    """Take `thread` and `domain` from the context of `nlp.pipe(..., as_tuples=True)`.
+
+    Any context that is not a dict is left alone, and so is every other key. What is already set
+    on the doc is not replaced, so that the call may be repeated.
+
+    doc (Doc): The doc whose `_context` is read.
+    """
+    context = doc._context
+    if not isinstance(context, dict):
+        return
+    for name in ("thread", "domain"):
+        if context.get(name) is not None and doc._.get(name) is None:
+            doc._.set(name, context[name])
+
+
+def group_docs(docs: Iterable[Doc], group_size: int) -> Iterator[list[Doc]]:
+    """Cut a stream into the groups that share one domain.
+
+    Neighbouring docs with the same `doc._.thread` are one group, whatever their number.
+    Neighbouring docs without a thread are cut into groups of `group_size`; the last one of such
+    a run may be smaller. Joined, the groups are the stream again.
+
+    docs (Iterable[Doc]): The stream; contexts are applied on the way.
+    group_size (int): Docs per group where no thread is given, at least 1.
+    YIELDS (list[Doc]): One group.
+    RAISES (ConfigError): If group_size is below 1.
+    """
+    if group_size < 1:
+        raise ConfigError(f"group_size must be at least 1, got {group_size}")
+
+    def thread_of(doc: Doc) -> object:
+        apply_context(doc)
+        return doc._.thread
+
+    for thread, run in groupby(docs, thread_of):
+        if thread is not None:
+            yield list(run)
+            continue
+        group: list[Doc] = []
+        for doc in run:
+            group.append(doc)
+            if len(group) == group_size:
+                yield group
+                group = []
+        if group:
+            yield group
+
+
+install_extensions()

@@ -1,0 +1,1 @@
+"""Commands of the spaCy project: a typer `main` and an importable function each."""
