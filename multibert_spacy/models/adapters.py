@@ -1,0 +1,304 @@
+"""Adapters: their settings, their trainable form, and PEFT's format on disk.
+
+An adapter here is a plain `nn.Module` of parameters in fp32; what it does to the core is in
+`bank.py`. PEFT (the only module that imports it, and only when saving or initialising) supplies
+the prefix encoder and the on-disk format, so that `PeftModel.from_pretrained` reads what we write.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ..errors import AdapterError, ConfigError
+from .core import Core
+
+__all__ = [
+    "ALL_LINEAR",
+    "Adapter",
+    "AdapterSettings",
+    "LoraAdapter",
+    "LoraSettings",
+    "NoAdapter",
+    "NoSettings",
+    "PrefixAdapter",
+    "PrefixSettings",
+    "read_adapter",
+    "write_adapter",
+]
+
+ALL_LINEAR = (
+    "attention.self.query",
+    "attention.self.key",
+    "attention.self.value",
+    "attention.output.dense",
+    "intermediate.dense",
+    "output.dense",
+)
+PEFT_PREFIX = "base_model.model."
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """LoRA (Hu et al. 2021). Output of a linear layer += alpha / rank * B A x."""
+
+    rank: int = 16
+    alpha: int = 32
+    target_modules: tuple[str, ...] = ALL_LINEAR
+    first_layer: int = 0
+    dropout: float = 0.0
+    kind = "lora"
+
+    def __post_init__(self) -> None:
+        if self.rank < 1 or self.alpha <= 0 or not self.target_modules:
+            raise ConfigError(f"LoRA needs rank >= 1, alpha > 0 and target modules, got {self}")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
+
+    def build(self, core: Core, pieces: Sequence[int] = ()) -> "LoraAdapter":
+        return LoraAdapter(self, core)
+
+
+@dataclass(frozen=True)
+class PrefixSettings:
+    """Prefix tuning (Li and Liang 2021): learned keys and values in front of every layer's."""
+
+    n_virtual: int = 22
+    projection: bool = False
+    projection_width: int = 0
+    init: str = "text"
+    kind = "prefix"
+
+    def __post_init__(self) -> None:
+        if self.n_virtual < 1 or self.projection_width < 0:
+            raise ConfigError(f"A prefix needs at least 1 virtual token, got {self}")
+        if self.init not in ("text", "noise"):
+            raise ConfigError(f"prefix init must be 'text' or 'noise', got {self.init!r}")
+
+    def build(self, core: Core, pieces: Sequence[int] = ()) -> "PrefixAdapter":
+        return PrefixAdapter(self, core, pieces)
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """No adapter: for full fine-tuning of a trainable core through the same code."""
+
+    kind = "none"
+
+    def build(self, core: Core, pieces: Sequence[int] = ()) -> "NoAdapter":
+        return NoAdapter()
+
+
+AdapterSettings = LoraSettings | PrefixSettings | NoSettings
+
+
+class LoraAdapter(nn.Module):
+    """Parameters of one LoRA adapter: for each site, A (r, in) and B (out, r)."""
+
+    def __init__(self, settings: LoraSettings, core: Core) -> None:
+        """A starts as PEFT's does (Kaiming uniform with a = sqrt(5)), B at zero: the adapted core
+        starts as the bare one.
+        """
+        super().__init__()
+        self.settings = settings
+        sites = core.linear_sites(settings.target_modules, settings.first_layer)
+        self.sites = list(sites)
+        rank = settings.rank
+        self.a = nn.ParameterList(torch.empty(rank, m.in_features) for m in sites.values())
+        self.b = nn.ParameterList(torch.zeros(m.out_features, rank) for m in sites.values())
+        for a in self.a:
+            nn.init.kaiming_uniform_(a, a=math.sqrt(5))
+
+    @property
+    def scale(self) -> float:
+        return self.settings.alpha / self.settings.rank
+
+    def export(self) -> dict[str, Tensor]:
+        """RETURNS (dict): Tensors by PEFT's names."""
+        tensors = {}
+        for site, a, b in zip(self.sites, self.a, self.b, strict=True):
+            tensors[f"{PEFT_PREFIX}{site}.lora_A.weight"] = a
+            tensors[f"{PEFT_PREFIX}{site}.lora_B.weight"] = b
+        return tensors
+
+    def peft_config(self) -> Any:
+        from peft import LoraConfig, TaskType
+
+        return LoraConfig(
+            task_type=TaskType.FEATURE_EXTRACTION,
+            r=self.settings.rank,
+            lora_alpha=self.settings.alpha,
+            lora_dropout=self.settings.dropout,
+            target_modules=list(self.sites),
+            inference_mode=True,
+        )
+
+
+class PrefixAdapter(nn.Module):
+    """Parameters of one prefix.
+
+    Without projection: `table` (p, l * 2 * h), PEFT's layout. With projection the same table comes
+    out of PEFT's own `PrefixEncoder` (an embedding and a two-layer network), which is folded away
+    on saving.
+    """
+
+    def __init__(self, settings: PrefixSettings, core: Core, pieces: Sequence[int] = ()) -> None:
+        """pieces (Sequence[int]): Pieces of real text, for the start value "text": the keys and
+            values that the bare core computes for them, so that the prefix starts as a context
+            that the core knows (Li and Liang 2021, section 7.4, find it better for small data).
+            If they are too few they are repeated; without any, or with init = "noise", the start
+            is normal noise of 0.02 (PEFT's own is 1.0, which swamps a frozen core's attention).
+        """
+        super().__init__()
+        self.settings = settings
+        p, size = settings.n_virtual, core.n_layers * 2 * core.width
+        self.shape = (core.n_layers, 2, core.n_heads, core.width // core.n_heads)
+        if settings.projection:
+            from peft import PrefixEncoder, PrefixTuningConfig
+
+            self.encoder: Any = PrefixEncoder(
+                PrefixTuningConfig(
+                    num_virtual_tokens=p,
+                    token_dim=core.width,
+                    encoder_hidden_size=settings.projection_width or core.width,
+                    num_layers=core.n_layers,
+                    prefix_projection=True,
+                )
+            )
+            self.register_parameter("raw", None)
+        else:
+            self.encoder = None
+            self.raw = nn.Parameter(torch.randn(p, size) * 0.02)
+        if settings.init == "text" and pieces:
+            ids = torch.tensor([pieces[i % len(pieces)] for i in range(p)])
+            self._start_at(core.key_values(ids))
+
+    def _start_at(self, table: Tensor) -> None:
+        """Start at a table of (p, l * 2 * h). The projection network cannot hit it exactly: its
+        last layer starts at the table's mean row with weights a tenth of their usual size.
+        """
+        if self.encoder is None:
+            self.raw.data.copy_(table)
+        else:
+            last = self.encoder.transform[-1]
+            last.bias.data.copy_(table.mean(0))
+            last.weight.data.mul_(0.1)
+
+    @property
+    def table(self) -> Tensor:
+        """(p, l * 2 * h), in PEFT's order: layer, key or value, head, width."""
+        if self.encoder is None:
+            return self.raw
+        tokens = torch.arange(self.settings.n_virtual, device=self.encoder.embedding.weight.device)
+        table: Tensor = self.encoder(tokens)
+        return table
+
+    def key_values(self) -> Tensor:
+        """RETURNS (l, 2, a, p, d)."""
+        return self.table.view(-1, *self.shape).permute(1, 2, 3, 0, 4)
+
+    def export(self) -> dict[str, Tensor]:
+        """RETURNS (dict): Tensors by PEFT's names, the projection folded away."""
+        return {"prompt_embeddings": self.table}
+
+    def peft_config(self) -> Any:
+        from peft import PrefixTuningConfig, TaskType
+
+        n_layers, _, n_heads, head_width = self.shape
+        return PrefixTuningConfig(
+            task_type=TaskType.FEATURE_EXTRACTION,
+            num_virtual_tokens=self.settings.n_virtual,
+            token_dim=n_heads * head_width,
+            num_attention_heads=n_heads,
+            num_layers=n_layers,
+            num_transformer_submodules=1,
+            encoder_hidden_size=n_heads * head_width,
+            inference_mode=True,
+        )
+
+
+class NoAdapter(nn.Module):
+    """Nothing added to the core."""
+
+    settings = NoSettings()
+
+    def export(self) -> dict[str, Tensor]:
+        return {}
+
+
+Adapter = LoraAdapter | PrefixAdapter | NoAdapter
+
+
+def write_adapter(adapter: Adapter, folder: Path) -> None:
+    """Write an adapter in PEFT's format.
+
+    adapter (Adapter): What to write; NoAdapter writes nothing.
+    folder (Path): An existing folder. Gets `adapter_config.json`, `adapter_model.safetensors`.
+    """
+    if isinstance(adapter, NoAdapter):
+        return
+    adapter.peft_config().save_pretrained(str(folder))
+    tensors = {k: v.detach().cpu().contiguous() for k, v in adapter.export().items()}
+    save_file(tensors, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
+
+
+def read_adapter(folder: Path, core: Core) -> LoraAdapter | PrefixAdapter:
+    """Read an adapter in PEFT's format, whoever wrote it.
+
+    folder (Path): With `adapter_config.json` and `adapter_model.safetensors`.
+    core (Core): The core it was trained for.
+    RETURNS (LoraAdapter | PrefixAdapter): With its settings.
+    RAISES (AdapterError): If a file is missing or damaged, if the adapter is of a kind or has an
+        option that we do not apply, or if its tensors do not fit the core.
+    """
+    try:
+        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf8"))
+        tensors = load_file(str(folder / "adapter_model.safetensors"))
+        adapter = _from_config(config, folder, core)
+    except (OSError, KeyError, TypeError, ValueError, UnicodeError) as e:
+        if isinstance(e, AdapterError):
+            raise
+        raise AdapterError(f"The adapter in {folder} cannot be read: {e}") from e
+    except Exception as e:  # safetensors raises its own type for a damaged file
+        raise AdapterError(f"{folder / 'adapter_model.safetensors'} is damaged: {e}") from e
+    own = adapter.export()
+    if own.keys() != tensors.keys():
+        odd = sorted(own.keys() ^ tensors.keys())[:3]
+        raise AdapterError(f"The adapter in {folder} does not fit the core: tensors {odd}")
+    for name, target in own.items():
+        if target.shape != tensors[name].shape:
+            raise AdapterError(
+                f"The adapter in {folder} does not fit the core: {name} has shape "
+                f"{tuple(tensors[name].shape)}, expected {tuple(target.shape)}"
+            )
+        target.data.copy_(tensors[name])
+    return adapter
+
+
+def _from_config(config: dict[str, Any], folder: Path, core: Core) -> LoraAdapter | PrefixAdapter:
+    """An adapter with start values that has the shapes its PEFT config tells."""
+    kind = config["peft_type"]
+    if kind == "PREFIX_TUNING":
+        return PrefixAdapter(PrefixSettings(config["num_virtual_tokens"], init="noise"), core)
+    if kind != "LORA":
+        raise AdapterError(f"{folder}: adapters of type {kind} are not supported (LORA, PREFIX)")
+    for option in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "modules_to_save"):
+        if config.get(option):
+            raise AdapterError(f"{folder}: the PEFT option {option} is not supported")
+    if config.get("bias", "none") != "none" or config.get("fan_in_fan_out"):
+        raise AdapterError(f"{folder}: LoRA with bias or fan_in_fan_out is not supported")
+    sites = [site.removeprefix("encoder.layer.").split(".", 1) for site in config["target_modules"]]
+    settings = LoraSettings(
+        rank=config["r"],
+        alpha=config["lora_alpha"],
+        target_modules=tuple(t for t in ALL_LINEAR if any(t == name for _, name in sites)),
+        first_layer=min(int(i) for i, _ in sites),
+        dropout=config.get("lora_dropout", 0.0),
+    )
+    return LoraAdapter(settings, core)

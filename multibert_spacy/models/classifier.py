@@ -1,0 +1,191 @@
+"""The detector's network: one adapter on the core, mean pooling, one linear layer.
+
+Pooling. The mean over all pieces of the group, since the embedded core was trained with mean
+pooling; the paper's ParsBERT was trained with its first piece, which `pooling = "first"` takes.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from spacy.tokens import Doc
+from thinc.api import Model
+from torch import Tensor, nn
+
+from ..errors import AdapterError, ConfigError
+from ..text.align import pack_rows
+from ..text.batching import batch_by_pieces
+from ..types import Floats2d, WindowBatch
+from .adapters import Adapter, AdapterSettings
+from .bank import Bank
+from .core import Core
+from .listener import CoreListener, ModuleShim
+from .storage import read_folder, write_folder
+
+__all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule"]
+
+POOLINGS = ("mean", "first")
+
+
+class ClassifierModule(nn.Module):
+    """Rows of pieces -> logits, one per class."""
+
+    def __init__(
+        self, adapter: Adapter, n_classes: int, width: int, *, pooling: str, dropout: float
+    ) -> None:
+        super().__init__()
+        self.adapter = adapter
+        self.linear = nn.Linear(width, n_classes)
+        nn.init.normal_(self.linear.weight, std=0.02)
+        nn.init.zeros_(self.linear.bias)
+        self.pooling = pooling
+        self.dropout = nn.Dropout(dropout)
+        self._bank: tuple[torch.dtype, Bank] | None = None
+
+    def weights_changed(self) -> None:
+        """To be called after an update: the copy in the core's type is out of date."""
+        self._bank = None
+
+    def forward(self, core: Core, batch: WindowBatch) -> Tensor:
+        """batch (WindowBatch): b rows; `firsts` and `domains` are not used.
+        RETURNS (b, n_classes) float32.
+        """
+        if self.training:
+            bank = Bank([self.adapter], train=True)
+        else:
+            if self._bank is None or self._bank[0] != core.dtype:
+                self._bank = (core.dtype, Bank([self.adapter], core.dtype))
+            bank = self._bank[1]
+        ids = torch.from_numpy(batch.ids).to(core.device, non_blocking=True)
+        lengths = torch.from_numpy(batch.lengths).to(core.device, non_blocking=True)
+        rows = bank.rows([0] * len(batch.ids))
+        hidden = core.forward(ids, lengths, rows, dropout=self.dropout.p if self.training else 0.0)
+        if self.pooling == "first":
+            pooled = hidden[:, 0].float()
+        else:
+            seen = torch.arange(ids.shape[1], device=core.device) < lengths[:, None]
+            pooled = hidden.float().masked_fill(~seen[..., None], 0).sum(1) / lengths[:, None]
+        logits: Tensor = self.linear(self.dropout(pooled))
+        return logits
+
+
+class ClassifierModel(Model[list[Doc], Floats2d]):
+    """Docs -> probabilities of classes: a text classifier in spaCy's sense."""
+
+    def __init__(
+        self,
+        settings: AdapterSettings,
+        listener: CoreListener,
+        normalizer: Callable[[str], str],
+        *,
+        max_pieces: int,
+        batch_pieces: int,
+        pooling: str,
+        dropout: float,
+    ) -> None:
+        """See `build_domain_classifier_v1`."""
+        if pooling not in POOLINGS:
+            raise ConfigError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
+        if max_pieces < 3:
+            raise ConfigError(f"max_pieces must be at least 3, got {max_pieces}")
+        self.settings = settings
+        self.listener = listener
+        self.normalizer = normalizer
+        self.max_pieces = max_pieces
+        self.batch_pieces = batch_pieces
+        self.pooling = pooling
+        self.dropout = dropout
+        super().__init__(
+            "multibert_domain_classifier",
+            forward,
+            init=init,
+            layers=[listener],
+            dims={"nO": None},
+        )
+
+    def rows(self, docs: Sequence[Doc]) -> list[list[int]]:
+        """RETURNS (list): For each doc its first pieces, without special ones."""
+        core = self.listener.core
+        limit = min(self.max_pieces, core.max_pieces) - 2
+        rows = []
+        for doc in docs:
+            row: list[int] = []
+            # a word has a piece at least, unless its normal form is empty
+            for pieces in core.pieces([self.normalizer(word.text) for word in doc[: 4 * limit]]):
+                row.extend(pieces)
+            rows.append(row[:limit])
+        return rows
+
+    def build(self, n_classes: int, adapter: Adapter) -> None:
+        """Set the network. n_classes (int): Its outputs."""
+        core = self.listener.core
+        module = ClassifierModule(
+            adapter, n_classes, core.width, pooling=self.pooling, dropout=self.dropout
+        )
+        self.shims[:] = [ModuleShim(module.to(core.device))]
+        self._dims["nO"] = n_classes
+
+    @property
+    def module(self) -> ClassifierModule:
+        """RAISES (ConfigError): If the model was not initialised or read."""
+        if not self.shims:
+            raise ConfigError("The domain detector has no weights yet: train or load it first")
+        module: ClassifierModule = self.shims[0]._model
+        return module
+
+    def write(self, folder: Path, labels: Sequence[str]) -> None:
+        """Write adapter and linear layer."""
+        meta = {"labels": list(labels), "pooling": self.pooling}
+        tensors = self.module.linear.state_dict()
+        write_folder(folder, self.module.adapter, tensors, meta, self.listener.fingerprint)
+
+    def read(self, folder: Path, labels: Sequence[str]) -> None:
+        """RAISES (AdapterError): If the folder is damaged or of another core or label set."""
+        adapter, tensors, manifest = read_folder(folder, self.listener.core, self.listener.fingerprint)
+        if list(labels) != manifest["labels"]:
+            raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
+        self.build(len(labels), adapter)
+        try:
+            self.module.linear.load_state_dict(tensors)
+        except RuntimeError as e:
+            raise AdapterError(f"The linear layer in {folder} does not fit: {e}") from e
+
+
+def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:
+    """X (list[Doc]): Text for a prefix's start values. Y (n, classes): Its width counts."""
+    if Y is None or model.shims:
+        return
+    core = model.listener.core
+    pieces = [piece for row in model.rows(X or []) for piece in row]
+    model.build(Y.shape[1], model.settings.build(core, pieces))
+
+
+def forward(
+    model: ClassifierModel, docs: list[Doc], is_train: bool
+) -> tuple[Floats2d, Callable[[Floats2d], list[Doc]]]:
+    """docs (list[Doc]): n docs, each a group.
+    RETURNS (n, classes): Probabilities. The callback takes the gradient of the cross-entropy with
+        respect to the logits (probabilities minus truth), as spaCy's own text classifiers do.
+    """
+    core, module = model.listener.core, model.module
+    module.train(is_train)
+    rows = model.rows(docs)
+    probs = np.zeros((len(docs), module.linear.out_features), dtype=np.float32)
+    outputs: list[tuple[list[int], Tensor]] = []
+    for index in batch_by_pieces([len(row) + 2 for row in rows], model.batch_pieces):
+        batch = pack_rows(
+            [rows[i] for i in index], [], [], bos=core.bos, eos=core.eos, pad=core.pad
+        )
+        with torch.set_grad_enabled(is_train):
+            logits = module(core, batch)
+        probs[index] = logits.detach().softmax(-1).cpu().numpy()
+        outputs.append((index, logits))
+
+    def backprop(d_logits: Floats2d) -> list[Doc]:
+        for index, logits in outputs:
+            logits.backward(torch.from_numpy(np.ascontiguousarray(d_logits[index])).to(logits))
+        return docs
+
+    return probs, backprop

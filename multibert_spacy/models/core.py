@@ -1,0 +1,288 @@
+"""The frozen core: a BERT-family encoder, its tokenizer, and one forward pass for many adapters.
+
+Why an own forward pass. PEFT swaps modules of the core and keeps the active adapter as a global
+state: one adapter at a time, and no two threads. transformers' own forward has no place for an
+adapter per row. So `Core.forward` walks over the modules of the Hugging Face model (weights,
+layer norms and activation stay theirs) and asks a `RowAdapter` for what to add at each linear
+layer and in front of the keys and values. Nothing is swapped and nothing is remembered, so the
+same core serves several components and threads. Supported are BERT, RoBERTa and XLM-R, which
+share their layout; a test holds that without an adapter the result is Hugging Face's.
+
+Positions are explicit: a prefix does not shift the text (PEFT's prefix tuning does, and so loses
+22 of 512 positions). `position_offset` reproduces PEFT's choice.
+"""
+
+import copy
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import ConfigError, CoreError
+from ..text.align import PieceCache
+from ..types import PieceIds
+
+__all__ = ["Core", "RowAdapter", "resolve_precision"]
+
+FAMILIES = ("bert", "roberta", "xlm-roberta")
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class RowAdapter(Protocol):
+    """What a batch's adapters add to the core. Sites are module names inside the core."""
+
+    n_virtual: int
+
+    def delta(self, site: str, x: Tensor) -> Tensor | None:
+        """x (b, t, in). RETURNS (b, t, out) to add to the linear layer's output, or None."""
+        ...
+
+    def prefix(self, layer: int, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
+        """RETURNS keys and values, (b or 1, a, p, d) each, or None."""
+        ...
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """precision (str): auto, fp32, bf16 or fp16. "auto" is bf16 on a CPU with native bf16
+        arithmetic (AVX512-BF16 or AMX; elsewhere it is emulated and slow) and on a GPU that has
+        it, fp32 otherwise.
+    device (torch.device): Where the core is.
+    RAISES (ConfigError): For any other value.
+    """
+    if precision in DTYPES:
+        return DTYPES[precision]
+    if precision != "auto":
+        raise ConfigError(f"precision must be auto, {', '.join(DTYPES)}; got {precision!r}")
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    return torch.bfloat16 if device.type == "cpu" and fast else torch.float32
+
+
+class Core:
+    """A transformer that is lent to several components."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, *, precision: str = "auto", trainable: bool = False
+    ) -> None:
+        """model (PreTrainedModel): An encoder of a supported family. Frozen here, unless trainable.
+        tokenizer (PreTrainedTokenizerBase): Its tokenizer.
+        precision (str): See `resolve_precision`.
+        trainable (bool): Whether gradients reach the core's own weights.
+        RAISES (CoreError): If the architecture is not supported.
+        """
+        config = model.config
+        if config.model_type not in FAMILIES:
+            raise CoreError(
+                f"The core '{config._name_or_path}' is of type '{config.model_type}'; "
+                f"supported are {', '.join(FAMILIES)}"
+            )
+        if getattr(config, "position_embedding_type", "absolute") != "absolute":
+            raise CoreError(f"Unsupported position embeddings: {config.position_embedding_type}")
+        self.model = model
+        self.tokenizer = tokenizer
+        self.trainable = trainable
+        self.width: int = config.hidden_size
+        self.n_layers: int = config.num_hidden_layers
+        self.n_heads: int = config.num_attention_heads
+        roberta = config.model_type != "bert"
+        self.first_position = config.pad_token_id + 1 if roberta else 0
+        self.max_pieces: int = config.max_position_embeddings - self.first_position
+        self.bos, self.eos, self.pad = _special_ids(tokenizer)
+        self.pieces = PieceCache(self._encode)
+        for p in model.parameters():
+            p.requires_grad_(trainable)
+        model.eval()
+        self.dtype = resolve_precision(precision, self.device)
+        self._compute: Any = None
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        if backend is not None:
+            backend.no_truncation()
+            backend.no_padding()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the core is."""
+        device: torch.device = next(self.model.parameters()).device
+        return device
+
+    def _encode(self, words: list[str]) -> list[PieceIds]:
+        """Pieces of each word on its own. The backend is called directly, because the wrapper
+        sets truncation and padding on every call and so cannot be used by two threads.
+        """
+        if getattr(self.tokenizer, "add_prefix_space", True) is False:  # byte-level BPE
+            words = [f" {word}" for word in words]
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            tokenizer = self.tokenizer
+            return [tuple(tokenizer.convert_tokens_to_ids(tokenizer.tokenize(w))) for w in words]
+        safe = [word.encode("utf-8", "replace").decode("utf-8") for word in words]
+        return [tuple(e.ids) for e in backend.encode_batch(safe, add_special_tokens=False)]
+
+    def fingerprint(self) -> str:
+        """RETURNS (str): SHA-256 over the weights in fp32, the pooler left out: the identity that
+        an adapter is bound to, whatever precision the core is stored in.
+        """
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.model.state_dict().items()):
+            if name.startswith("pooler.") or name.endswith(("position_ids", "token_type_ids")):
+                continue
+            digest.update(f"{name} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def compute_model(self) -> Any:
+        """The modules the forward pass runs on: the model itself where it is trained or fp32,
+        otherwise a copy in the compute type (the original is kept, since it is what is saved).
+        """
+        if self.trainable or self.dtype == torch.float32:
+            return self.model
+        if self._compute is None:
+            self._compute = copy.deepcopy(self.model).to(self.dtype)
+        return self._compute
+
+    def linear_sites(self, targets: Sequence[str], first_layer: int = 0) -> dict[str, nn.Linear]:
+        """Find the linear layers that an adapter sits on.
+
+        targets (Sequence[str]): Module names inside a layer, such as "attention.self.query".
+        first_layer (int): Layers below it carry no adapter.
+        RETURNS (dict): Module name inside the core -> module.
+        RAISES (ConfigError): If a target or the layer does not exist.
+        """
+        if not 0 <= first_layer < self.n_layers:
+            raise ConfigError(f"first_layer must be in [0, {self.n_layers}), got {first_layer}")
+        sites = {}
+        for i in range(first_layer, self.n_layers):
+            layer = self.model.encoder.layer[i]
+            legal = [name for name, m in layer.named_modules() if isinstance(m, nn.Linear)]
+            for target in targets:
+                if target not in legal:
+                    raise ConfigError(f"No linear layer {target!r}; there are {', '.join(legal)}")
+                sites[f"encoder.layer.{i}.{target}"] = layer.get_submodule(target)
+        return sites
+
+    def forward(
+        self,
+        ids: Tensor,
+        lengths: Tensor,
+        adapter: RowAdapter | None = None,
+        *,
+        dropout: float = 0.0,
+        position_offset: int = 0,
+    ) -> Tensor:
+        """Hidden states of the last layer.
+
+        ids (b, t) int64, lengths (b,) int64: Rows padded on the right.
+        adapter (RowAdapter): What to add; None is the bare core.
+        dropout (float): Applied after the embeddings and each block; only while the core is
+            trained, a frozen one runs without.
+        position_offset (int): Added to every position.
+        RETURNS (b, t, h): In the compute type. Positions behind a row's length are undefined.
+        RAISES (ConfigError): If t is more than the positions the core has.
+        """
+        b, t = ids.shape
+        if t + position_offset > self.max_pieces:
+            raise ConfigError(f"A row of {t} pieces, but the core has {self.max_pieces} positions")
+        n_virtual = adapter.n_virtual if adapter else 0
+        mask = None
+        if b > 1:
+            seen = torch.arange(-n_virtual, t, device=ids.device) < lengths[:, None]
+            mask = seen[:, None, None, :]
+        drop = dropout if self.trainable else 0.0
+        model = self.compute_model()
+        autocast = self.trainable and self.dtype != torch.float32
+        with torch.autocast(self.device.type, self.dtype, enabled=autocast):
+            first = self.first_position + position_offset
+            x = _embed(model.embeddings, ids, first)
+            x = F.dropout(x, drop, training=drop > 0)
+            for i, layer in enumerate(model.encoder.layer):
+                x = self._layer(layer, i, x, mask, adapter, drop)
+        return x
+
+    def key_values(self, ids: Tensor) -> Tensor:
+        """Keys and values that the bare core computes for a row: a prefix's start value.
+
+        ids (p,) int64: Pieces.
+        RETURNS (p, l * 2 * h) float32: In PEFT's order: layer, key or value, width.
+        """
+        inputs: dict[str, Tensor] = {}
+
+        class Recorder:
+            n_virtual = 0
+
+            def delta(self, site: str, x: Tensor) -> None:
+                inputs[site] = x
+
+            def prefix(self, layer: int, dtype: torch.dtype) -> None:
+                return None
+
+        with torch.no_grad():
+            row = ids.to(self.device)[None]
+            self.forward(row, torch.tensor([row.shape[1]], device=self.device), Recorder())
+            parts = []
+            for i, layer in enumerate(self.model.encoder.layer):
+                for name in ("key", "value"):
+                    module = getattr(layer.attention.self, name)
+                    x = inputs[f"encoder.layer.{i}.attention.self.{name}"].float()
+                    parts.append(F.linear(x[0], module.weight.float(), module.bias.float()))
+        return torch.cat(parts, dim=-1)
+
+    def _layer(
+        self,
+        layer: Any,
+        i: int,
+        x: Tensor,
+        mask: Tensor | None,
+        adapter: RowAdapter | None,
+        drop: float,
+    ) -> Tensor:
+        """One transformer block. x (b, t, h); mask (b, 1, 1, p + t) bool, True where seen."""
+
+        def linear(name: str, module: Any, x: Tensor) -> Tensor:
+            y = F.linear(x, module.weight, module.bias)
+            delta = adapter.delta(f"encoder.layer.{i}.{name}", x) if adapter else None
+            return y if delta is None else y + delta
+
+        def heads(y: Tensor) -> Tensor:
+            return y.view(*y.shape[:2], self.n_heads, -1).transpose(1, 2)
+
+        attention = layer.attention.self
+        q = heads(linear("attention.self.query", attention.query, x))
+        k = heads(linear("attention.self.key", attention.key, x))
+        v = heads(linear("attention.self.value", attention.value, x))
+        prefix = adapter.prefix(i, k.dtype) if adapter else None
+        if prefix is not None:
+            keys, values = (part.expand(len(x), -1, -1, -1) for part in prefix)
+            k, v = torch.cat((keys, k), dim=2), torch.cat((values, v), dim=2)
+        a = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=drop)
+        a = a.transpose(1, 2).reshape(x.shape)
+        output = layer.attention.output
+        a = F.dropout(linear("attention.output.dense", output.dense, a), drop, training=drop > 0)
+        x = output.LayerNorm(a + x)
+        y = layer.intermediate.intermediate_act_fn(
+            linear("intermediate.dense", layer.intermediate.dense, x)
+        )
+        y = F.dropout(linear("output.dense", layer.output.dense, y), drop, training=drop > 0)
+        normed: Tensor = layer.output.LayerNorm(y + x)
+        return normed
+
+
+def _embed(embeddings: Any, ids: Tensor, first: int) -> Tensor:
+    """ids (b, t). RETURNS (b, t, h). `first` is the position of the first piece."""
+    positions = torch.arange(first, first + ids.shape[1], device=ids.device)
+    x = embeddings.word_embeddings(ids) + embeddings.token_type_embeddings.weight[0]
+    normed: Tensor = embeddings.LayerNorm(x + embeddings.position_embeddings(positions))
+    return normed
+
+
+def _special_ids(tokenizer: Any) -> tuple[int, int, int]:
+    """Ids of the first, last and padding piece of a row."""
+    bos = tokenizer.cls_token_id if tokenizer.cls_token_id is not None else tokenizer.bos_token_id
+    eos = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
+    pad = tokenizer.pad_token_id
+    if bos is None or eos is None or pad is None:
+        raise CoreError("The core's tokenizer lacks a cls/bos, sep/eos or pad token")
+    return bos, eos, pad

@@ -1,0 +1,85 @@
+"""How a model gets hold of the core, and how its own weights reach thinc's optimizer."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from thinc.api import Model, PyTorchShim
+
+from ..errors import CoreError
+from .core import Core
+
+__all__ = ["CoreListener", "CoreOwner", "ModuleShim"]
+
+
+class CoreOwner(Protocol):
+    """What owns the core: the `frozen_transformer` component."""
+
+    name: str
+
+    @property
+    def core(self) -> Core: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
+class CoreListener(Model[Any, Any]):
+    """A layer without weights that stands for the upstream core.
+
+    `Language._link_components` calls `find_listeners` of the owner, which calls `receive`: the way
+    in which spaCy's Tok2Vec and Transformer share weights. Unlike theirs, this listener is not
+    handed activations (each component runs the core with adapters of its own) but the core.
+    """
+
+    def __init__(self, upstream: str = "*") -> None:
+        """upstream (str): Name of the component that owns the core; "*" is any."""
+        super().__init__("multibert_core_listener", _no_forward)
+        self.upstream = upstream
+        self._owner: CoreOwner | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CoreListener":
+        return self  # the core is shared by design
+
+    def receive(self, owner: CoreOwner) -> None:
+        """Called by the owner when the pipeline is linked."""
+        self._owner = owner
+
+    @property
+    def owner(self) -> CoreOwner:
+        """RAISES (CoreError): If there is no frozen_transformer upstream."""
+        if self._owner is None:
+            raise CoreError(
+                f"No core: put a 'frozen_transformer' component (named {self.upstream!r}) "
+                "into the pipeline before this one"
+            )
+        return self._owner
+
+    @property
+    def core(self) -> Core:
+        """The core."""
+        return self.owner.core
+
+    @property
+    def fingerprint(self) -> str:
+        """The core's identity."""
+        return self.owner.fingerprint
+
+
+def _no_forward(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
+    raise CoreError("CoreListener lends the core; it has no forward pass of its own")
+
+
+class ModuleShim(PyTorchShim):
+    """A PyTorch module whose stacked copies must be thrown away when its weights change."""
+
+    def finish_update(self, optimizer: Any) -> None:
+        super().finish_update(optimizer)
+        self._model.weights_changed()
+
+    @contextlib.contextmanager
+    def use_params(self, params: Any) -> Iterator[None]:
+        with super().use_params(params):
+            self._model.weights_changed()
+            yield
+        self._model.weights_changed()

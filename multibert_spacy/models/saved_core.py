@@ -1,0 +1,116 @@
+"""The core on disk: a Hugging Face folder with safetensors, and a manifest with hashes.
+
+Weights are stored in fp16 where that loses nothing (a core that came in fp16, as the embedded one
+does), so that saving and loading is exact and costs half.
+"""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from spacy_transformers.data_classes import HFObjects
+from thinc.api import get_torch_default_device
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from ..errors import CoreError
+from .core import Core
+from .storage import FORMAT, MANIFEST, file_hashes, verify_files
+
+__all__ = ["load_core", "quiet_transformers", "save_core", "strip_pooler"]
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Silence the warning that a pooler was not initialised: it is not used."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
+
+
+def strip_pooler(model: Any) -> None:
+    """Remove the pooler, which neither component uses and many cores lack."""
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None
+
+
+def save_core(core: Core, folder: Path, fingerprint: str) -> None:
+    """Write a core.
+
+    core (Core): The core.
+    folder (Path): Replaced if it exists. Written beside and renamed.
+    fingerprint (str): The core's.
+    """
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    tensors = {k: v.detach().cpu().contiguous() for k, v in core.model.state_dict().items()}
+    halves = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
+    exact = all(torch.equal(halves[k].to(v.dtype), v) for k, v in tensors.items())
+    save_file(
+        halves if exact else tensors, str(draft / "model.safetensors"), metadata={"format": "pt"}
+    )
+    config = {k: v for k, v in core.model.config.to_diff_dict().items() if k != "_name_or_path"}
+    config["model_type"] = core.model.config.model_type
+    (draft / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
+    core.tokenizer.save_pretrained(str(draft))
+    _drop_paths(draft / "tokenizer_config.json")
+    manifest = {"format": FORMAT, "core": fingerprint, "files": file_hashes(draft)}
+    (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    draft.rename(folder)
+
+
+def _drop_paths(path: Path) -> None:
+    """transformers notes where a tokenizer was loaded from; that is nobody's business."""
+    config = json.loads(path.read_text(encoding="utf8"))
+    config.pop("name_or_path", None)
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf8")
+
+
+def load_core(folder: Path) -> tuple[HFObjects, str]:
+    """Read what `save_core` wrote. Uses no network and unpickles nothing.
+
+    folder (Path): The folder.
+    RETURNS (tuple): Tokenizer and model as spacy-transformers wants them, and the fingerprint.
+    RAISES (CoreError): If a file is missing, damaged, or of a newer format.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf8"))
+        version, fingerprint, files = (manifest[k] for k in ("format", "core", "files"))
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise CoreError(f"{path} is missing or damaged: {e}") from e
+    if version != FORMAT:
+        raise CoreError(f"{path} is of format {version}; this version reads {FORMAT}")
+    verify_files(folder, files, CoreError)
+    missing = {"config.json", "model.safetensors", "tokenizer_config.json"} - set(files)
+    if missing:
+        raise CoreError(f"{path} does not name {', '.join(sorted(missing))}")
+    try:
+        with quiet_transformers():
+            options = {"local_files_only": True, "trust_remote_code": False}
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)
+            config = AutoConfig.from_pretrained(str(folder), return_dict=True, **options)
+            model = AutoModel.from_pretrained(
+                str(folder),
+                config=config,
+                use_safetensors=True,
+                torch_dtype=torch.float32,
+                **options,
+            )
+    except (OSError, ValueError, SafetensorError, RuntimeError) as e:
+        raise CoreError(f"The core in {folder} cannot be read: {e}") from e
+    strip_pooler(model)
+    model.to(get_torch_default_device())
+    return HFObjects(tokenizer, model, None), fingerprint

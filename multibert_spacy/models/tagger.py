@@ -1,0 +1,192 @@
+"""The tagger's network: a bank of adapters on the core, and a linear head per label scheme.
+
+As in the paper, a head is trained together with the shared adapter of its domains and frozen when
+a domain's own adapter is tuned. Heads of different sizes in one batch cost one small matmul each.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import DomainError
+from ..types import Floats2d, WindowBatch
+from .adapters import Adapter, AdapterSettings
+from .bank import Bank
+from .core import Core
+
+__all__ = ["Head", "TaggerModule"]
+
+NO_PIECES = 30.0
+
+
+class Head(nn.Module):
+    """A label scheme: hidden states (w, h) -> logits (w, k), k = 2 * len(labels) + 1."""
+
+    def __init__(self, labels: Sequence[str], width: int) -> None:
+        """The start values are BERT's own for a new layer: normal with 0.02, bias 0."""
+        super().__init__()
+        self.labels = tuple(labels)
+        self.linear = nn.Linear(width, 2 * len(self.labels) + 1)
+        nn.init.normal_(self.linear.weight, std=0.02)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(x)
+        return logits
+
+
+@dataclass(frozen=True)
+class _Domain:
+    head: str
+    adapter: Adapter
+
+
+class TaggerModule(nn.Module):
+    """Domains, their adapters and heads. Knows nothing of docs."""
+
+    def __init__(self, settings: AdapterSettings, dropout: float) -> None:
+        """settings (AdapterSettings): Of adapters made here; read ones bring their own.
+        dropout (float): On hidden states in front of the head, and in a core that is trained.
+        """
+        super().__init__()
+        self.settings = settings
+        self.dropout = nn.Dropout(dropout)
+        self.heads: dict[str, Head] = {}
+        self._domains: dict[str, _Domain] = {}
+        self._bank: tuple[torch.dtype, Bank] | None = None
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names, in the order in which they were added."""
+        return tuple(self._domains)
+
+    def head_name(self, domain: str) -> str:
+        """RAISES (DomainError): If there is no such domain."""
+        return self._get(domain).head
+
+    def labels_of(self, domain: str) -> tuple[str, ...]:
+        """RAISES (DomainError): If there is no such domain."""
+        return self.heads[self._get(domain).head].labels
+
+    def adapter_of(self, domain: str) -> Adapter:
+        """RAISES (DomainError): If there is no such domain."""
+        return self._get(domain).adapter
+
+    def _get(self, domain: str) -> _Domain:
+        if domain not in self._domains:
+            raise DomainError.unknown(domain, self._domains, component="multibert_ner")
+        return self._domains[domain]
+
+    def add_head(self, name: str, head: Head) -> None:
+        """Add or replace a head."""
+        self.heads[name] = head
+        self._register()
+
+    def add_domain(self, domain: str, head: str, adapter: Adapter) -> None:
+        """Add or replace a domain.
+
+        head (str): A head that exists.
+        RAISES (DomainError): If it does not.
+        """
+        if head not in self.heads:
+            raise DomainError(f"Unknown head {head!r}; there are: {', '.join(self.heads)}")
+        self._domains[domain] = _Domain(head, adapter)
+        self._register()
+
+    def remove_domain(self, domain: str) -> None:
+        """Remove a domain, and its head if no other domain uses it."""
+        head = self._get(domain).head
+        del self._domains[domain]
+        if all(d.head != head for d in self._domains.values()):
+            del self.heads[head]
+        self._register()
+
+    def _register(self) -> None:
+        """Make adapters and heads known to torch, whose own names may not hold every character."""
+        adapters = (domain.adapter for domain in self._domains.values())
+        self._registered = nn.ModuleList([*self.heads.values(), *adapters])
+        self._bank = None
+
+    def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
+        """Choose what is trained: these domains' adapters and, if `heads`, their heads. All else
+        is frozen.
+        """
+        for p in self.parameters():
+            p.requires_grad_(False)
+        for domain in domains:
+            for p in self.adapter_of(domain).parameters():
+                p.requires_grad_(True)
+            if heads:
+                for p in self.heads[self.head_name(domain)].parameters():
+                    p.requires_grad_(True)
+
+    def weights_changed(self) -> None:
+        """To be called after an update: the stacked copy of the adapters is out of date."""
+        self._bank = None
+
+    def _stacked(self, core: Core) -> Bank:
+        """All adapters in the core's type, made when first needed."""
+        bank = self._bank
+        if bank is None or bank[0] != core.dtype:
+            adapters = [domain.adapter for domain in self._domains.values()]
+            bank = self._bank = (core.dtype, Bank(adapters, core.dtype))
+        return bank[1]
+
+    def forward(self, core: Core, batch: WindowBatch) -> list[tuple[list[int], Tensor]]:
+        """Logits of the kept words that have pieces.
+
+        batch (WindowBatch): b rows of any domains; while training, of one domain.
+        RETURNS (list): For each head in the batch: its rows, and the logits (w, k) of their words,
+            row after row.
+        """
+        device = core.device
+        if self.training:
+            names = sorted(set(batch.domains))
+            bank = Bank([self.adapter_of(name) for name in names], train=True)
+            rows = bank.rows([names.index(name) for name in batch.domains])
+        else:
+            index = {name: i for i, name in enumerate(self._domains)}
+            rows = self._stacked(core).rows([index[name] for name in batch.domains])
+        ids = torch.from_numpy(batch.ids).to(device, non_blocking=True)
+        lengths = torch.from_numpy(batch.lengths).to(device, non_blocking=True)
+        hidden = core.forward(ids, lengths, rows, dropout=self.dropout.p if self.training else 0.0)
+        by_head: dict[str, list[int]] = {}
+        for i, name in enumerate(batch.domains):
+            by_head.setdefault(self.head_name(name), []).append(i)
+        outputs = []
+        for name, members in by_head.items():
+            where = [(i, first) for i in members for first in batch.firsts[i] if first >= 0]
+            at = torch.tensor(where, device=device).view(-1, 2)
+            picked = self.dropout(hidden[at[:, 0], at[:, 1]].float())
+            outputs.append((members, self.heads[name](picked)))
+        return outputs
+
+    def scatter(
+        self, batch: WindowBatch, outputs: Sequence[tuple[list[int], Tensor]]
+    ) -> list[Floats2d]:
+        """Sort the logits by row, and give the words without pieces a certain O.
+
+        RETURNS (list): For each row, logits (kept words, k of its head) as float32.
+        """
+        logits: list[Floats2d] = [None] * len(batch.domains)  # type: ignore[list-item]
+        for members, output in outputs:
+            values = output.detach().float().cpu().numpy()
+            start = 0
+            for i in members:
+                has = batch.firsts[i] >= 0
+                n = int(has.sum())
+                rows = _certain_o(len(has), values.shape[1])
+                rows[has] = values[start : start + n]
+                start += n
+                logits[i] = rows
+        return logits
+
+
+def _certain_o(n_words: int, n_tags: int) -> Floats2d:
+    """Logits (w, k) that say O with a probability of 1 in float32."""
+    rows = np.zeros((n_words, n_tags), dtype=np.float32)
+    rows[:, 0] = NO_PIECES
+    return rows

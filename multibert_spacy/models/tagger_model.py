@@ -1,0 +1,157 @@
+"""The tagger as a thinc model: what the `multibert_ner` component holds."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from thinc.api import Model
+
+from ..errors import AdapterError, DomainError
+from ..types import Floats2d, WindowBatch
+from .adapters import AdapterSettings
+from .core import Core
+from .listener import CoreListener, ModuleShim
+from .storage import read_folder, write_folder
+from .tagger import Head, TaggerModule
+
+__all__ = ["TaggerModel"]
+
+Logits = list[Floats2d]
+
+
+class TaggerModel(Model[WindowBatch, Logits]):
+    """Rows of pieces -> for each row, logits of its kept words."""
+
+    def __init__(self, settings: AdapterSettings, listener: CoreListener, dropout: float) -> None:
+        """settings (AdapterSettings): Of the adapters made by `add_domain`.
+        listener (CoreListener): Where the core comes from.
+        dropout (float): On hidden states in front of the head; see `TaggerModule`.
+        """
+        self.module = TaggerModule(settings, dropout)
+        self.listener = listener
+        super().__init__(
+            "multibert_tagger", forward, layers=[listener], shims=[ModuleShim(self.module)]
+        )
+
+    @property
+    def core(self) -> Core:
+        """The core that is lent to this model."""
+        return self.listener.core
+
+    def add_domain(
+        self,
+        domain: str,
+        *,
+        head: str,
+        labels: Sequence[str] = (),
+        copy_from: str | None = None,
+        pieces: Sequence[int] = (),
+    ) -> None:
+        """Add a domain with an adapter of its own.
+
+        domain (str): Its name.
+        head (str): Its head; made with `labels` if there is none of that name.
+        copy_from (str): Another domain, whose adapter is copied. None starts a new adapter.
+        pieces (Sequence[int]): Text for a prefix's start values.
+        RAISES (DomainError): If a new head has no labels.
+        """
+        module = self.module
+        if head not in module.heads:
+            if not labels:
+                raise DomainError(f"The new head {head!r} of domain {domain!r} has no labels")
+            module.add_head(head, Head(labels, self.core.width).to(self.core.device))
+        adapter = module.settings.build(self.core, pieces)
+        if copy_from is not None:
+            source = module.adapter_of(copy_from)
+            adapter = type(source)(*_build_args(source, self.core))
+            adapter.load_state_dict(source.state_dict())
+        module.add_domain(domain, head, adapter.to(self.core.device))
+
+    def write_domain(self, domain: str, folder: Path) -> None:
+        """Write one domain's folder. RAISES (DomainError): If there is no such domain."""
+        head = self.module.head_name(domain)
+        meta = {"domain": domain, "head": head, "labels": list(self.module.labels_of(domain))}
+        tensors = self.module.heads[head].linear.state_dict()
+        write_folder(folder, self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint)
+
+    def read_domain(self, folder: Path, domain: str | None = None) -> str:
+        """Add a domain from its folder.
+
+        folder (Path): What `write_domain` wrote.
+        domain (str): A name to give it; None keeps its own.
+        RETURNS (str): Its name.
+        RAISES (AdapterError): If the folder is damaged, or made for another core, or if its head
+            has the name but not the labels and weights of a head that is here.
+        """
+        adapter, tensors, manifest = read_folder(folder, self.core, self.listener.fingerprint)
+        labels, name = manifest["labels"], manifest.get("head")
+        head = Head(labels, self.core.width)
+        try:
+            head.linear.load_state_dict(tensors)
+        except RuntimeError as e:
+            raise AdapterError(f"The head in {folder} does not fit: {e}") from e
+        domain = domain or manifest.get("domain")
+        if not isinstance(domain, str) or not isinstance(name, str):
+            raise AdapterError(f"{folder}/multibert.json must name a domain and a head")
+        name = self._own_head(name, domain, head)
+        self.module.add_head(name, head.to(self.core.device))
+        self.module.add_domain(domain, name, adapter.to(self.core.device))
+        return domain
+
+    def _own_head(self, name: str, domain: str, head: Head) -> str:
+        """The name under which a head is kept: its own if there is none of that name or an equal
+        one, else one with the domain's name (a head that was tuned with its domain).
+        """
+        known = self.module.heads.get(name)
+        if known is None or known.labels == head.labels and _equal(known, head):
+            return name
+        return f"{name}/{domain}"
+
+    def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
+        """See `TaggerModule.set_trainable`."""
+        self.module.set_trainable(domains, heads=heads)
+
+    def weights_changed(self) -> None:
+        """See `TaggerModule.weights_changed`."""
+        self.module.weights_changed()
+
+
+def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:
+    """Arguments for another adapter of the same shape."""
+    return () if adapter.settings.kind == "none" else (adapter.settings, core)
+
+
+def _equal(a: Head, b: Head) -> bool:
+    theirs = b.state_dict()
+    return all(torch.equal(v.cpu(), theirs[k].cpu()) for k, v in a.state_dict().items())
+
+
+def forward(
+    model: Model[WindowBatch, Logits], batch: WindowBatch, is_train: bool
+) -> tuple[Logits, Callable[[Logits], WindowBatch]]:
+    """batch (WindowBatch): b rows.
+    RETURNS (list): For each row, logits (kept words, k of its head) float32; words without pieces
+        are a certain O. The callback takes the gradients in the same shapes.
+    """
+    module: TaggerModule = model.shims[0]._model
+    core = model.layers[0].core
+    module.train(is_train)
+    with torch.set_grad_enabled(is_train):
+        outputs = module(core, batch)
+    logits = module.scatter(batch, outputs)
+
+    def backprop(d_logits: Logits) -> WindowBatch:
+        tensors, gradients = [], []
+        for members, output in outputs:
+            parts = [
+                torch.from_numpy(d_logits[i][batch.firsts[i] >= 0]).to(output) for i in members
+            ]
+            if output.requires_grad:
+                tensors.append(output)
+                gradients.append(torch.cat(parts))
+        if tensors:
+            torch.autograd.backward(tensors, gradients)
+        return batch
+
+    return logits, backprop

@@ -1,0 +1,199 @@
+"""`frozen_transformer`: owns the one core and lends it to later components.
+
+It is spacy-transformers' `Transformer` with three differences. It does nothing to docs unless
+`annotate = true`, because each later component runs the core itself, with adapters of its own.
+It is saved as a Hugging Face folder (safetensors, JSON), where the parent unpickles. And its
+weights are frozen unless `trainable = true`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import srsly
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.vocab import Vocab
+from spacy_transformers.annotation_setters import null_annotation_setter
+from spacy_transformers.pipeline_component import DEFAULT_CONFIG_STR, Transformer
+from thinc.api import Config, Model, Optimizer
+
+from ..errors import CoreError
+from ..models.core import Core
+from ..models.listener import CoreListener
+from ..models.saved_core import load_core, quiet_transformers, save_core, strip_pooler
+from .folders import FolderBytes
+
+__all__ = ["FrozenTransformer", "make_frozen_transformer"]
+
+DEFAULT_CONFIG = Config().from_str(DEFAULT_CONFIG_STR)["transformer"]
+DEFAULT_CONFIG = {
+    **DEFAULT_CONFIG,
+    "annotate": False,
+    "precision": "auto",
+    "trainable": False,
+    "max_batch_items": 4096,
+}
+
+
+@Language.factory("frozen_transformer", default_config=DEFAULT_CONFIG)
+def make_frozen_transformer(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], Any],
+    set_extra_annotations: Callable[..., None],
+    max_batch_items: int,
+    annotate: bool,
+    precision: str,
+    trainable: bool,
+) -> "FrozenTransformer":
+    """Construct the component that owns the core.
+
+    model (Model): `spacy-transformers.TransformerModel.v3`: name or path of the core, and its
+        tokenizer's settings.
+    set_extra_annotations (Callable): As in spacy-transformers; used with annotate.
+    max_batch_items (int): Padded pieces of a batch; used with annotate.
+    annotate (bool): Write `doc._.trf_data`, as any transformer component does.
+    precision (str): "auto", "fp32", "bf16" or "fp16": what later components compute in.
+    trainable (bool): The paper's mode for a core that is not yet pre-trained.
+    """
+    return FrozenTransformer(
+        nlp.vocab,
+        model,
+        set_extra_annotations,
+        name=name,
+        max_batch_items=max_batch_items,
+        annotate=annotate,
+        precision=precision,
+        trainable=trainable,
+    )
+
+
+class FrozenTransformer(FolderBytes, Transformer):
+    """Pipeline component that lends a frozen core to later ones."""
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[list[Doc], Any],
+        set_extra_annotations: Callable[..., None] = null_annotation_setter,
+        *,
+        name: str = "transformer",
+        max_batch_items: int = 4096,
+        annotate: bool = False,
+        precision: str = "auto",
+        trainable: bool = False,
+    ) -> None:
+        """See `make_frozen_transformer`."""
+        super().__init__(
+            vocab, model, set_extra_annotations, name=name, max_batch_items=max_batch_items
+        )
+        self.annotate = annotate
+        self.precision = precision
+        self.cfg["trainable"] = trainable
+        self._core: Core | None = None
+        self._fingerprint: str | None = None
+
+    @property
+    def core(self) -> Core:
+        """The core that is lent.
+        RAISES (CoreError): If there is none yet, or its architecture is not supported.
+        """
+        if self._core is None:
+            if not self.model.attrs["has_transformer"]:
+                raise CoreError(
+                    f"The component '{self.name}' has no core yet: initialize or load the pipeline"
+                )
+            strip_pooler(self.model.transformer)
+            self._core = Core(
+                self.model.transformer,
+                self.model.tokenizer,
+                precision=self.precision,
+                trainable=self.trainable,
+            )
+        return self._core
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the core's own weights are trained."""
+        return bool(self.cfg["trainable"])
+
+    def freeze(self) -> None:
+        """Freeze a core that was trained."""
+        self.cfg["trainable"] = False
+        self._core = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the core's weights; adapters are bound to it."""
+        if self._fingerprint is None or self.trainable:
+            self._fingerprint = self.core.fingerprint()
+        return self._fingerprint
+
+    def find_listeners(self, component: Any) -> None:
+        """Lend the core to a component whose model holds a `CoreListener`; spacy-transformers'
+        own listeners are found as well, and need `annotate = true` to be fed.
+        """
+        super().find_listeners(component)
+        if isinstance(getattr(component, "model", None), Model):
+            for node in component.model.walk():
+                if isinstance(node, CoreListener) and node.upstream in ("*", self.name):
+                    self.add_listener(node, component.name)
+                    node.receive(self)
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Nothing, unless annotate: then as the parent."""
+        return super().__call__(doc) if self.annotate else doc
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Nothing, unless annotate: then as the parent."""
+        yield from super().pipe(stream, batch_size=batch_size) if self.annotate else stream
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Nothing: gradients of a trainable core come from the components that run it."""
+        return {} if losses is None else losses
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Apply the gradients that later components left in a trainable core."""
+        if self.trainable:
+            self.model.finish_update(sgd)
+
+    def initialize(
+        self, get_examples: Callable[[], Iterable[Example]], *, nlp: Language | None = None
+    ) -> None:
+        """Load the core by name or path, as the parent does."""
+        with quiet_transformers():
+            super().initialize(get_examples, nlp=nlp)
+        self._core = None
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Write settings and, unless "model" is excluded, the core as a Hugging Face folder."""
+        path = Path(path)
+        path.mkdir(parents=True, exist_ok=True)
+        srsly.write_json(path / "cfg", self.cfg)
+        if "model" not in exclude and self.model.attrs["has_transformer"]:
+            save_core(self.core, path / "model", self.fingerprint)
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "FrozenTransformer":
+        """Read what `to_disk` wrote; uses no network.
+        RAISES (CoreError): If a file is missing or damaged.
+        """
+        path = Path(path)
+        try:
+            self.cfg.update(srsly.read_json(path / "cfg"))
+        except (OSError, ValueError) as e:
+            raise CoreError(f"{path / 'cfg'} is missing or damaged: {e}") from e
+        if "model" not in exclude:
+            objects, self._fingerprint = load_core(path / "model")
+            self.model.attrs["has_transformer"] = False
+            self.model.attrs["set_transformer"](self.model, objects)
+            self._core = None
+        return self

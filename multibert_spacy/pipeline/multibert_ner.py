@@ -1,0 +1,412 @@
+"""`multibert_ner`: tags each doc with the adapter of its domain.
+
+    words -> normal forms -> pieces -> windows -> batches (domains mixed) -> logits -> entities
+
+The batch that goes through the core is cut by length and by a budget of pieces, never by domain.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import srsly
+from spacy import util
+from spacy.language import Language
+from spacy.pipeline import TrainablePipe
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.vocab import Vocab
+from thinc.api import Config, Optimizer
+
+from ..errors import AdapterError, ConfigError, DomainError
+from ..models.tagger_model import TaggerModel
+from ..text.batching import batch_by_pieces
+from ..text.spans import decode_entities
+from ..text.threads import apply_context
+from ..text.windows import check_window
+from ..types import Entity, Floats2d
+from .folders import FolderBytes
+from .tagging import (
+    Row,
+    check_name,
+    doc_rows,
+    gold_tags,
+    join_by_doc,
+    row_batches,
+    split_by_row,
+    word_loss,
+)
+
+__all__ = ["MultibertNER", "make_multibert_ner"]
+
+DEFAULT_CONFIG = Config().from_str("""
+[multibert_ner]
+default_domain = null
+window = 512
+overlap = 128
+batch_pieces = 4096
+spans_key = "multibert_ner"
+
+[multibert_ner.normalizer]
+@misc = "multibert_spacy.HazmNormalizer.v1"
+
+[multibert_ner.scorer]
+@scorers = "multibert_spacy.domain_ner_scorer.v1"
+
+[multibert_ner.model]
+@architectures = "multibert_spacy.Tagger.v1"
+dropout = 0.1
+
+[multibert_ner.model.adapter]
+@misc = "multibert_spacy.LoRA.v1"
+
+[multibert_ner.model.core]
+@architectures = "multibert_spacy.CoreListener.v1"
+upstream = "*"
+""")["multibert_ner"]
+
+
+@Language.factory(
+    "multibert_ner",
+    requires=["doc._.domain"],
+    assigns=["doc.ents", "doc.spans", "token.ent_iob", "token.ent_type", "token.norm"],
+    default_config=DEFAULT_CONFIG,
+    default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_macro_f": 0.0},
+)
+def make_multibert_ner(
+    nlp: Language,
+    name: str,
+    model: TaggerModel,
+    normalizer: Callable[[str], str],
+    default_domain: str | None,
+    window: int,
+    overlap: int,
+    batch_pieces: int,
+    spans_key: str,
+    scorer: Callable[..., dict[str, Any]] | None,
+) -> "MultibertNER":
+    """Construct the tagger.
+
+    model (TaggerModel): `multibert_spacy.Tagger.v1`.
+    normalizer (Callable): Normal form of a word, which the network sees; `doc.text` stays.
+    default_domain (str): For docs without a domain. None makes such a doc an error.
+    window (int): Pieces of a window, with the two special ones; at most what the core takes.
+    overlap (int): Pieces that neighbouring windows of a long doc share.
+    batch_pieces (int): Padded pieces of one forward pass.
+    spans_key (str): Where in `doc.spans` the entities with their scores are written.
+    scorer (Callable): The scoring method.
+    """
+    return MultibertNER(
+        nlp.vocab,
+        model,
+        name,
+        normalizer=normalizer,
+        default_domain=default_domain,
+        window=window,
+        overlap=overlap,
+        batch_pieces=batch_pieces,
+        spans_key=spans_key,
+        scorer=scorer,
+    )
+
+
+class MultibertNER(FolderBytes, TrainablePipe):
+    """Pipeline component for named entities, with one adapter per domain."""
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: TaggerModel,
+        name: str = "multibert_ner",
+        *,
+        normalizer: Callable[[str], str],
+        default_domain: str | None = None,
+        window: int = 512,
+        overlap: int = 128,
+        batch_pieces: int = 4096,
+        spans_key: str = "multibert_ner",
+        scorer: Callable[..., dict[str, Any]] | None = None,
+    ) -> None:
+        """See `make_multibert_ner`. RAISES (ConfigError): For settings that make no sense."""
+        check_window(window - 2, overlap)
+        batch_by_pieces([], batch_pieces)
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.normalizer = normalizer
+        self.window = window
+        self.overlap = overlap
+        self.batch_pieces = batch_pieces
+        self.spans_key = spans_key
+        self.scorer = scorer
+        self.cfg: dict[str, Any] = {"default_domain": default_domain, "domains": [], "trained": []}
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str]): Names of the domains."""
+        return self.model.module.domains
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str]): Union of the labels of all domains."""
+        heads = self.model.module.heads.values()
+        return tuple(dict.fromkeys(chain.from_iterable(head.labels for head in heads)))
+
+    @property
+    def label_data(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str]): The labels, for `spacy init labels`."""
+        return self.labels
+
+    def labels_of(self, domain: str) -> tuple[str, ...]:
+        """RETURNS (tuple[str]): Labels of one domain. RAISES (DomainError): If unknown."""
+        return self.model.module.labels_of(domain)
+
+    def add_label(self, label: str) -> int:
+        """Labels belong to heads: RAISES (DomainError) unless the label is known."""
+        if label in self.labels:
+            return 0
+        raise DomainError(
+            f"Labels belong to heads and cannot be added to the component: {label!r}. "
+            "Add a domain with a new head instead (initialize, or add_domain of the model)"
+        )
+
+    def _domain_of(self, doc: Doc) -> str:
+        apply_context(doc)
+        domain = doc._.domain if doc._.domain is not None else self.cfg["default_domain"]
+        if domain not in self.model.module.domains:
+            raise DomainError.unknown(domain, self.domains, component=self.name)
+        return str(domain)
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Tag a stream. The results do not depend on batch_size. A doc that fails goes alone to
+        the error handler.
+
+        stream (Iterable[Doc]): Docs.
+        batch_size (int): Docs to buffer; inside the buffer they are sorted by length.
+        YIELDS (Doc): The docs, in order.
+        """
+        for docs in util.minibatch(stream, size=batch_size):
+            try:
+                self.set_annotations(docs, self.predict(docs))
+                yield from docs
+            except Exception:
+                for doc in docs:  # find the one
+                    result = self(doc)
+                    if result is not None:
+                        yield result
+
+    def predict(self, docs: Iterable[Doc]) -> list[list[Entity]]:
+        """docs (Iterable[Doc]): Docs with a domain. Not modified, apart from what a context of
+            `nlp.pipe(as_tuples=True)` says about them.
+        RETURNS (list[list[Entity]]): Entities of each doc.
+        RAISES (DomainError): If a doc's domain is unknown.
+        """
+        docs = list(docs)
+        domains = [self._domain_of(doc) for doc in docs]
+        rows = self._rows(docs, domains)
+        logits: list[Any] = [None] * len(rows)
+        for index, batch in row_batches(rows, self.model.core, self.batch_pieces):
+            for i, part in zip(index, self.model.predict(batch), strict=True):
+                logits[i] = part
+        return [
+            decode_entities(scores, self.labels_of(domain))
+            for scores, domain in zip(join_by_doc(rows, logits, len(docs)), domains, strict=True)
+        ]
+
+    def set_annotations(self, docs: Iterable[Doc], predictions: Sequence[list[Entity]]) -> None:
+        """Write entities, their scores and the normal forms of words.
+
+        docs (Iterable[Doc]): The docs.
+        predictions (Sequence[list[Entity]]): What `predict` returned for them.
+        """
+        for doc, entities in zip(docs, predictions, strict=True):
+            spans = [Span(doc, e.start, e.end, label=e.label) for e in entities]
+            doc.set_ents(spans)
+            scores = np.array([e.score for e in entities], dtype=np.float32)
+            group = SpanGroup(doc, name=self.spans_key, spans=spans, attrs={"scores": scores})
+            doc.spans[self.spans_key] = group
+            for word in doc:
+                word.norm_ = self.normalizer(word.text)
+
+    def _rows(self, docs: Sequence[Doc], domains: Sequence[str]) -> list[Row]:
+        core = self.model.core
+        return doc_rows(
+            docs, domains, core, self.normalizer, window=self.window, overlap=self.overlap
+        )
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Learn from a batch: what was chosen with `train_only` is updated, all else is frozen.
+
+        examples (Iterable[Example]): The domain is the predicted doc's, else the default one.
+        drop (float): Not used: the model's own dropout setting holds.
+        sgd (Optimizer): Applied if given.
+        losses (dict): The loss is added under the component's name.
+        RETURNS (dict): losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "MultibertNER.update")
+        docs = [eg.predicted for eg in examples]
+        rows = self._rows(docs, [self._domain_of(doc) for doc in docs])
+        if not rows:
+            return losses
+        logits: list[Any] = [None] * len(rows)
+        steps = []
+        for index, batch in row_batches(rows, self.model.core, self.batch_pieces):
+            parts, backprop = self.model.begin_update(batch)
+            steps.append((index, backprop))
+            for i, part in zip(index, parts, strict=True):
+                logits[i] = part
+        loss, d_scores = self.get_loss(examples, join_by_doc(rows, logits, len(docs)))
+        d_rows = split_by_row(rows, d_scores)
+        for index, backprop in steps:
+            backprop([d_rows[i] for i in index])
+        if sgd is not None:
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def get_loss(
+        self, examples: Iterable[Example], scores: Sequence[Floats2d]
+    ) -> tuple[float, list[Floats2d]]:
+        """Cross-entropy per labelled word.
+
+        examples (Iterable[Example]): The batch.
+        scores (Sequence[Floats2d]): For each doc, logits (w, k).
+        RETURNS (tuple): The mean loss, and for each doc its gradient (w, k). A word whose gold
+            tag is missing or not aligned has none.
+        RAISES (DomainError): If a gold label is not one of the domain's head.
+        RAISES (ConfigError): If the loss is not finite.
+        """
+        total, n_words, gradients = 0.0, 0, []
+        for eg, logits in zip(examples, scores, strict=True):
+            domain = self._domain_of(eg.predicted)
+            gold = gold_tags(eg, self.labels_of(domain), domain)
+            loss, n, gradient = word_loss(logits, gold)
+            total, n_words = total + loss, n_words + n
+            gradients.append(gradient)
+        if not np.isfinite(total):
+            raise ConfigError(
+                f"The loss of '{self.name}' is {total}: lower the learning rate, or set "
+                "precision = \"fp32\" on the frozen_transformer"
+            )
+        n_words = max(n_words, 1)
+        return total / n_words, [gradient / n_words for gradient in gradients]
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Apply the gradients."""
+        self.model.finish_update(sgd)
+
+    def train_only(self, domains: Iterable[str], *, heads: bool) -> None:
+        """Choose what `update` changes.
+
+        domains (Iterable[str]): Domains whose adapters are trained.
+        heads (bool): Whether their heads are.
+        """
+        self.model.set_trainable(domains, heads=heads)
+
+    def start_domain(self, domain: str, *, copy_from: str | None, freeze_head: bool) -> None:
+        """Make a domain that starts as a copy of another one, and train only it.
+
+        domain (str): The new domain, which becomes the default one.
+        copy_from (str): The domain whose head it shares. Its adapter is copied.
+        freeze_head (bool): Whether the head stays as it is, as in the paper.
+        RAISES (DomainError): If copy_from is unknown.
+        """
+        source = copy_from if copy_from is not None else self.cfg["default_domain"]
+        head = self.model.module.head_name(source)
+        self.model.add_domain(check_name(domain), head=head, copy_from=source)
+        if source != domain and copy_from is None:
+            self.model.module.remove_domain(source)
+        self.cfg["default_domain"] = domain
+        self.train_only([domain], heads=not freeze_head)
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Language | None = None,
+        domain: str | None = None,
+        head: str = "default",
+        labels: Sequence[str] | None = None,
+        adapters: str | None = None,
+    ) -> None:
+        """Make one domain to train, or read trained ones.
+
+        get_examples (Callable): Examples: labels and a prefix's start values come from them.
+        nlp (Language): The pipeline.
+        domain (str): Name of the domain to make; None is the default domain, or else the head's
+            name. It becomes the default domain unless there is one.
+        head (str): Name of its head.
+        labels (Sequence[str]): The head's labels; None takes those of the examples, sorted.
+        adapters (str): A folder with one folder per domain, read instead.
+        RAISES (DomainError): If there are no labels.
+        RAISES (AdapterError): If there is no adapter in the folder, or a damaged one.
+        """
+        if adapters is not None:
+            self._read_domains(Path(adapters))
+            if not self.domains:
+                raise AdapterError(f"There is no adapter in {adapters}")
+            return
+        validate_get_examples(get_examples, "MultibertNER.initialize")
+        if labels is None:
+            found = {ent.label_ for eg in get_examples() for ent in eg.reference.ents}
+            labels = sorted(found)
+        domain = check_name(domain or self.cfg["default_domain"] or head)
+        words = (word.text for eg in islice(get_examples(), 50) for word in eg.reference)
+        core = self.model.core
+        pieces = chain.from_iterable(core.pieces([self.normalizer(word) for word in words]))
+        self.model.add_domain(domain, head=head, labels=labels, pieces=list(pieces))
+        self.cfg["default_domain"] = self.cfg["default_domain"] or domain
+        self.train_only([domain], heads=True)
+
+    def _read_domains(self, folder: Path) -> None:
+        """Read every domain in a folder of folders."""
+        if not folder.is_dir():
+            raise AdapterError(f"{folder} is missing: it should hold one folder per domain")
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and not path.name.startswith("."):
+                self.model.read_domain(path)
+        self.train_only(self.domains, heads=False)
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Write settings and one folder per domain. Folders of domains that are no longer here
+        are removed.
+        """
+        path = Path(path)
+        (path / "domains").mkdir(parents=True, exist_ok=True)
+        srsly.write_json(path / "cfg", self.cfg)
+        if "model" in exclude:
+            return
+        for old in (path / "domains").iterdir():
+            if old.name not in self.domains and (old / "multibert.json").is_file():
+                shutil.rmtree(old)
+        for domain in self.domains:
+            self.model.write_domain(domain, path / "domains" / domain)
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "MultibertNER":
+        """Read what `to_disk` wrote: the domains are the folders that are there, so that one can
+        be copied in or taken away. Heads are frozen until `train_only` says otherwise.
+        RAISES (AdapterError): If a file is missing, damaged, or made for another core.
+        """
+        path = Path(path)
+        try:
+            self.cfg.update(srsly.read_json(path / "cfg"))
+        except (OSError, ValueError) as e:
+            raise AdapterError(f"{path / 'cfg'} is missing or damaged: {e}") from e
+        if "model" not in exclude:
+            for domain in self.domains:
+                self.model.module.remove_domain(domain)
+            self._read_domains(path / "domains")
+        return self

@@ -1,0 +1,161 @@
+"""Between docs and the tagger's network: rows, batches, gold tags, the loss."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from ..errors import ConfigError, DomainError
+from ..models.core import Core
+from ..text.align import pack_rows, window_row
+from ..text.batching import batch_by_pieces
+from ..text.spans import bio_tags, softmax
+from ..text.windows import split_windows
+from ..types import Floats2d, WindowBatch
+
+__all__ = [
+    "Row",
+    "check_name",
+    "doc_rows",
+    "gold_tags",
+    "join_by_doc",
+    "row_batches",
+    "split_by_row",
+    "word_loss",
+]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One window. doc: index of its doc. firsts: as in `WindowBatch`, one per kept word."""
+
+    doc: int
+    domain: str
+    ids: Sequence[int]
+    firsts: NDArray[np.int64]
+
+
+def check_name(name: str) -> str:
+    """Domain names are folder names. RAISES (ConfigError): If this one cannot be."""
+    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
+        raise ConfigError(
+            f"Illegal domain name {name!r}: use letters, digits, '_', '-' and '.', at most 100"
+        )
+    return name
+
+
+def doc_rows(
+    docs: Sequence[Doc],
+    domains: Sequence[str],
+    core: Core,
+    normalizer: Callable[[str], str],
+    *,
+    window: int,
+    overlap: int,
+) -> list[Row]:
+    """The windows of all docs, in order.
+
+    docs (Sequence[Doc]): The docs; one without words has no row.
+    domains (Sequence[str]): Their domains.
+    core (Core): The core, for its pieces.
+    normalizer (Callable): Normal form of a word.
+    window (int): Pieces of a row with the two special ones; capped by what the core takes.
+    overlap (int): Pieces that neighbouring windows share.
+    """
+    size = min(window, core.max_pieces) - 2
+    rows = []
+    for i, (doc, domain) in enumerate(zip(docs, domains, strict=True)):
+        pieces = core.pieces([normalizer(word.text) for word in doc])
+        lengths = [len(word) for word in pieces]
+        for part in split_windows(lengths, size=size, overlap=min(overlap, size - 1)):
+            ids, firsts = window_row(pieces, part, size=size)
+            rows.append(Row(i, domain, ids, firsts))
+    return rows
+
+
+def row_batches(
+    rows: Sequence[Row], core: Core, budget: int
+) -> Iterator[tuple[list[int], WindowBatch]]:
+    """Rows of similar length, packed.
+
+    budget (int): Padded pieces of a batch.
+    YIELDS (tuple): Indices into rows, and the batch of those rows.
+    """
+    for index in batch_by_pieces([len(row.ids) + 2 for row in rows], budget):
+        chosen = [rows[i] for i in index]
+        yield (
+            index,
+            pack_rows(
+                [row.ids for row in chosen],
+                [row.firsts for row in chosen],
+                [row.domain for row in chosen],
+                bos=core.bos,
+                eos=core.eos,
+                pad=core.pad,
+            ),
+        )
+
+
+def join_by_doc(rows: Sequence[Row], parts: Sequence[Floats2d], n_docs: int) -> list[Floats2d]:
+    """Put the kept words of each doc's rows together: the inverse of `split_by_row`.
+
+    RETURNS (list): For each doc (w, k); (0, 1) for a doc without words.
+    """
+    by_doc: list[list[Floats2d]] = [[] for _ in range(n_docs)]
+    for row, part in zip(rows, parts, strict=True):
+        by_doc[row.doc].append(part)
+    empty = np.zeros((0, 1), dtype=np.float32)
+    return [np.concatenate(own) if own else empty for own in by_doc]
+
+
+def split_by_row(rows: Sequence[Row], values: Sequence[Floats2d]) -> list[Floats2d]:
+    """RETURNS (list): For each row, its kept words' part of its doc's (w, k)."""
+    parts = []
+    taken = [0] * len(values)
+    for row in rows:
+        start = taken[row.doc]
+        taken[row.doc] = start + len(row.firsts)
+        parts.append(values[row.doc][start : taken[row.doc]])
+    return parts
+
+
+def gold_tags(eg: Example, labels: Sequence[str], domain: str) -> NDArray[np.int64]:
+    """The gold tag of each word of the predicted doc.
+
+    labels (Sequence[str]): Labels of the domain's head.
+    RETURNS (w,): Index into `bio_tags(labels)`, or -100 where the tag is missing or the gold
+        tokens do not fit.
+    RAISES (DomainError): If an entity's label is not among them.
+    """
+    index = {tag: i for i, tag in enumerate(bio_tags(labels))}
+    tags = []
+    for tag in eg.get_aligned_ner():
+        if tag is None or tag == "-":
+            tags.append(-100)
+            continue
+        bio = tag.replace("U-", "B-", 1).replace("L-", "I-", 1) if tag != "O" else tag
+        if bio not in index:
+            raise DomainError(
+                f"The label {tag[2:]!r} is not one of the head of domain {domain!r}, "
+                f"which has: {', '.join(labels)}"
+            )
+        tags.append(index[bio])
+    return np.array(tags, dtype=np.int64)
+
+
+def word_loss(logits: Floats2d, gold: NDArray[np.int64]) -> tuple[float, int, Floats2d]:
+    """Cross-entropy, summed over the words with a gold tag.
+
+    logits (w, k), gold (w,): -100 where there is none.
+    RETURNS (tuple): The sum, the number of words, the gradient (w, k).
+    """
+    gradient = softmax(logits) if len(logits) else logits
+    known = np.flatnonzero(gold >= 0)
+    loss = -float(np.log(np.maximum(gradient[known, gold[known]], 1e-30)).sum())
+    gradient[known, gold[known]] -= 1.0
+    gradient[gold < 0] = 0.0
+    return loss, len(known), gradient

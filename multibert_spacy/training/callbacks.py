@@ -1,0 +1,44 @@
+"""Callbacks of the training stages."""
+
+from collections.abc import Callable
+
+from spacy.language import Language
+from spacy.util import registry
+
+from ..errors import ConfigError
+from ..pipeline.frozen_transformer import FrozenTransformer
+from ..pipeline.multibert_ner import MultibertNER
+
+__all__ = ["build_start_domain_v1"]
+
+
+@registry.callbacks("multibert_spacy.start_domain.v1")
+def build_start_domain_v1(
+    domain: str,
+    component: str = "multibert_ner",
+    copy_from: str | None = None,
+    freeze_head: bool = True,
+    freeze_core: bool = True,
+) -> Callable[[Language], Language]:
+    """Step two of the paper: to be `initialize.after_init` of a config that sources step one.
+
+    domain (str): The domain to tune.
+    component (str): Name of the tagger.
+    copy_from (str): The domain whose adapter is copied; None takes the only one there is, and
+        replaces it.
+    freeze_head (bool): Whether the head stays as it is.
+    freeze_core (bool): Whether a core that was trained in step one is frozen now.
+    """
+
+    def start_domain(nlp: Language) -> Language:
+        tagger = nlp.get_pipe(component)
+        if not isinstance(tagger, MultibertNER):
+            raise ConfigError(f"'{component}' is no multibert_ner component")
+        for name, proc in nlp.pipeline:
+            if freeze_core and isinstance(proc, FrozenTransformer):
+                proc.freeze()
+                nlp.get_pipe_config(name)["trainable"] = False
+        tagger.start_domain(domain, copy_from=copy_from, freeze_head=freeze_head)
+        return nlp
+
+    return start_domain

@@ -1,0 +1,142 @@
+"""Corpus readers: `.spacy` files with a domain on each doc -> examples.
+
+spaCy's own reader cannot be used, since it drops `doc._.domain` of the predicted doc and knows no
+filter. Tokens are the corpus's own, so that gold tags and words fit.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+from spacy.training.corpus import walk_corpus
+from spacy.util import registry
+from spacy.vocab import Vocab
+
+from ..errors import ConfigError, CorpusError
+from ..pipeline.domain_detector import join_docs
+
+__all__ = ["build_domain_corpus_v1", "build_group_corpus_v1", "read_docs"]
+
+Reader = Callable[[Language], Iterator[Example]]
+
+
+def read_docs(
+    path: str | Path, vocab: Vocab, *, domains: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> list[Doc]:
+    """Read the docs of a file, or of all files of a folder, in order of their names.
+
+    path (Path): A `.spacy` file or a folder of them.
+    vocab (Vocab): The docs' vocabulary.
+    domains (Sequence[str]): Read only these; empty is all.
+    exclude (Sequence[str]): Leave these out.
+    RAISES (CorpusError): If the path is missing, or a wanted domain has no doc.
+    """
+    if not Path(path).exists():
+        raise CorpusError(f"{path} is missing: expected a .spacy file or a folder of them")
+    docs = []
+    for file in walk_corpus(Path(path), ".spacy"):
+        docs.extend(DocBin().from_disk(file).get_docs(vocab))
+    found = {doc._.domain for doc in docs}
+    missing = set(domains) - found
+    if missing:
+        names = ", ".join(sorted(str(name) for name in found)) or "(none)"
+        raise CorpusError(f"{path} has no doc of {', '.join(sorted(missing))}; it has: {names}")
+    wanted = set(domains or found) - set(exclude)
+    return [doc for doc in docs if len(doc) and doc._.domain in wanted]
+
+
+@registry.readers("multibert_spacy.DomainCorpus.v1")
+def build_domain_corpus_v1(
+    path: str | Path,
+    domains: list[str] = [],  # noqa: B006
+    exclude: list[str] = [],  # noqa: B006
+    keep_domain: bool = True,
+    limit: int = 0,
+) -> Reader:
+    """Examples for the tagger.
+
+    path (Path): A `.spacy` file or a folder of them.
+    domains (list[str]): Read only these; empty is all.
+    exclude (list[str]): Leave these out.
+    keep_domain (bool): Whether the predicted doc is given its domain. False where one adapter is
+        trained on all domains: then the component's default_domain holds.
+    limit (int): Docs per domain at the most; 0 is all.
+    """
+
+    def read(nlp: Language) -> Iterator[Example]:
+        seen: dict[str, int] = defaultdict(int)
+        for reference in read_docs(path, nlp.vocab, domains=domains, exclude=exclude):
+            seen[reference._.domain] += 1
+            if limit and seen[reference._.domain] > limit:
+                continue
+            predicted = join_docs([reference], nlp.vocab)
+            predicted._.thread = reference._.thread
+            if keep_domain:
+                predicted._.domain = reference._.domain
+            yield Example(predicted, reference)
+
+    return read
+
+
+@registry.readers("multibert_spacy.GroupCorpus.v1")
+def build_group_corpus_v1(
+    path: str | Path,
+    domains: list[str] = [],  # noqa: B006
+    exclude: list[str] = [],  # noqa: B006
+    group_size: int = 8,
+    smallest: int = 0,
+    join: bool = True,
+    n_groups: int = 0,
+    seed: int = 0,
+) -> Reader:
+    """Examples for the detector: groups of docs drawn at random from one domain (section 5).
+
+    path, domains, exclude: As in `multibert_spacy.DomainCorpus.v1`.
+    group_size (int): Docs per group.
+    smallest (int): If given, each group's size is drawn from [smallest, group_size].
+    join (bool): True yields one doc per group, for training. False yields the docs themselves,
+        group by group, for a detector that groups the stream: what is left over is dropped.
+    n_groups (int): Groups per domain and pass, drawn with replacement of docs between groups; 0
+        cuts each shuffled domain once, so that large domains have more groups.
+    seed (int): Seed of the drawing. Each further pass draws anew.
+    """
+    if group_size < 1 or smallest > group_size:
+        raise ConfigError(f"Groups of {smallest} to {group_size} docs make no sense")
+    rng = random.Random(seed)
+
+    def read(nlp: Language) -> Iterator[Example]:
+        by_domain: dict[str, list[Doc]] = defaultdict(list)
+        for doc in read_docs(path, nlp.vocab, domains=domains, exclude=exclude):
+            by_domain[doc._.domain].append(doc)
+        names = sorted(by_domain)
+        groups = []
+        for name in names:
+            groups.extend((name, group) for group in _draw(by_domain[name]))
+        if join:
+            rng.shuffle(groups)
+        for name, group in groups:
+            for doc in [join_docs(group, nlp.vocab)] if join else group:
+                reference = doc.copy()
+                reference.cats = {other: float(other == name) for other in names}
+                yield Example(join_docs([doc], nlp.vocab), reference)
+
+    def _draw(docs: list[Doc]) -> Iterator[list[Doc]]:
+        def size() -> int:
+            return rng.randint(smallest, group_size) if smallest else group_size
+
+        if n_groups:
+            for _ in range(n_groups):
+                yield rng.sample(docs, min(size(), len(docs)))
+            return
+        docs = rng.sample(docs, len(docs))
+        while docs:
+            n = size()
+            if join or len(docs) >= n:
+                yield docs[:n]
+            docs = docs[n:]
+
+    return read

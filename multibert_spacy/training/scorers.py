@@ -1,0 +1,77 @@
+"""Scores by label and by domain."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from spacy.scorer import PRFScore, get_ner_prf
+from spacy.training import Example
+from spacy.util import registry
+
+__all__ = ["build_domain_ner_scorer_v1", "build_domain_scorer_v1", "score_domains", "score_ner"]
+
+
+@registry.scorers("multibert_spacy.domain_ner_scorer.v1")
+def build_domain_ner_scorer_v1() -> Callable[..., dict[str, Any]]:
+    """RETURNS (Callable): `score_ner`."""
+    return score_ner
+
+
+@registry.scorers("multibert_spacy.domain_scorer.v1")
+def build_domain_scorer_v1() -> Callable[..., dict[str, Any]]:
+    """RETURNS (Callable): `score_domains`."""
+    return score_domains
+
+
+def score_ner(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+    """Strict span scores: start, end and label must all be right.
+
+    examples (Iterable[Example]): Domains come from the references' `doc._.domain`.
+    RETURNS (dict): ents_p, ents_r, ents_f (micro) and ents_per_type as spaCy's NER has them;
+        ents_per_domain, the same four for each domain, and ents_macro_f, the mean of the
+        domains' F. None where nothing is annotated.
+    """
+    by_domain: dict[str, list[Example]] = defaultdict(list)
+    examples = list(examples)
+    for eg in examples:
+        if eg.reference._.domain is not None:
+            by_domain[eg.reference._.domain].append(eg)
+    scores: dict[str, Any] = get_ner_prf(examples)
+    per_domain = {name: get_ner_prf(own) for name, own in sorted(by_domain.items())}
+    scores["ents_per_domain"] = {
+        name: {key.removeprefix("ents_"): value for key, value in own.items()}
+        for name, own in per_domain.items()
+    } or None
+    known = [own["ents_f"] for own in per_domain.values() if own["ents_f"] is not None]
+    scores["ents_macro_f"] = sum(known) / len(known) if known else None
+    return scores
+
+
+def score_domains(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+    """Scores of the detector, one vote per doc.
+
+    examples (Iterable[Example]): The truth is in the references' `doc.cats`, or else in their
+        `doc._.domain`; the prediction in the predicted docs' `doc._.domain`.
+    RETURNS (dict): domain_acc, the share that is right, and domain_per_type, p, r and f for each
+        domain. None where there is no truth.
+    """
+    per_domain: dict[str, PRFScore] = defaultdict(PRFScore)
+    right = total = 0
+    for eg in examples:
+        cats = eg.reference.cats
+        gold = max(cats, key=lambda name: cats[name]) if cats else eg.reference._.domain
+        if gold is None:
+            continue
+        predicted = eg.predicted._.domain
+        total += 1
+        right += predicted == gold
+        if predicted == gold:
+            per_domain[gold].tp += 1
+        else:
+            per_domain[gold].fn += 1
+            per_domain[str(predicted)].fp += 1
+    return {
+        "domain_acc": right / total if total else None,
+        "domain_per_type": {name: prf.to_dict() for name, prf in sorted(per_domain.items())}
+        or None,
+    }

@@ -1,0 +1,20 @@
+"""Readers of the three Persian corpora, and what they share.
+
+One module per corpus knows its publisher's layout (`arman`, `parstwiner`, `parsner_social`) and
+returns a `Corpus`; the rest is common: `conll` (lines to sentences), `bio` (tags), `splits`
+(chance and leaks), `docbin` (spaCy files), `report` (numbers). `scripts.convert` is the command.
+"""
+
+from .arman import read_arman
+from .parsner_social import read_parsner_social
+from .parstwiner import read_parstwiner
+from .sentence import SPLITS, Corpus, Sentence
+
+__all__ = [
+    "SPLITS",
+    "Corpus",
+    "Sentence",
+    "read_arman",
+    "read_parsner_social",
+    "read_parstwiner",
+]

@@ -1,0 +1,66 @@
+"""Sentences to spaCy's `.spacy` files."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from spacy.lang.fa import Persian
+from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab, create_vocab
+
+import multibert_spacy.text.threads  # noqa: F401  (registers doc._.domain and doc._.thread)
+
+from .sentence import SPLITS, Corpus, Sentence
+
+__all__ = ["to_doc", "write_atomically", "write_corpora"]
+
+# ORTH and SPACY are always stored. ENT_IOB tells an explicit O from a missing annotation.
+ATTRS = ("ENT_IOB", "ENT_TYPE")
+
+
+def to_doc(sentence: Sentence, vocab: Vocab) -> Doc:
+    """Build the gold doc: tokens joined by single spaces, every token in or outside an entity.
+
+    sentence (Sentence): With legal BIO tags.
+    vocab (Vocab): The vocabulary of the new doc.
+    RETURNS (Doc): With `doc.ents`, `doc._.domain` and, if there is one, `doc._.thread`.
+    """
+    n_words = len(sentence.words)
+    spaces = [True] * (n_words - 1) + [False]
+    doc = Doc(vocab, words=list(sentence.words), spaces=spaces, ents=list(sentence.tags))
+    doc._.domain = sentence.domain
+    if sentence.thread is not None:
+        doc._.thread = sentence.thread
+    return doc
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write through a temporary file beside the target, so that no reader sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # spaCy's corpus reader skips names that begin with a dot.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_corpora(corpora: Iterable[Corpus], out: Path) -> list[Path]:
+    """Write `<out>/<split>/<corpus>.spacy`.
+
+    corpora (Iterable[Corpus]): What to write.
+    out (Path): Folder, made if needed.
+    RETURNS (list[Path]): The files.
+    """
+    # The vocabulary of spacy.blank("fa"), without importing every installed pipeline component.
+    vocab = create_vocab(Persian.lang, Persian.Defaults)
+    paths = []
+    for corpus in corpora:
+        for split in SPLITS:
+            docs = (to_doc(sentence, vocab) for sentence in corpus.splits[split])
+            path = out / split / f"{corpus.name}.spacy"
+            doc_bin = DocBin(attrs=ATTRS, docs=docs, store_user_data=True)
+            write_atomically(path, doc_bin.to_bytes())
+            paths.append(path)
+    return paths

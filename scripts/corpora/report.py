@@ -1,0 +1,143 @@
+"""The numbers of a conversion, as JSON and as tables."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .docbin import write_atomically
+from .sentence import SPLITS, Corpus, Sentence, Tally
+
+__all__ = ["build_report", "print_report", "save_report"]
+
+Dropped = Mapping[str, Mapping[str, Mapping[str, Counter[str]]]]
+
+
+def _by_domain(tally: Tally) -> dict[str, dict[str, int]]:
+    nested: dict[str, dict[str, int]] = {}
+    for (domain, kind), n in sorted(tally.items()):
+        nested.setdefault(domain, {})[kind] = n
+    return nested
+
+
+def _count(sentences: Sequence[Sentence]) -> dict[str, dict[str, Any]]:
+    """Sentences, posts, tokens and entities by domain."""
+    domains: dict[str, dict[str, Any]] = {}
+    for domain in sorted({sentence.domain for sentence in sentences}):
+        own = [sentence for sentence in sentences if sentence.domain == domain]
+        entities: Counter[str] = sum((sentence.entities for sentence in own), Counter())
+        domains[domain] = {
+            "sentences": len(own),
+            "posts": len({sentence.thread for sentence in own} - {None}),
+            "tokens": sum(len(sentence.words) for sentence in own),
+            "entities": dict(sorted(entities.items())),
+        }
+    return domains
+
+
+def _duplicates(sentences: Sequence[Sentence]) -> dict[str, int]:
+    """By domain: sentences whose very tokens stand earlier in the same list."""
+    seen: set[tuple[str, ...]] = set()
+    counts: Counter[str] = Counter()
+    for sentence in sentences:
+        if sentence.words in seen:
+            counts[sentence.domain] += 1
+        seen.add(sentence.words)
+    return dict(sorted(counts.items()))
+
+
+def build_report(
+    corpora: Sequence[Corpus], dropped: Dropped, *, seed: int | None, fold: int | None
+) -> dict[str, Any]:
+    """Count what was read and what will be written.
+
+    corpora (Sequence[Corpus]): After the leaks were dropped.
+    dropped (Dropped): What `drop_leaks` returned.
+    seed (int | None): Seed of the splits, None where the corpus needs none.
+    fold (int | None): ARMAN's fold, None without ARMAN.
+    RETURNS (dict): Ready for JSON; it names inputs by base name only.
+    """
+    splits = {split: [s for corpus in corpora for s in corpus.splits[split]] for split in SPLITS}
+    return {
+        "corpora": [corpus.name for corpus in corpora],
+        "fold": fold,
+        "seed": seed,
+        "inputs": {corpus.name: dict(sorted(corpus.inputs.items())) for corpus in corpora},
+        "splits": {split: _count(sentences) for split, sentences in splits.items()},
+        "duplicates_in_train": _duplicates(splits["train"]),
+        "dropped": {
+            name: {
+                split: {domain: dict(counts) for domain, counts in sorted(by_domain.items())}
+                for split, by_domain in by_split.items()
+            }
+            for name, by_split in dropped.items()
+        },
+        "repaired_tags": _by_domain(sum((c.repaired for c in corpora), Counter())),
+        "odd_tokens": _by_domain(sum((c.odd_tokens for c in corpora), Counter())),
+    }
+
+
+def save_report(report: Mapping[str, Any], out: Path) -> Path:
+    """Write `<out>/report.json`."""
+    path = out / "report.json"
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    write_atomically(path, f"{text}\n".encode())
+    return path
+
+
+def _splits_table(report: Mapping[str, Any]) -> Table:
+    splits = report["splits"]
+    counts = [row["entities"] for domains in splits.values() for row in domains.values()]
+    types = sorted({kind for entities in counts for kind in entities})
+    table = Table(title=f"Written (fold {report['fold']}, seed {report['seed']})")
+    for name in ("split", "domain"):
+        table.add_column(name)
+    for name in ("sentences", "posts", "tokens", "entities", *types):
+        table.add_column(name, justify="right")
+    for split, domains in splits.items():
+        for domain, row in domains.items():
+            entities = row["entities"]
+            numbers = [row["sentences"], row["posts"], row["tokens"], sum(entities.values())]
+            numbers += [entities.get(kind, 0) for kind in types]
+            table.add_row(split, domain, *(str(n or "-") for n in numbers))
+        table.add_section()
+    return table
+
+
+def _dropped_table(report: Mapping[str, Any]) -> Table:
+    table = Table(title="Dropped, because they stand in test (or, for train, in dev)")
+    for name in ("from", "corpus", "domain"):
+        table.add_column(name)
+    kinds = ("sentences", "tokens", "entities")
+    for name in kinds:
+        table.add_column(name, justify="right")
+    for corpus, by_split in report["dropped"].items():
+        for split, domains in by_split.items():
+            for domain, counts in domains.items():
+                table.add_row(split, corpus, domain, *(str(counts[kind]) for kind in kinds))
+    return table
+
+
+def _notes_table(report: Mapping[str, Any]) -> Table:
+    table = Table(title="Noticed")
+    for name in ("what", "domain", "kind"):
+        table.add_column(name)
+    table.add_column("n", justify="right")
+    for domain, n in report["duplicates_in_train"].items():
+        table.add_row("duplicate in train (kept)", domain, "sentence", str(n))
+    for what, key in (("tag repaired", "repaired_tags"), ("odd token", "odd_tokens")):
+        table.add_section()
+        for domain, kinds in report[key].items():
+            for kind, n in kinds.items():
+                table.add_row(what, domain, kind, str(n))
+    return table
+
+
+def print_report(report: Mapping[str, Any], console: Console) -> None:
+    """Print the tables of a report."""
+    for build_table in (_splits_table, _dropped_table, _notes_table):
+        console.print(build_table(report))

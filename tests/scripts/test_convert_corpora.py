@@ -1,0 +1,251 @@
+"""Each publisher's layout, from invented files to the docs of the .spacy files."""
+
+import hashlib
+import zipfile
+
+import pytest
+from spacy.tokens import DocBin
+from spacy.vocab import Vocab
+
+from multibert_spacy.errors import ConfigError, CorpusError
+from scripts.corpora import Sentence, read_arman, read_parsner_social, read_parstwiner
+from scripts.corpora.arman import ARCHIVE
+from scripts.corpora.docbin import to_doc, write_atomically, write_corpora
+from scripts.corpora.parsner_social import DOMAINS
+
+ARMAN_TYPES = {
+    "pers": "PER",
+    "org": "ORG",
+    "loc": "LOC",
+    "fac": "FAC",
+    "pro": "PRO",
+    "event": "EVE",
+}
+
+
+def write(folder, files):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_bytes(text.encode("utf-8"))
+    return folder
+
+
+def column(rows):
+    return "".join(f"{row}\n" for row in rows)
+
+
+ARMAN = {
+    "train_fold2.txt": column(
+        [f"كتاب{kind} B-{kind}\nنو I-{kind}\n. O\n" for kind in ARMAN_TYPES]
+        + [f"جمله O\n{i} O\n" for i in range(14)]
+    ),
+    "test_fold2.txt": column(["علي B-pers", "می\u200cآید O", ". O"]),
+}
+TWEETS = {
+    "train.txt": "سلام\tO\nساوه\tB-LOC\n\nجشن\tB-EVE\nگل\tI-EVE\n\nیزدی\tB-NAT\nحزب\tB-POG\n",
+    "dev.txt": "دیو\tB-PER\nآمد\tO\n",
+    "test.txt": "تیم\tB-ORG\nباخت\tO\n\nخوب\tO\n",
+}
+
+
+def channels():
+    files = {}
+    for domain in DOMAINS:
+        posts = [f"{domain}{i}\tN\tB-PERS\nاست\t\tO\n\nپایان{i}\tN\tO\n" for i in range(1, 11)]
+        files[f"{domain}.pos"] = "\n\n\n".join(posts)
+    return files
+
+
+def load(path):
+    return list(DocBin().from_disk(path).get_docs(Vocab()))
+
+
+def test_arman(tmp_path):
+    corpus = read_arman(write(tmp_path, ARMAN), fold=2, seed=0)
+    assert corpus.name == "arman"
+    assert {split: len(part) for split, part in corpus.splits.items()} == {
+        "train": 18,
+        "dev": 2,
+        "test": 1,
+    }
+    assert corpus.splits["test"] == [
+        Sentence(("علي", "می\u200cآید", "."), ("B-PER", "O", "O"), "news", None)
+    ]
+    both = corpus.splits["train"] + corpus.splits["dev"]
+    kinds = {s.words[0]: s.tags for s in both if s.tags[0] != "O"}
+    assert kinds == {
+        f"كتاب{kind}": (f"B-{name}", f"I-{name}", "O") for kind, name in ARMAN_TYPES.items()
+    }
+    assert corpus.inputs == {
+        name: hashlib.sha256(text.encode()).hexdigest() for name, text in ARMAN.items()
+    }
+
+
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("inside", ["", "Arman PersoNER/folds/"])
+def test_arman_from_the_zip(tmp_path, direct, inside):
+    folder = write(tmp_path / "loose", ARMAN)
+    (tmp_path / "packed").mkdir()
+    archive = tmp_path / "packed" / ARCHIVE
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, text in ARMAN.items():
+            file.writestr(f"{inside}{name}", text)
+            file.writestr(f"__MACOSX/{inside}{name}", "\x00")
+    packed = read_arman(archive if direct else archive.parent, fold=2, seed=0)
+    loose = read_arman(folder, fold=2, seed=0)
+    assert packed.splits == loose.splits
+    assert set(packed.inputs) == {ARCHIVE, *ARMAN}
+    assert packed.inputs.items() > loose.inputs.items()
+    assert [path.name for path in archive.parent.iterdir()] == [ARCHIVE]
+
+
+def test_arman_errors(tmp_path):
+    with pytest.raises(ConfigError, match=r"\(1, 2, 3\), got 4"):
+        read_arman(tmp_path, fold=4, seed=0)
+    with pytest.raises(CorpusError, match=r"'train_fold1.txt' and 'test_fold1.txt', or 'Arman"):
+        read_arman(tmp_path, fold=1, seed=0)
+    write(tmp_path, {"train_fold1.txt": "الف O\n"})
+    with pytest.raises(CorpusError, match=r"test_fold1\.txt.*found none"):
+        read_arman(tmp_path, fold=1, seed=0)
+    write(tmp_path, {"test_fold1.txt": "الف O\n\nب B-nat\n"})
+    with pytest.raises(CorpusError, match=r"test_fold1\.txt, line 3: expected .* the tag 'B-nat'"):
+        read_arman(tmp_path, fold=1, seed=0)
+
+
+def test_arman_zip_errors(tmp_path):
+    archive = tmp_path / ARCHIVE
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a/train_fold1.txt", "الف O\nب\n")
+    with pytest.raises(CorpusError, match=r"'test_fold1.txt' inside, found 0.*has: train_fold1"):
+        read_arman(tmp_path, fold=1, seed=0)
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("a/test_fold1.txt", "الف O\n")
+    with pytest.raises(CorpusError, match=r"zip/a/train_fold1\.txt, line 2: expected 'token tag'"):
+        read_arman(tmp_path, fold=1, seed=0)
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("b/test_fold1.txt", "الف O\n")
+    with pytest.raises(CorpusError, match="'test_fold1.txt' inside, found 2"):
+        read_arman(tmp_path, fold=1, seed=0)
+    archive.write_bytes(b"no archive")
+    with pytest.raises(CorpusError, match="expected a readable zip archive"):
+        read_arman(tmp_path, fold=1, seed=0)
+
+
+def test_parstwiner(tmp_path):
+    corpus = read_parstwiner(write(tmp_path, TWEETS))
+    assert corpus.splits == {
+        "train": [
+            Sentence(("سلام", "ساوه"), ("O", "B-LOC"), "tweet"),
+            Sentence(("جشن", "گل"), ("B-EVE", "I-EVE"), "tweet"),
+            Sentence(("یزدی", "حزب"), ("B-NAT", "B-POG"), "tweet"),
+        ],
+        "dev": [Sentence(("دیو", "آمد"), ("B-PER", "O"), "tweet")],
+        "test": [
+            Sentence(("تیم", "باخت"), ("B-ORG", "O"), "tweet"),
+            Sentence(("خوب",), ("O",), "tweet"),
+        ],
+    }
+    assert sorted(corpus.inputs) == ["dev.txt", "test.txt", "train.txt"]
+
+
+def test_parstwiner_errors(tmp_path):
+    write(tmp_path, {"train.txt": "الف\tO\n", "dev.txt": "الف O\n"})
+    with pytest.raises(CorpusError, match=r"dev\.txt, line 1: expected 'token<TAB>tag'"):
+        read_parstwiner(tmp_path)
+    write(tmp_path, {"dev.txt": "الف\tO\n"})
+    with pytest.raises(CorpusError, match=r"test\.txt"):
+        read_parstwiner(tmp_path)
+
+
+def test_parsner_social(tmp_path):
+    corpus = read_parsner_social(write(tmp_path, channels()), seed=0)
+    for domain in DOMAINS:
+        posts = {}
+        for split, part in corpus.splits.items():
+            own = [s for s in part if s.domain == domain]
+            posts[split] = {s.thread for s in own}
+            numbers = [int(s.thread.removeprefix(f"{domain}/")) for s in own]
+            assert numbers == sorted(numbers)
+            assert [(s.words, s.tags) for s in own] == [
+                case
+                for n in sorted(set(numbers))
+                for case in (
+                    ((f"{domain}{n}", "است"), ("B-PER", "O")),
+                    ((f"پایان{n}",), ("O",)),
+                )
+            ]
+        assert {split: len(threads) for split, threads in posts.items()} == {
+            "train": 8,
+            "dev": 1,
+            "test": 1,
+        }
+        assert set.union(*posts.values()) == {f"{domain}/{i}" for i in range(1, 11)}
+
+
+def test_parsner_social_errors(tmp_path):
+    files = channels()
+    files["game.pos"] += "\nبد\tO\n"
+    write(tmp_path, files)
+    with pytest.raises(
+        CorpusError, match=r"game\.pos, line \d+: expected 'token<TAB>POS<TAB>tag'"
+    ):
+        read_parsner_social(tmp_path, seed=0)
+    (tmp_path / "game.pos").unlink()
+    with pytest.raises(CorpusError, match=r"game\.pos.*found none"):
+        read_parsner_social(tmp_path, seed=0)
+
+
+def test_to_doc():
+    words = ("علي", "\u200c", "New York", "،")
+    doc = to_doc(Sentence(words, ("B-PER", "B-PER", "I-PER", "O"), "tweet"), Vocab())
+    assert [token.text for token in doc] == list(words)
+    assert doc.text == "علي \u200c New York ،"
+    assert [(ent.start, ent.end, ent.label_) for ent in doc.ents] == [(0, 1, "PER"), (1, 3, "PER")]
+    assert [doc.text[ent.start_char : ent.end_char] for ent in doc.ents] == [
+        "علي",
+        "\u200c New York",
+    ]
+    assert [token.ent_iob_ for token in doc] == ["B", "B", "I", "O"]
+    assert doc._.domain == "tweet"
+    assert doc._.thread is None
+
+
+def test_docbin_round_trip(tmp_path):
+    corpus = read_parsner_social(write(tmp_path / "in", channels()), seed=0)
+    twitter = read_parstwiner(write(tmp_path / "in", TWEETS))
+    paths = write_corpora([corpus, twitter], tmp_path / "out")
+    assert [path.relative_to(tmp_path / "out").as_posix() for path in paths] == [
+        f"{split}/{name}.spacy"
+        for name in ("parsner_social", "parstwiner")
+        for split in ("train", "dev", "test")
+    ]
+    for path in paths:
+        made = corpus if path.stem == "parsner_social" else twitter
+        docs = load(path)
+        assert [(doc._.domain, doc._.thread) for doc in docs] == [
+            (s.domain, s.thread) for s in made.splits[path.parent.name]
+        ]
+        assert [tuple(token.text for token in doc) for doc in docs] == [
+            s.words for s in made.splits[path.parent.name]
+        ]
+        assert [
+            tuple(t.ent_iob_ if t.ent_iob_ == "O" else f"{t.ent_iob_}-{t.ent_type_}" for t in doc)
+            for doc in docs
+        ] == [s.tags for s in made.splits[path.parent.name]]
+    before = [path.read_bytes() for path in paths]
+    write_corpora([corpus, twitter], tmp_path / "out")
+    assert [path.read_bytes() for path in paths] == before
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "sub" / "a.spacy"
+    write_atomically(path, b"old")
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("pathlib.Path.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.spacy"]
