@@ -2,7 +2,7 @@
 
     word    a spaCy token; what a label belongs to
     piece   a subword of the core's tokenizer; what the network sees
-    window  a run of consecutive words of one doc, at most `window` pieces with the two special ones
+    window  a run of consecutive words of one doc, as many as fit into one row
     row     one window in a batch, or one group in the detector's batch
     domain  a kind of text (news, travel); owns one adapter and names one head
     head    a label scheme and its linear layer; shared by several domains

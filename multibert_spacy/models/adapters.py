@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -150,10 +151,10 @@ class PrefixAdapter(nn.Module):
 
     def __init__(self, settings: PrefixSettings, core: Core, pieces: Sequence[int] = ()) -> None:
         """pieces (Sequence[int]): Pieces of real text, for the start value "text": the keys and
-            values that the bare core computes for them, so that the prefix starts as a context
-            that the core knows (Li and Liang 2021, section 7.4, find it better for small data).
-            If they are too few they are repeated; without any, or with init = "noise", the start
-            is normal noise of 0.02 (PEFT's own is 1.0, which swamps a frozen core's attention).
+        values that the bare core computes for them, so that the prefix starts as a context
+        that the core knows (Li and Liang 2021, section 7.4, find it better for small data).
+        If they are too few they are repeated; without any, or with init = "noise", the start
+        is normal noise of 0.02 (PEFT's own is 1.0, which swamps a frozen core's attention).
         """
         super().__init__()
         self.settings = settings
@@ -261,12 +262,10 @@ def read_adapter(folder: Path, core: Core) -> LoraAdapter | PrefixAdapter:
         config = json.loads((folder / "adapter_config.json").read_text(encoding="utf8"))
         tensors = load_file(str(folder / "adapter_model.safetensors"))
         adapter = _from_config(config, folder, core)
-    except (OSError, KeyError, TypeError, ValueError, UnicodeError) as e:
-        if isinstance(e, AdapterError):
-            raise
+    except AdapterError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as e:
         raise AdapterError(f"The adapter in {folder} cannot be read: {e}") from e
-    except Exception as e:  # safetensors raises its own type for a damaged file
-        raise AdapterError(f"{folder / 'adapter_model.safetensors'} is damaged: {e}") from e
     own = adapter.export()
     if own.keys() != tensors.keys():
         odd = sorted(own.keys() ^ tensors.keys())[:3]
@@ -293,7 +292,9 @@ def _from_config(config: dict[str, Any], folder: Path, core: Core) -> LoraAdapte
             raise AdapterError(f"{folder}: the PEFT option {option} is not supported")
     if config.get("bias", "none") != "none" or config.get("fan_in_fan_out"):
         raise AdapterError(f"{folder}: LoRA with bias or fan_in_fan_out is not supported")
-    sites = [site.removeprefix("encoder.layer.").split(".", 1) for site in config["target_modules"]]
+    sites = [
+        site.removeprefix("encoder.layer.").split(".", 1) for site in config["target_modules"]
+    ]
     settings = LoraSettings(
         rank=config["r"],
         alpha=config["lora_alpha"],

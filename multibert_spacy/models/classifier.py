@@ -143,7 +143,9 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
 
     def read(self, folder: Path, labels: Sequence[str]) -> None:
         """RAISES (AdapterError): If the folder is damaged or of another core or label set."""
-        adapter, tensors, manifest = read_folder(folder, self.listener.core, self.listener.fingerprint)
+        adapter, tensors, manifest = read_folder(
+            folder, self.listener.core, self.listener.fingerprint
+        )
         if list(labels) != manifest["labels"]:
             raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
         self.build(len(labels), adapter)
@@ -185,7 +187,7 @@ def forward(
 
     def backprop(d_logits: Floats2d) -> list[Doc]:
         for index, logits in outputs:
-            logits.backward(torch.from_numpy(np.ascontiguousarray(d_logits[index])).to(logits))
+            torch.autograd.backward(logits, torch.from_numpy(d_logits[index]).to(logits))
         return docs
 
     return probs, backprop

@@ -68,7 +68,7 @@ class Core:
     def __init__(
         self, model: Any, tokenizer: Any, *, precision: str = "auto", trainable: bool = False
     ) -> None:
-        """model (PreTrainedModel): An encoder of a supported family. Frozen here, unless trainable.
+        """model (PreTrainedModel): An encoder of a supported family; frozen unless trainable.
         tokenizer (PreTrainedTokenizerBase): Its tokenizer.
         precision (str): See `resolve_precision`.
         trainable (bool): Whether gradients reach the core's own weights.

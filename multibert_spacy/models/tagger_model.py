@@ -73,7 +73,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
         head = self.module.head_name(domain)
         meta = {"domain": domain, "head": head, "labels": list(self.module.labels_of(domain))}
         tensors = self.module.heads[head].linear.state_dict()
-        write_folder(folder, self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint)
+        write_folder(
+            folder, self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint
+        )
 
     def read_domain(self, folder: Path, domain: str | None = None) -> str:
         """Add a domain from its folder.

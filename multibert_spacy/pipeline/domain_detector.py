@@ -199,7 +199,7 @@ class DomainDetector(FolderBytes, TextCategorizer):
         super().initialize(get_examples, nlp=nlp, labels=labels)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write settings and the model: our classifier as an adapter folder, another as `model`."""
+        """Write settings, and our classifier as an adapter folder or another as `model`."""
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
         srsly.write_json(path / "cfg", self.cfg)
@@ -238,7 +238,7 @@ def _open(doc: Doc) -> bool:
 
 
 def _buffer(groups: Iterable[list[Doc]], n_docs: int) -> Iterator[list[list[Doc]]]:
-    """YIELDS (list): Groups that together hold at least n_docs docs; the last ones what is left."""
+    """YIELDS (list): Groups that together hold at least n_docs docs, at the end what is left."""
     batch: list[list[Doc]] = []
     total = 0
     for group in groups:

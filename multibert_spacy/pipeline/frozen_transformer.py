@@ -159,7 +159,9 @@ class FrozenTransformer(FolderBytes, Transformer):
         losses: dict[str, float] | None = None,
     ) -> dict[str, float]:
         """Nothing: gradients of a trainable core come from the components that run it."""
-        return {} if losses is None else losses
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        return losses
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Apply the gradients that later components left in a trainable core."""

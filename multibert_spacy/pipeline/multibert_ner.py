@@ -5,33 +5,28 @@
 The batch that goes through the core is cut by length and by a budget of pieces, never by domain.
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import srsly
 from spacy import util
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
-from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer
 
-from ..errors import AdapterError, ConfigError, DomainError
+from ..errors import ConfigError, DomainError
 from ..models.tagger_model import TaggerModel
 from ..text.batching import batch_by_pieces
 from ..text.spans import decode_entities
 from ..text.threads import apply_context
 from ..text.windows import check_window
 from ..types import Entity, Floats2d
-from .folders import FolderBytes
+from .domains import TaggerDomains
 from .tagging import (
     Row,
-    check_name,
     doc_rows,
     gold_tags,
     join_by_doc,
@@ -113,7 +108,7 @@ def make_multibert_ner(
     )
 
 
-class MultibertNER(FolderBytes, TrainablePipe):
+class MultibertNER(TaggerDomains, TrainablePipe):
     """Pipeline component for named entities, with one adapter per domain."""
 
     def __init__(
@@ -142,36 +137,7 @@ class MultibertNER(FolderBytes, TrainablePipe):
         self.batch_pieces = batch_pieces
         self.spans_key = spans_key
         self.scorer = scorer
-        self.cfg: dict[str, Any] = {"default_domain": default_domain, "domains": [], "trained": []}
-
-    @property
-    def domains(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): Names of the domains."""
-        return self.model.module.domains
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): Union of the labels of all domains."""
-        heads = self.model.module.heads.values()
-        return tuple(dict.fromkeys(chain.from_iterable(head.labels for head in heads)))
-
-    @property
-    def label_data(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): The labels, for `spacy init labels`."""
-        return self.labels
-
-    def labels_of(self, domain: str) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): Labels of one domain. RAISES (DomainError): If unknown."""
-        return self.model.module.labels_of(domain)
-
-    def add_label(self, label: str) -> int:
-        """Labels belong to heads: RAISES (DomainError) unless the label is known."""
-        if label in self.labels:
-            return 0
-        raise DomainError(
-            f"Labels belong to heads and cannot be added to the component: {label!r}. "
-            "Add a domain with a new head instead (initialize, or add_domain of the model)"
-        )
+        self.cfg: dict[str, Any] = {"default_domain": default_domain}
 
     def _domain_of(self, doc: Doc) -> str:
         apply_context(doc)
@@ -191,12 +157,9 @@ class MultibertNER(FolderBytes, TrainablePipe):
         for docs in util.minibatch(stream, size=batch_size):
             try:
                 self.set_annotations(docs, self.predict(docs))
-                yield from docs
-            except Exception:
-                for doc in docs:  # find the one
-                    result = self(doc)
-                    if result is not None:
-                        yield result
+            except Exception:  # find the one: `__call__` goes to the error handler
+                docs = [doc for doc in map(self, docs) if doc is not None]
+            yield from docs
 
     def predict(self, docs: Iterable[Doc]) -> list[list[Entity]]:
         """docs (Iterable[Doc]): Docs with a domain. Not modified, apart from what a context of
@@ -299,7 +262,7 @@ class MultibertNER(FolderBytes, TrainablePipe):
         if not np.isfinite(total):
             raise ConfigError(
                 f"The loss of '{self.name}' is {total}: lower the learning rate, or set "
-                "precision = \"fp32\" on the frozen_transformer"
+                'precision = "fp32" on the frozen_transformer'
             )
         n_words = max(n_words, 1)
         return total / n_words, [gradient / n_words for gradient in gradients]
@@ -307,106 +270,3 @@ class MultibertNER(FolderBytes, TrainablePipe):
     def finish_update(self, sgd: Optimizer) -> None:
         """Apply the gradients."""
         self.model.finish_update(sgd)
-
-    def train_only(self, domains: Iterable[str], *, heads: bool) -> None:
-        """Choose what `update` changes.
-
-        domains (Iterable[str]): Domains whose adapters are trained.
-        heads (bool): Whether their heads are.
-        """
-        self.model.set_trainable(domains, heads=heads)
-
-    def start_domain(self, domain: str, *, copy_from: str | None, freeze_head: bool) -> None:
-        """Make a domain that starts as a copy of another one, and train only it.
-
-        domain (str): The new domain, which becomes the default one.
-        copy_from (str): The domain whose head it shares. Its adapter is copied.
-        freeze_head (bool): Whether the head stays as it is, as in the paper.
-        RAISES (DomainError): If copy_from is unknown.
-        """
-        source = copy_from if copy_from is not None else self.cfg["default_domain"]
-        head = self.model.module.head_name(source)
-        self.model.add_domain(check_name(domain), head=head, copy_from=source)
-        if source != domain and copy_from is None:
-            self.model.module.remove_domain(source)
-        self.cfg["default_domain"] = domain
-        self.train_only([domain], heads=not freeze_head)
-
-    def initialize(
-        self,
-        get_examples: Callable[[], Iterable[Example]],
-        *,
-        nlp: Language | None = None,
-        domain: str | None = None,
-        head: str = "default",
-        labels: Sequence[str] | None = None,
-        adapters: str | None = None,
-    ) -> None:
-        """Make one domain to train, or read trained ones.
-
-        get_examples (Callable): Examples: labels and a prefix's start values come from them.
-        nlp (Language): The pipeline.
-        domain (str): Name of the domain to make; None is the default domain, or else the head's
-            name. It becomes the default domain unless there is one.
-        head (str): Name of its head.
-        labels (Sequence[str]): The head's labels; None takes those of the examples, sorted.
-        adapters (str): A folder with one folder per domain, read instead.
-        RAISES (DomainError): If there are no labels.
-        RAISES (AdapterError): If there is no adapter in the folder, or a damaged one.
-        """
-        if adapters is not None:
-            self._read_domains(Path(adapters))
-            if not self.domains:
-                raise AdapterError(f"There is no adapter in {adapters}")
-            return
-        validate_get_examples(get_examples, "MultibertNER.initialize")
-        if labels is None:
-            found = {ent.label_ for eg in get_examples() for ent in eg.reference.ents}
-            labels = sorted(found)
-        domain = check_name(domain or self.cfg["default_domain"] or head)
-        words = (word.text for eg in islice(get_examples(), 50) for word in eg.reference)
-        core = self.model.core
-        pieces = chain.from_iterable(core.pieces([self.normalizer(word) for word in words]))
-        self.model.add_domain(domain, head=head, labels=labels, pieces=list(pieces))
-        self.cfg["default_domain"] = self.cfg["default_domain"] or domain
-        self.train_only([domain], heads=True)
-
-    def _read_domains(self, folder: Path) -> None:
-        """Read every domain in a folder of folders."""
-        if not folder.is_dir():
-            raise AdapterError(f"{folder} is missing: it should hold one folder per domain")
-        for path in sorted(folder.iterdir()):
-            if path.is_dir() and not path.name.startswith("."):
-                self.model.read_domain(path)
-        self.train_only(self.domains, heads=False)
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write settings and one folder per domain. Folders of domains that are no longer here
-        are removed.
-        """
-        path = Path(path)
-        (path / "domains").mkdir(parents=True, exist_ok=True)
-        srsly.write_json(path / "cfg", self.cfg)
-        if "model" in exclude:
-            return
-        for old in (path / "domains").iterdir():
-            if old.name not in self.domains and (old / "multibert.json").is_file():
-                shutil.rmtree(old)
-        for domain in self.domains:
-            self.model.write_domain(domain, path / "domains" / domain)
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "MultibertNER":
-        """Read what `to_disk` wrote: the domains are the folders that are there, so that one can
-        be copied in or taken away. Heads are frozen until `train_only` says otherwise.
-        RAISES (AdapterError): If a file is missing, damaged, or made for another core.
-        """
-        path = Path(path)
-        try:
-            self.cfg.update(srsly.read_json(path / "cfg"))
-        except (OSError, ValueError) as e:
-            raise AdapterError(f"{path / 'cfg'} is missing or damaged: {e}") from e
-        if "model" not in exclude:
-            for domain in self.domains:
-                self.model.module.remove_domain(domain)
-            self._read_domains(path / "domains")
-        return self

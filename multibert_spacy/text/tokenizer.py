@@ -4,18 +4,19 @@ One regular expression describes every token, and spaCy's tokenizer runs it as i
 between white space. That keeps what spaCy gives for free (offsets, `doc.text == text`, special
 cases, serialisation) without the parts that do harm here:
 
-- spaCy's `fa` exceptions split `خودش` into `خود ش` and `مرا` into `م را`: no corpus does.
-- spaCy's prefix and suffix rules take one mark off at a time and look at the whole rest each
-  time: quadratic, so that 1 MB of `!` would take hours. The infix rule is one pass.
+- The exceptions of spaCy's `fa` split `خودش` into `خود ش` and `مرا` into `م را`; the corpora
+  do not.
+- Its prefix and suffix rules take one mark off at a time and look at the whole rest each time:
+  quadratic, so that 1 MB of `!` takes hours. The infix rule is one pass.
 
-hazm's `WordTokenizer` has no offsets, breaks URLs and addresses, and cuts every number off its
-word. `scripts/tokenizer_agreement.py` measures the three.
+hazm's `WordTokenizer` has no offsets, breaks URLs and addresses, and cuts numbers off their
+words. `scripts/tokenizer_agreement.py` measures all three against the corpora.
 
-What is one token: a URL, an e-mail address, a mention, a hashtag, a smiley of punctuation, one
-emoji with its modifiers, a number with its separators, a run of letters, digits, diacritics and
-ZWNJ, a run of one of `. … - ~ = * _`. Every other character stands alone. Invisible direction
-marks stay inside a word that surrounds them, and are tokens of their own at its edges, so that
-an entity's text does not begin with one.
+One token is: a URL, an e-mail address, a mention, a hashtag, a smiley of punctuation, one emoji
+with its modifiers, a number with its separators, a word of letters, digits, diacritics and
+ZWNJ, a run of dots or of one of `- ~ = *`. Every other character stands alone. Invisible marks
+of direction stay inside a word that surrounds them and are tokens of their own at its edges, so
+that no entity begins with one.
 """
 
 import re
@@ -27,7 +28,7 @@ from spacy.util import registry
 
 __all__ = ["build_persian_tokenizer_v1"]
 
-# All quantifiers that a later character can refute are bounded: the time is linear.
+# Time stays linear: whatever can fail late is bounded or possessive, or consumes what it saw.
 _MARKS = "\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\u061c\ufeff\u00ad"
 _PICTURES = (
     "\u00a9\u00ae\u203c\u2049\u2100-\u214f\u2190-\u21ff\u2300-\u27bf\u2900-\u297f\u2b00-\u2bff"
@@ -41,9 +42,46 @@ _NO_WORD = (
     "\ufdfa-\ufdfd\ufe10-\ufe6f\ufeff-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\ufff0-\uffff"
     "\U0001f000-\U0001faff\U000e0000-\U000e01ef"
 )
-_WORD = f"[^{_NO_WORD}]"
-_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})"
-_TOP = r"[A-Za-z]{2,24}(?![A-Za-z0-9@-])"
-_URL_CHAR = f"[^\\s<>\"«»،؛؟{_MARKS}]"
-_URL_END = f"[^\\s<>\"'«»،؛؟.,:;!?()\\[\\]{{}}…{_PICTURES}{_MARKS}]"
-_PICTURE = f"[{_PICTURES}]\ufe0e?\ufe0f?[\U0001f3fb-\U0001f3ff]?\u20e3?[\U000e0020-\U000e007f]*"
+_WORD_CHAR = f"[^{_NO_WORD}]"
+_WORD = f"(?:[^{_NO_WORD}hH]|[hH](?!(?i:ttps?://)))+"
+_APOSTROPHE = r"(?<=[A-Za-z])['’](?=[A-Za-z])"
+_NAME = r"[A-Za-z0-9_۰-۹]"
+_HOST = r"(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}[a-z]{2,24}(?![A-Za-z0-9@-])"
+_PATH_CHAR = f'[^\\s<>"«»،؛؟{_MARKS}{_PICTURES}]'
+_PATH_END = f"[^\\s<>\"«»،؛؟{_MARKS}{_PICTURES}'.,:;!?()\\[\\]{{}}…]"
+_PICTURE = f"[{_PICTURES}][\ufe0e\ufe0f]?[\U0001f3fb-\U0001f3ff]?[\U000e0020-\U000e007f]*"
+
+_TOKENS = {
+    "short link": r"(?i:https?)://t\.co/[A-Za-z0-9]+",
+    "link": rf"(?i:https?|ftp)://{_PATH_CHAR}*{_PATH_END}",
+    "e-mail": rf"[A-Za-z0-9._%+-]{{1,64}}@{_HOST}",
+    "host": rf"{_HOST}(?::[0-9]{{2,5}})?(?:[/?#](?:{_PATH_CHAR}*{_PATH_END})?)?",
+    "mention": rf"[@＠](?:{_NAME}+(?:\.{_NAME}+)*|{_WORD_CHAR}+)",
+    "hashtag": f"[#＃]{_WORD_CHAR}+",
+    "flag": "[\U0001f1e6-\U0001f1ff]{2}",
+    "keycap": "[0-9#*]\ufe0f?\u20e3",
+    "emoji": f"{_PICTURE}(?:\u200d{_PICTURE})*",
+    "smiley": rf"[:=;؛]['’-]?(?:\)+|\(++(?!{_WORD_CHAR}))",
+    "mirrored smiley": rf"\({{1,16}}[:=](?!{_WORD_CHAR})",
+    "Latin smiley": rf"(?:[:;=]-?[DPp]|:[|*]|:/(?!/)|<3)(?!{_WORD_CHAR})|\^[_.-]{{0,3}}\^",
+    "abbreviation": r"(?:[A-Za-z]\.){2,8}(?![A-Za-z])",
+    "number": r"\d+(?:[.,/:٫٬]\d+)+",
+    "word": rf"{_WORD}(?:(?:{_APOSTROPHE}|[{_MARKS}]+(?={_WORD_CHAR})){_WORD})*",
+    "run": r"\.{2,}|…+|([-~=*])\1+",
+    "marks": f"[{_MARKS}]+",
+    "character": "\\S[\u0300-\u036f\u20d0-\u20ff\ufe00-\ufe0f]*",
+}
+_TOKEN = re.compile("|".join(_TOKENS.values()))
+
+
+@registry.tokenizers("multibert_spacy.PersianTokenizer.v1")
+def build_persian_tokenizer_v1() -> Callable[[Language], Tokenizer]:
+    """Make the tokenizer for raw Persian text.
+
+    RETURNS (Callable[[Language], Tokenizer]): From the pipeline to its tokenizer.
+    """
+
+    def create_tokenizer(nlp: Language) -> Tokenizer:
+        return Tokenizer(nlp.vocab, infix_finditer=_TOKEN.finditer)
+
+    return create_tokenizer

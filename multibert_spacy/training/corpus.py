@@ -27,7 +27,8 @@ Reader = Callable[[Language], Iterator[Example]]
 def read_docs(
     path: str | Path, vocab: Vocab, *, domains: Sequence[str] = (), exclude: Sequence[str] = ()
 ) -> list[Doc]:
-    """Read the docs of a file, or of all files of a folder, in order of their names.
+    """Read the docs of a file, or of all files of a folder, in order of their names. Where a folder
+    has a file of each wanted domain's name, only those are opened.
 
     path (Path): A `.spacy` file or a folder of them.
     vocab (Vocab): The docs' vocabulary.
@@ -37,8 +38,10 @@ def read_docs(
     """
     if not Path(path).exists():
         raise CorpusError(f"{path} is missing: expected a .spacy file or a folder of them")
+    own_files = [Path(path) / f"{domain}.spacy" for domain in domains]
+    by_name = bool(own_files) and all(file.is_file() for file in own_files)
     docs = []
-    for file in walk_corpus(Path(path), ".spacy"):
+    for file in own_files if by_name else walk_corpus(Path(path), ".spacy"):
         docs.extend(DocBin().from_disk(file).get_docs(vocab))
     found = {doc._.domain for doc in docs}
     missing = set(domains) - found
@@ -47,6 +50,20 @@ def read_docs(
         raise CorpusError(f"{path} has no doc of {', '.join(sorted(missing))}; it has: {names}")
     wanted = set(domains or found) - set(exclude)
     return [doc for doc in docs if len(doc) and doc._.domain in wanted]
+
+
+def _remember(load: Callable[[Vocab], list[Doc]]) -> Callable[[Vocab], list[Doc]]:
+    """Read once per vocabulary: spaCy reads the corpus anew for each label scan and evaluation,
+    and unpacking a doc's user data takes half a millisecond.
+    """
+    known: list[tuple[Vocab, list[Doc]]] = []
+
+    def remembered(vocab: Vocab) -> list[Doc]:
+        if not known or known[0][0] is not vocab:
+            known[:] = [(vocab, load(vocab))]
+        return known[0][1]
+
+    return remembered
 
 
 @registry.readers("multibert_spacy.DomainCorpus.v1")
@@ -67,9 +84,11 @@ def build_domain_corpus_v1(
     limit (int): Docs per domain at the most; 0 is all.
     """
 
+    load = _remember(lambda vocab: read_docs(path, vocab, domains=domains, exclude=exclude))
+
     def read(nlp: Language) -> Iterator[Example]:
         seen: dict[str, int] = defaultdict(int)
-        for reference in read_docs(path, nlp.vocab, domains=domains, exclude=exclude):
+        for reference in load(nlp.vocab):
             seen[reference._.domain] += 1
             if limit and seen[reference._.domain] > limit:
                 continue
@@ -107,13 +126,14 @@ def build_group_corpus_v1(
     if group_size < 1 or smallest > group_size:
         raise ConfigError(f"Groups of {smallest} to {group_size} docs make no sense")
     rng = random.Random(seed)
+    load = _remember(lambda vocab: read_docs(path, vocab, domains=domains, exclude=exclude))
 
     def read(nlp: Language) -> Iterator[Example]:
         by_domain: dict[str, list[Doc]] = defaultdict(list)
-        for doc in read_docs(path, nlp.vocab, domains=domains, exclude=exclude):
+        for doc in load(nlp.vocab):
             by_domain[doc._.domain].append(doc)
         names = sorted(by_domain)
-        groups = []
+        groups: list[tuple[str, list[Doc]]] = []
         for name in names:
             groups.extend((name, group) for group in _draw(by_domain[name]))
         if join:

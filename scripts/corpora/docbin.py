@@ -47,9 +47,10 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def write_corpora(corpora: Iterable[Corpus], out: Path) -> list[Path]:
-    """Write `<out>/<split>/<corpus>.spacy`.
+    """Write `<out>/<split>/<domain>.spacy`: the corpus reader opens only the domains it is asked
+    for.
 
-    corpora (Iterable[Corpus]): What to write.
+    corpora (Iterable[Corpus]): What to write; their domains are disjoint.
     out (Path): Folder, made if needed.
     RETURNS (list[Path]): The files.
     """
@@ -58,9 +59,12 @@ def write_corpora(corpora: Iterable[Corpus], out: Path) -> list[Path]:
     paths = []
     for corpus in corpora:
         for split in SPLITS:
-            docs = (to_doc(sentence, vocab) for sentence in corpus.splits[split])
-            path = out / split / f"{corpus.name}.spacy"
-            doc_bin = DocBin(attrs=ATTRS, docs=docs, store_user_data=True)
-            write_atomically(path, doc_bin.to_bytes())
-            paths.append(path)
+            by_domain: dict[str, list[Doc]] = {}
+            for sentence in corpus.splits[split]:
+                by_domain.setdefault(sentence.domain, []).append(to_doc(sentence, vocab))
+            for domain, docs in by_domain.items():
+                path = out / split / f"{domain}.spacy"
+                doc_bin = DocBin(attrs=ATTRS, docs=docs, store_user_data=True)
+                write_atomically(path, doc_bin.to_bytes())
+                paths.append(path)
     return paths

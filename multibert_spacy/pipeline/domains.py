@@ -1,0 +1,163 @@
+"""The domains of a tagger: make, copy, read, write. What runs them is in `multibert_ner.py`.
+
+One folder per domain on disk; the folders that are there are the domains, so that one can be
+copied in, published or removed without touching the others.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Self
+
+import srsly
+from spacy.language import Language
+from spacy.training import Example, validate_get_examples
+
+from ..errors import AdapterError, DomainError
+from ..models.storage import MANIFEST
+from ..models.tagger_model import TaggerModel
+from .folders import FolderBytes
+from .tagging import check_name
+
+__all__ = ["TaggerDomains"]
+
+
+class TaggerDomains(FolderBytes):
+    """The half of `MultibertNER` that knows which domains, heads and labels there are."""
+
+    model: TaggerModel
+    cfg: dict[str, Any]
+    normalizer: Callable[[str], str]
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str]): Names of the domains."""
+        return self.model.module.domains
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str]): Union of the labels of all domains."""
+        heads = self.model.module.heads.values()
+        return tuple(dict.fromkeys(chain.from_iterable(head.labels for head in heads)))
+
+    @property
+    def label_data(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str]): The labels, for `spacy init labels`."""
+        return self.labels
+
+    def labels_of(self, domain: str) -> tuple[str, ...]:
+        """RETURNS (tuple[str]): Labels of one domain. RAISES (DomainError): If unknown."""
+        return self.model.module.labels_of(domain)
+
+    def add_label(self, label: str) -> int:
+        """Labels belong to heads: RAISES (DomainError) unless the label is known."""
+        if label in self.labels:
+            return 0
+        raise DomainError(
+            f"Labels belong to heads and cannot be added to the component: {label!r}. "
+            "Add a domain with a new head instead (initialize, or add_domain of the model)"
+        )
+
+    def train_only(self, domains: Iterable[str], *, heads: bool) -> None:
+        """Choose what `update` changes.
+
+        domains (Iterable[str]): Domains whose adapters are trained.
+        heads (bool): Whether their heads are.
+        """
+        self.model.set_trainable(domains, heads=heads)
+
+    def start_domain(self, domain: str, *, copy_from: str | None, freeze_head: bool) -> None:
+        """Make a domain that starts as a copy of another one, and train only it.
+
+        domain (str): The new domain, which becomes the default one.
+        copy_from (str): The domain whose head it shares. Its adapter is copied.
+        freeze_head (bool): Whether the head stays as it is, as in the paper.
+        RAISES (DomainError): If copy_from is unknown.
+        """
+        source = copy_from if copy_from is not None else self.cfg["default_domain"]
+        head = self.model.module.head_name(source)
+        self.model.add_domain(check_name(domain), head=head, copy_from=source)
+        if source != domain and copy_from is None:
+            self.model.module.remove_domain(source)
+        self.cfg["default_domain"] = domain
+        self.train_only([domain], heads=not freeze_head)
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Language | None = None,
+        domain: str | None = None,
+        head: str = "default",
+        labels: Sequence[str] | None = None,
+        adapters: str | None = None,
+    ) -> None:
+        """Make one domain to train, or read trained ones.
+
+        get_examples (Callable): Examples: labels and a prefix's start values come from them.
+        nlp (Language): The pipeline.
+        domain (str): Name of the domain to make; None is the default domain, or else the head's
+            name. It becomes the default domain unless there is one.
+        head (str): Name of its head.
+        labels (Sequence[str]): The head's labels; None takes those of the examples, sorted.
+        adapters (str): A folder with one folder per domain, read instead.
+        RAISES (DomainError): If there are no labels.
+        RAISES (AdapterError): If there is no adapter in the folder, or a damaged one.
+        """
+        if adapters is not None:
+            self._read_domains(Path(adapters))
+            if not self.domains:
+                raise AdapterError(f"There is no adapter in {adapters}")
+            return
+        validate_get_examples(get_examples, "MultibertNER.initialize")
+        if labels is None:
+            found = {ent.label_ for eg in get_examples() for ent in eg.reference.ents}
+            labels = sorted(found)
+        domain = check_name(domain or self.cfg["default_domain"] or head)
+        words = (word.text for eg in islice(get_examples(), 50) for word in eg.reference)
+        core = self.model.core
+        pieces = chain.from_iterable(core.pieces([self.normalizer(word) for word in words]))
+        self.model.add_domain(domain, head=head, labels=labels, pieces=list(pieces))
+        self.cfg["default_domain"] = self.cfg["default_domain"] or domain
+        self.train_only([domain], heads=True)
+
+    def _read_domains(self, folder: Path) -> None:
+        """Read every domain in a folder of folders."""
+        if not folder.is_dir():
+            raise AdapterError(f"{folder} is missing: it should hold one folder per domain")
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and not path.name.startswith("."):
+                self.model.read_domain(path)
+        self.train_only(self.domains, heads=False)
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Write settings and one folder per domain. Folders of domains that are no longer here
+        are removed.
+        """
+        path = Path(path)
+        (path / "domains").mkdir(parents=True, exist_ok=True)
+        srsly.write_json(path / "cfg", self.cfg)
+        if "model" in exclude:
+            return
+        for old in (path / "domains").iterdir():
+            if old.name not in self.domains and (old / MANIFEST).is_file():
+                shutil.rmtree(old)
+        for domain in self.domains:
+            self.model.write_domain(domain, path / "domains" / domain)
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
+        """Read what `to_disk` wrote: the domains are the folders that are there, so that one can
+        be copied in or taken away. Heads are frozen until `train_only` says otherwise.
+        RAISES (AdapterError): If a file is missing, damaged, or made for another core.
+        """
+        path = Path(path)
+        try:
+            self.cfg.update(srsly.read_json(path / "cfg"))
+        except (OSError, ValueError) as e:
+            raise AdapterError(f"{path / 'cfg'} is missing or damaged: {e}") from e
+        if "model" not in exclude:
+            for domain in self.domains:
+                self.model.module.remove_domain(domain)
+            self._read_domains(path / "domains")
+        return self
