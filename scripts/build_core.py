@@ -18,7 +18,7 @@ Choices that are not obvious
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -165,12 +165,22 @@ def build_weights(file: E5S1, kept: list[int]) -> dict[str, NDArray[np.float16]]
             names[f"l{layer}.{short}.w"] = f"encoder.layer.{layer}.{name}.weight"
             names[f"l{layer}.{short}.b"] = f"encoder.layer.{layer}.{name}.bias"
     width = file.shape.width
-    weights = {name: file.tensor(short).astype(np.float16) for short, name in names.items()}
-    rows = file.tensor("emb.word", kept)
-    weights["embeddings.word_embeddings.weight"] = rows.astype(np.float16)
+    weights = {name: _half(file, short) for short, name in names.items()}
+    weights["embeddings.word_embeddings.weight"] = _half(file, "emb.word", kept)
     weights["pooler.dense.weight"] = np.zeros((width, width), np.float16)
     weights["pooler.dense.bias"] = np.zeros(width, np.float16)
     return weights
+
+
+def _half(file: E5S1, name: str, rows: list[int] | None = None) -> NDArray[np.float16]:
+    values = file.tensor(name, rows)
+    limit = float(np.finfo(np.float16).max)
+    if np.abs(values).max() > limit:
+        raise CoreError(
+            f"{file.path}: tensor '{name}': expected values within ±{limit:g}, which fp16 can "
+            f"hold, found {np.abs(values).max():g}. Name another file."
+        )
+    return values.astype(np.float16)
 
 
 def _config(file: E5S1, n_pieces: int) -> dict[str, Any]:
@@ -196,9 +206,8 @@ def _config(file: E5S1, n_pieces: int) -> dict[str, Any]:
     }
 
 
-def _special_tokens() -> dict[str, Any]:
+def _special_tokens() -> dict[str, str]:
     bos, pad, eos, unk = SPECIALS
-    mask = {"content": MASK, "lstrip": True, "normalized": False, "rstrip": False}
     return {
         "bos_token": bos,
         "cls_token": bos,
@@ -206,7 +215,7 @@ def _special_tokens() -> dict[str, Any]:
         "sep_token": eos,
         "pad_token": pad,
         "unk_token": unk,
-        "mask_token": {**mask, "single_word": False},
+        "mask_token": MASK,
     }
 
 
@@ -217,11 +226,10 @@ def _tokenizer_config(file: E5S1) -> dict[str, Any]:
         "model_input_names": ["input_ids", "attention_mask"],
         "clean_up_tokenization_spaces": False,
         **_special_tokens(),
-        "mask_token": MASK,
     }
 
 
-def _json(value: dict[str, Any]) -> bytes:
+def _json(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 

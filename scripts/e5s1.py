@@ -121,7 +121,8 @@ class E5S1:
             raw = raw.reshape(entry.shape[0], -1)
         if rows is not None:
             raw = raw[list(rows)]
-        values = dequantize_q4_0(raw) if entry.dtype == Q4_0 else _as_f32(raw)
+        raw = np.ascontiguousarray(raw)
+        values = dequantize_q4_0(raw) if entry.dtype == Q4_0 else raw.view("<f4")
         if not np.isfinite(values).all():
             raise CoreError(
                 f"{self.path}: tensor '{name}' at byte {entry.offset} holds values that are not "
@@ -142,10 +143,6 @@ def dequantize_q4_0(raw: NDArray[np.uint8]) -> NDArray[np.float32]:
     values -= 8
     values *= blocks["scale"].astype(np.float32)[..., None]
     return values.reshape(*raw.shape[:-1], -1)
-
-
-def _as_f32(raw: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(raw).view("<f4").astype(np.float32)
 
 
 class _Cursor:
@@ -264,7 +261,7 @@ def _read_normalisation(cur: _Cursor) -> dict[int, tuple[int, ...]]:
         code, n = cur.unpack("IB", "normalisation entry")
         table[code] = cur.unpack(f"{n}I", "normalisation entry")
         for value in (code, *table[code]):
-            if value > 0x10FFFF or 0xD800 <= value < 0xE000:
+            if not 0 < value <= 0x10FFFF or 0xD800 <= value < 0xE000:
                 raise cur.fail("normalisation entry", "Unicode code points", hex(value))
     if cur.at != end:
         raise cur.fail("end of the normalisation entries", f"byte {end}", f"byte {cur.at}")

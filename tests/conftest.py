@@ -249,3 +249,92 @@ def make_nlp(core_folders: dict[str, Path]) -> Callable[..., Language]:
 def nlp(make_nlp: Callable[..., Language]) -> Language:
     """A pipeline with random LoRA adapters and a random detector, in fp32."""
     return make_nlp()
+
+
+LORA = {"@misc": "multibert_spacy.LoRA.v1", "rank": 4, "alpha": 8}
+TOKENIZER = {"@tokenizers": "multibert_spacy.PersianTokenizer.v1"}
+
+
+def toy_text(domain: str, *, n_words: int = 6, seed: int = 0) -> str:
+    """Raw text of the toy language, with names in it."""
+    rng = random.Random(f"{domain}{seed}")
+    names = sorted(NAMES[domain])
+    return " ".join(
+        rng.choice(names if rng.random() < 0.4 else FILLERS[domain]) for _ in range(n_words)
+    )
+
+
+def entities(doc: Doc) -> list[tuple[str, str]]:
+    """Text and label of each entity."""
+    return [(ent.text, ent.label_) for ent in doc.ents]
+
+
+def predictions(doc: Doc) -> tuple[object, ...]:
+    """All that the pipeline writes, scores to four digits."""
+    spans = doc.spans["multibert_ner"]
+    return (
+        doc.text,
+        doc._.domain,
+        {label: pytest.approx(p, abs=1e-4) for label, p in doc.cats.items()},
+        [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents],
+        [(span.start_char, span.end_char, span.label_) for span in spans],
+        pytest.approx(list(spans.attrs["scores"]), abs=1e-4),
+    )
+
+
+def fit(
+    nlp: Language, draw: Callable[[int], list[Example]], *, steps: int, learn_rate: float
+) -> None:
+    """Update on what is drawn at each step."""
+    sgd = nlp.create_optimizer()
+    sgd.learn_rate = learn_rate
+    for step in range(steps):
+        nlp.update(draw(step), sgd=sgd)
+
+
+@pytest.fixture(scope="session")
+def trained_folder(
+    core_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A saved pipeline that knows the toy language: LoRA, three domains, fp32."""
+    torch.manual_seed(0)
+    random.seed(0)
+    nlp = spacy.blank("fa", config={"nlp": {"tokenizer": TOKENIZER}})
+    nlp.add_pipe(
+        "frozen_transformer",
+        name="transformer",
+        config={"model": {"name": str(core_folders["bert"])}, "precision": "fp32"},
+    )
+    nlp.add_pipe("domain_detector", config={"model": {"adapter": LORA, "dropout": 0.0}})
+    tagger = nlp.add_pipe("multibert_ner", config={"model": {"adapter": LORA, "dropout": 0.0}})
+
+    def examples(step: int) -> list[Example]:
+        drawn = [eg for name in sorted(NAMES) for eg in toy_examples(nlp, name, 6, step)]
+        for eg in drawn:
+            eg.reference.cats = {name: float(name == eg.reference._.domain) for name in NAMES}
+        return drawn
+
+    nlp.config["initialize"]["components"]["multibert_ner"] = {
+        "domain": "travel",
+        "head": "social",
+        "labels": LABELS["social"],
+    }
+    nlp.initialize(lambda: examples(0))
+    tagger.model.add_domain("sports", head="social")
+    tagger.model.add_domain("news", head="formal", labels=LABELS["formal"])
+    tagger.train_only(NAMES, heads=True)
+    fit(nlp, examples, steps=70, learn_rate=0.015)
+    tagger.cfg["default_domain"] = None
+    for eg in examples(100):
+        doc = nlp(eg.text)
+        if doc._.domain != eg.reference._.domain or entities(doc) != entities(eg.reference):
+            raise RuntimeError(f"The toy language was not learned: {doc._.domain}, {doc.ents}")
+    folder = tmp_path_factory.mktemp("trained") / "fa_toy"
+    nlp.to_disk(folder)
+    return folder
+
+
+@pytest.fixture
+def trained(trained_folder: Path) -> Language:
+    """The saved pipeline, loaded afresh."""
+    return spacy.load(trained_folder)

@@ -1,27 +1,24 @@
-"""Adapters: their settings, their trainable form, and PEFT's format on disk.
+"""Adapters: their settings and their trainable form.
 
 An adapter here is a plain `nn.Module` of parameters in fp32; what it does to the core is in
-`bank.py`. PEFT (the only module that imports it, and only when saving or initialising) supplies
-the prefix encoder and the on-disk format, so that `PeftModel.from_pretrained` reads what we write.
+`bank.py`, how it is stored in `peft_format.py`. PEFT (the only module that imports it, and only
+when saving or initialising) supplies the prefix encoder and the names and settings on disk.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..errors import AdapterError, ConfigError
+from ..errors import ConfigError
 from .core import Core
 
 __all__ = [
     "ALL_LINEAR",
+    "PEFT_PREFIX",
     "Adapter",
     "AdapterSettings",
     "LoraAdapter",
@@ -30,8 +27,6 @@ __all__ = [
     "NoSettings",
     "PrefixAdapter",
     "PrefixSettings",
-    "read_adapter",
-    "write_adapter",
 ]
 
 ALL_LINEAR = (
@@ -234,72 +229,3 @@ class NoAdapter(nn.Module):
 
 
 Adapter = LoraAdapter | PrefixAdapter | NoAdapter
-
-
-def write_adapter(adapter: Adapter, folder: Path) -> None:
-    """Write an adapter in PEFT's format.
-
-    adapter (Adapter): What to write; NoAdapter writes nothing.
-    folder (Path): An existing folder. Gets `adapter_config.json`, `adapter_model.safetensors`.
-    """
-    if isinstance(adapter, NoAdapter):
-        return
-    adapter.peft_config().save_pretrained(str(folder))
-    tensors = {k: v.detach().cpu().contiguous() for k, v in adapter.export().items()}
-    save_file(tensors, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
-
-
-def read_adapter(folder: Path, core: Core) -> LoraAdapter | PrefixAdapter:
-    """Read an adapter in PEFT's format, whoever wrote it.
-
-    folder (Path): With `adapter_config.json` and `adapter_model.safetensors`.
-    core (Core): The core it was trained for.
-    RETURNS (LoraAdapter | PrefixAdapter): With its settings.
-    RAISES (AdapterError): If a file is missing or damaged, if the adapter is of a kind or has an
-        option that we do not apply, or if its tensors do not fit the core.
-    """
-    try:
-        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf8"))
-        tensors = load_file(str(folder / "adapter_model.safetensors"))
-        adapter = _from_config(config, folder, core)
-    except AdapterError:
-        raise
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as e:
-        raise AdapterError(f"The adapter in {folder} cannot be read: {e}") from e
-    own = adapter.export()
-    if own.keys() != tensors.keys():
-        odd = sorted(own.keys() ^ tensors.keys())[:3]
-        raise AdapterError(f"The adapter in {folder} does not fit the core: tensors {odd}")
-    for name, target in own.items():
-        if target.shape != tensors[name].shape:
-            raise AdapterError(
-                f"The adapter in {folder} does not fit the core: {name} has shape "
-                f"{tuple(tensors[name].shape)}, expected {tuple(target.shape)}"
-            )
-        target.data.copy_(tensors[name])
-    return adapter
-
-
-def _from_config(config: dict[str, Any], folder: Path, core: Core) -> LoraAdapter | PrefixAdapter:
-    """An adapter with start values that has the shapes its PEFT config tells."""
-    kind = config["peft_type"]
-    if kind == "PREFIX_TUNING":
-        return PrefixAdapter(PrefixSettings(config["num_virtual_tokens"], init="noise"), core)
-    if kind != "LORA":
-        raise AdapterError(f"{folder}: adapters of type {kind} are not supported (LORA, PREFIX)")
-    for option in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "modules_to_save"):
-        if config.get(option):
-            raise AdapterError(f"{folder}: the PEFT option {option} is not supported")
-    if config.get("bias", "none") != "none" or config.get("fan_in_fan_out"):
-        raise AdapterError(f"{folder}: LoRA with bias or fan_in_fan_out is not supported")
-    sites = [
-        site.removeprefix("encoder.layer.").split(".", 1) for site in config["target_modules"]
-    ]
-    settings = LoraSettings(
-        rank=config["r"],
-        alpha=config["lora_alpha"],
-        target_modules=tuple(t for t in ALL_LINEAR if any(t == name for _, name in sites)),
-        first_layer=min(int(i) for i, _ in sites),
-        dropout=config.get("lora_dropout", 0.0),
-    )
-    return LoraAdapter(settings, core)

@@ -129,4 +129,4 @@ class Bank:
         pick = torch.as_tensor(index[:1] if one else index, device=device)
         a = {site: stack.index_select(0, pick) for site, stack in self.a.items()}
         b = {site: stack.index_select(0, pick) for site, stack in self.b.items()}
-        return LoraRows(a, b)
+        return LoraRows(a, b, self.dropout)

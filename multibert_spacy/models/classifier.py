@@ -148,6 +148,10 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         )
         if list(labels) != manifest["labels"]:
             raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
+        if manifest.get("pooling") != self.pooling:
+            raise AdapterError(
+                f"{folder} is for pooling = {manifest.get('pooling')!r}, not {self.pooling!r}"
+            )
         self.build(len(labels), adapter)
         try:
             self.module.linear.load_state_dict(tensors)

@@ -25,7 +25,7 @@ from ..errors import ConfigError, CoreError
 from ..text.align import PieceCache
 from ..types import PieceIds
 
-__all__ = ["Core", "RowAdapter", "resolve_precision"]
+__all__ = ["Core", "RowAdapter", "layer_of", "resolve_precision"]
 
 FAMILIES = ("bert", "roberta", "xlm-roberta")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -144,25 +144,31 @@ class Core:
             self._compute = copy.deepcopy(self.model).to(self.dtype)
         return self._compute
 
-    def linear_sites(self, targets: Sequence[str], first_layer: int = 0) -> dict[str, nn.Linear]:
+    def linear_sites(
+        self, targets: Sequence[str] | None = None, first_layer: int = 0
+    ) -> dict[str, nn.Linear]:
         """Find the linear layers that an adapter sits on.
 
-        targets (Sequence[str]): Module names inside a layer, such as "attention.self.query".
+        targets (Sequence[str]): Module names inside a layer, such as "attention.self.query", or
+            inside the core, such as "encoder.layer.0.attention.self.query"; None takes all.
         first_layer (int): Layers below it carry no adapter.
         RETURNS (dict): Module name inside the core -> module.
         RAISES (ConfigError): If a target or the layer does not exist.
         """
         if not 0 <= first_layer < self.n_layers:
             raise ConfigError(f"first_layer must be in [0, {self.n_layers}), got {first_layer}")
-        sites = {}
-        for i in range(first_layer, self.n_layers):
-            layer = self.model.encoder.layer[i]
-            legal = [name for name, m in layer.named_modules() if isinstance(m, nn.Linear)]
-            for target in targets:
-                if target not in legal:
-                    raise ConfigError(f"No linear layer {target!r}; there are {', '.join(legal)}")
-                sites[f"encoder.layer.{i}.{target}"] = layer.get_submodule(target)
-        return sites
+        modules = self.model.encoder.layer.named_modules(prefix="encoder.layer")
+        linear = {site: m for site, m in modules if isinstance(m, nn.Linear)}
+        legal = {site: m for site, m in linear.items() if layer_of(site)[0] >= first_layer}
+        if targets is None:
+            return legal
+        names = dict.fromkeys(layer_of(site)[1] for site in legal)
+        for target in targets:
+            if target not in names and target not in legal:
+                raise ConfigError(f"No linear layer {target!r}; there are {', '.join(names)}")
+        return {
+            site: m for site, m in legal.items() if site in targets or layer_of(site)[1] in targets
+        }
 
     def forward(
         self,
@@ -188,7 +194,7 @@ class Core:
             raise ConfigError(f"A row of {t} pieces, but the core has {self.max_pieces} positions")
         n_virtual = adapter.n_virtual if adapter else 0
         mask = None
-        if b > 1:
+        if b > 1 or int(lengths[0]) < t:
             seen = torch.arange(-n_virtual, t, device=ids.device) < lengths[:, None]
             mask = seen[:, None, None, :]
         drop = dropout if self.trainable else 0.0
@@ -268,6 +274,12 @@ class Core:
         y = F.dropout(linear("output.dense", layer.output.dense, y), drop, training=drop > 0)
         normed: Tensor = layer.output.LayerNorm(y + x)
         return normed
+
+
+def layer_of(site: str) -> tuple[int, str]:
+    """site (str): A module name inside the core. RETURNS (tuple): Its layer, its name in there."""
+    _, _, i, name = site.split(".", 3)
+    return int(i), name
 
 
 def _embed(embeddings: Any, ids: Tensor, first: int) -> Tensor:

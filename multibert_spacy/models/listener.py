@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from thinc.api import Model, PyTorchShim
+from thinc.api import Model, PyTorchShim, xp2torch
 
 from ..errors import CoreError
 from .core import Core
@@ -79,7 +79,20 @@ class ModuleShim(PyTorchShim):
 
     @contextlib.contextmanager
     def use_params(self, params: Any) -> Iterator[None]:
-        with super().use_params(params):
-            self._model.weights_changed()
-            yield
+        """Use other weights for a while, such as the optimizer's averages. thinc's own version
+        looks for keys that its optimizer does not write, and so changes nothing.
+        """
+        own = [
+            (p, p.data, params[self.id, name])
+            for name, p in self._model.named_parameters()
+            if (self.id, name) in params
+        ]
+        for p, _, other in own:
+            p.data = xp2torch(other, device=p.device)
         self._model.weights_changed()
+        try:
+            yield
+        finally:
+            for p, before, _ in own:
+                p.data = before
+            self._model.weights_changed()

@@ -90,9 +90,11 @@ def load_core(folder: Path) -> tuple[HFObjects, str]:
         manifest = json.loads(path.read_text(encoding="utf8"))
         version, fingerprint, files = (manifest[k] for k in ("format", "core", "files"))
     except (OSError, ValueError, KeyError, TypeError) as e:
-        raise CoreError(f"{path} is missing or damaged: {e}") from e
+        raise CoreError(f"{path} is missing or damaged: {e!r}") from e
     if version != FORMAT:
         raise CoreError(f"{path} is of format {version}; this version reads {FORMAT}")
+    if not isinstance(files, dict):
+        raise CoreError(f"{path} is damaged: it must name its files with their hashes")
     verify_files(folder, files, CoreError)
     missing = {"config.json", "model.safetensors", "tokenizer_config.json"} - set(files)
     if missing:

@@ -20,8 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..errors import AdapterError
-from .adapters import Adapter, NoAdapter, read_adapter, write_adapter
+from .adapters import Adapter, NoAdapter
 from .core import Core
+from .peft_format import read_adapter, write_adapter
 
 __all__ = ["FORMAT", "file_hashes", "read_folder", "verify_files", "write_folder"]
 
@@ -101,6 +102,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise AdapterError(f"{path} is of format {version}; this version reads {FORMAT}")
     if not complete or not isinstance(manifest["files"], dict):
         raise AdapterError(f"{path} is damaged: it must name kind, core, files and labels")
+    labels = manifest["labels"]
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise AdapterError(f"{path} is damaged: labels must be a list of names, got {labels!r}")
     return dict(manifest)
 
 

@@ -105,9 +105,12 @@ class TaggerModule(nn.Module):
         self._register()
 
     def _register(self) -> None:
-        """Make adapters and heads known to torch, whose own names may not hold every character."""
-        adapters = (domain.adapter for domain in self._domains.values())
-        self._registered = nn.ModuleList([*self.heads.values(), *adapters])
+        """Make adapters and heads known to torch, under names that stay when others come and go
+        (the optimizer's state hangs on them) and hold only what torch allows: no dot.
+        """
+        modules: dict[str, nn.Module] = {f"head {n}": head for n, head in self.heads.items()}
+        modules.update((f"domain {n}", d.adapter) for n, d in self._domains.items())
+        self._registered = nn.ModuleDict({n.encode().hex(): m for n, m in modules.items()})
         self._bank = None
 
     def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
@@ -116,6 +119,7 @@ class TaggerModule(nn.Module):
         """
         for p in self.parameters():
             p.requires_grad_(False)
+            p.grad = None  # a gradient of zero is still an update: Adam's momentum, weight decay
         for domain in domains:
             for p in self.adapter_of(domain).parameters():
                 p.requires_grad_(True)

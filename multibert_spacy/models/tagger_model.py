@@ -54,10 +54,16 @@ class TaggerModel(Model[WindowBatch, Logits]):
         head (str): Its head; made with `labels` if there is none of that name.
         copy_from (str): Another domain, whose adapter is copied. None starts a new adapter.
         pieces (Sequence[int]): Text for a prefix's start values.
-        RAISES (DomainError): If a new head has no labels.
+        RAISES (DomainError): If a new head has no labels, or a known one other labels.
         """
         module = self.module
-        if head not in module.heads:
+        known = module.heads.get(head)
+        if known is not None and labels and tuple(labels) != known.labels:
+            raise DomainError(
+                f"The head {head!r} has the labels {', '.join(known.labels)}; "
+                f"domain {domain!r} with the labels {', '.join(labels)} needs another head"
+            )
+        if known is None:
             if not labels:
                 raise DomainError(f"The new head {head!r} of domain {domain!r} has no labels")
             module.add_head(head, Head(labels, self.core.width).to(self.core.device))

@@ -20,7 +20,7 @@ __all__ = ["Gazetteer", "build_gazetteer", "clean_name"]
 
 HELD_BACK = 0.25  # of each unambiguous class: seen in dev and test only
 LETTERS = re.compile(r"[\u0621-\u063a\u0641-\u064a\u067e\u0686\u0698\u06a9\u06af\u06cc\u200c ]+")
-VILLAGE_PREFIXES = ("روستای", "بندر", "شهرستان", "دهستان")
+VILLAGE_PREFIXES = ("روستای", "بندر", "دهستان")
 
 
 @dataclass(frozen=True)

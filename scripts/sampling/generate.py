@@ -18,9 +18,14 @@ from .render import SHARES, Draft, Text, draw_own, draw_shared, render
 
 __all__ = ["make_texts"]
 
-KINDS = {"own": 0.46, "shared": 0.46, "common": 0.08}
+# In the formal head more names of shared texts are no entity, hence more of these texts.
+KINDS = {
+    "formal": {"own": 0.38, "shared": 0.54, "common": 0.08},
+    "social": {"own": 0.46, "shared": 0.46, "common": 0.08},
+}
 MIN_OWN = 1 / 3
 THREAD_SIZES = (3, 12)
+MAX_REDRAWS = 30  # of a shared sentence that is in the pool already
 # How often one shared sentence stands in a part, on average.
 REPEATS = {"formal": 2, "social": 4}
 TEMPLATES = {"formal": templates_formal, "social": templates_social}
@@ -31,16 +36,17 @@ def _thread_sizes(n_texts: int, rng: Random) -> list[int]:
     smallest, largest = THREAD_SIZES
     sizes = []
     while n_texts:
-        fits = [n for n in range(smallest, largest + 1) if n_texts - n in (0, *range(3, n_texts))]
+        rests = {n: n_texts - n for n in range(smallest, largest + 1)}
+        fits = [n for n, rest in rests.items() if rest == 0 or rest >= smallest]
         sizes.append(rng.choice(fits))
         n_texts -= sizes[-1]
     return sizes
 
 
-def _draw_kinds(n_texts: int, rng: Random) -> list[str]:
+def _draw_kinds(n_texts: int, shares: dict[str, float], rng: Random) -> list[str]:
     """Draw the kinds of a thread's texts, with enough of the domain's own."""
     n_own = max(1, round(MIN_OWN * n_texts))
-    kinds = rng.choices(list(KINDS), list(KINDS.values()), k=n_texts)
+    kinds = rng.choices(list(shares), list(shares.values()), k=n_texts)
     for i in rng.sample(range(n_texts), n_texts):
         if kinds.count("own") >= n_own:
             break
@@ -65,7 +71,9 @@ class _Part:
         self.layout: dict[str, list[list[str]]] = {}
         for domain, n_train in DOMAINS.items():
             n_texts = max(THREAD_SIZES[0], round(scale * SHARES[part] * n_train))
-            self.layout[domain] = [_draw_kinds(n, rng) for n in _thread_sizes(n_texts, rng)]
+            shares = KINDS[HEAD_OF[domain]]
+            sizes = _thread_sizes(n_texts, rng)
+            self.layout[domain] = [_draw_kinds(n, shares, rng) for n in sizes]
         self.pools = {head: self._make_pool(head) for head in HEADS}
 
     def _rng(self, purpose: str) -> Random:
@@ -78,9 +86,14 @@ class _Part:
         rng = self._rng(f"pool/{head}")
         shared = TEMPLATES[head].SHARED
         pool: dict[Draft, None] = {}
-        while len(pool) < n_drafts:
+        for _ in range(MAX_REDRAWS * n_drafts):
             pool[draw_shared(shared, self.part, self.seed, self.gazetteer, rng)] = None
-        return list(pool)
+            if len(pool) == n_drafts:
+                return list(pool)
+        raise ValueError(
+            f"The {head} head has only {len(pool)} shared sentences for {self.part!r}, this scale "
+            f"needs {n_drafts}. Choose a smaller scale, or write more sentences."
+        )
 
     def make_domain(self, domain: str, n_threads_before: int) -> list[list[Text]]:
         """Make the threads of a domain, numbered on from those of earlier parts."""

@@ -5,6 +5,7 @@ stays exactly one entity whatever happens to its letters. How often each thing h
 `profiles.py`.
 """
 
+import re
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -30,6 +31,8 @@ DIGITS = {
     "arabic": str.maketrans("۰۱۲۳۴۵۶۷۸۹", "٠١٢٣٤٥٦٧٨٩"),
     "latin": str.maketrans("۰۱۲۳۴۵۶۷۸۹", "0123456789"),
 }
+# می‌شود, کتاب‌ها, بزرگ‌تر
+DROPPABLE = re.compile(f"^ن?می{ZWNJ}|(?<!ه){ZWNJ}(?:ها|تر)")
 # Words that people draw out, with the letter that they repeat.
 STRETCHABLE = {
     "خیلی": "ی", "عالی": "ا", "وای": "ا", "واقعا": "ا", "اصلا": "ا", "همه": "ه", "هنوز": "و",
@@ -70,12 +73,11 @@ def change_digits(tokens: list[Token], style: str) -> list[Token]:
     return [replace(token, text=token.text.translate(DIGITS[style])) for token in tokens]
 
 
-def split_zwnj(
-    tokens: list[Token], rng: Random, *, p_space: float, p_drop: float
-) -> list[Token]:
+def split_zwnj(tokens: list[Token], rng: Random, *, p_space: float, p_drop: float) -> list[Token]:
     """Write a space, or nothing, where a zero-width non-joiner belongs.
 
     With a space one word becomes two; both are of the same entity. Each word is drawn on its own.
+    Nothing is only written where people do (میشود, کتابها), not in گریه‌ام.
 
     tokens (list[Token]): The sentence.
     rng (Random): Source of chance.
@@ -97,7 +99,7 @@ def split_zwnj(
                 replace(token, text=text, tag=tag, space=space)
                 for text, tag, space in zip(parts, tags, spaces, strict=True)
             ]
-        elif chance < p_space + p_drop:
+        elif chance < p_space + p_drop and DROPPABLE.search(token.text):
             result.append(replace(token, text="".join(parts)))
         else:
             result.append(token)

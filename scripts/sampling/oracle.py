@@ -3,8 +3,7 @@
 The oracle knows everything but the domain: it finds every entity, and labels all names of `own`
 and `common` texts right. Each name of a `shared` text it labels with the most frequent label that
 this very sentence with this very name has in the part, over all domains of the head. It is
-allowed to count on the part it is scored on, so no real tagger comes near it: 100 minus its F1 is
-a lower bound of what knowing the domain is worth.
+allowed to count on the part it is scored on, so no real tagger comes near it.
 
 `prior` is the same oracle when it may count by word class, not by sentence: closer to what can be
 learned, since the shared sentences of dev and test do not occur in train.

@@ -52,7 +52,8 @@ PROFILES: dict[str, Profile] = {
         zwnj_space=0.3, zwnj_drop=0.3, stretch=0.2, hashtag=0.1, emoji=0.35, mention=0.2, url=0.1,
     ),
     "academic": Profile(
-        stretch=0, emoji=0.08, no_final=0.1, topics=("دانشگاه", "پژوهش"), emojis=("📚", "🎓", "🔬"),
+        stretch=0, emoji=0.08, no_final=0.1, topics=("دانشگاه", "پژوهش"),
+        emojis=("📚", "🎓", "🔬"),
     ),
     "art": Profile(topics=("هنر", "سینما", "تئاتر"), emojis=("🎨", "🎬", "🎭", "❤️")),
     "economic": Profile(

@@ -16,7 +16,16 @@ from .gazetteers import Gazetteer
 from .labels import label_of
 from .noise import Token, inside
 
-__all__ = ["SHARES", "Draft", "Filler", "Text", "draw_own", "draw_shared", "part_of", "render"]
+__all__ = [
+    "SHARES",
+    "Draft",
+    "Filler",
+    "Text",
+    "draw_own",
+    "draw_shared",
+    "part_of",
+    "render",
+]
 
 SHARES = {"train": 1.0, "dev": 0.19, "test": 0.38}  # of the sizes in labels.DOMAINS
 HELD_SHARE = 0.4  # of the names drawn for dev and test

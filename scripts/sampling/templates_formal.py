@@ -9,7 +9,7 @@ two names of one ambiguous class, and nothing in the sentence says which domain 
 __all__ = ["COMMON", "OWN", "SHARED"]
 
 _ANY = ("country", "city", "brand", "honour", "paper", "landmark", "feast", "people")
-_ACTOR = ("country", "city", "brand", "paper", "people")
+_ACTOR = ("country", "city", "brand", "paper")
 _LIKED = ("country", "city", "brand", "honour", "paper", "feast")
 
 # Sentence -> classes that it may be about.

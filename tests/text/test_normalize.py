@@ -8,7 +8,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.util import registry
 
@@ -118,7 +118,7 @@ def test_every_other_character_is_as_hazm_has_it(hazm):
     codes = [*range(0x10000), *range(0x1EE00, 0x1FB00), *range(0xE0000, 0xE0200)]
     chars = [char for char in map(chr, codes) if not has_own_rule(char)]
     for start in range(0, len(chars), 256):
-        text = "ب".join(chars[start : start + 256])
+        text = "|".join(chars[start : start + 256])
         assert "".join(map(normalize_word, text)) == hazm.normalize(text)
 
 
@@ -145,6 +145,7 @@ hazm_words = st.text(
 )
 
 
+@settings(deadline=None)
 @given(word=hazm_words)
 def test_whole_words_are_as_hazm_has_them(hazm, word):
     plain = unicodedata.normalize("NFKC", word)
@@ -152,6 +153,7 @@ def test_whole_words_are_as_hazm_has_them(hazm, word):
     assert normalize_word(word) == "".join(map(hazm.normalize, runs))
 
 
+@settings(deadline=None)
 @given(word=hazm_words.map(lambda word: re.sub(r"(.)\1\1+", r"\1\1", word)))
 def test_words_without_repetition_are_as_hazm_has_them_in_one_call(hazm, word):
     if not re.search(r"(.)\1\1", hazm.remove_diacritics(_letters(hazm, word))):
@@ -163,12 +165,14 @@ def _letters(hazm, word):
     return "".join(map(hazm.normalize, word))
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=())))
 def test_idempotent_on_any_text(word):
     once = normalize_word(word)
     assert normalize_word(once) == once
 
 
+@settings(deadline=None)
 @given(
     st.text(
         st.sampled_from(
@@ -183,6 +187,7 @@ def test_idempotent_on_arabic_script(word):
     assert not once.startswith((" ", ZWNJ)) and not once.endswith((" ", ZWNJ))
 
 
+@settings(deadline=None)
 @given(st.text(LETTERS + ZWNJ, min_size=1, max_size=12), st.data())
 def test_ways_to_type_a_word_share_a_form(word, data):
     typed = "".join(
@@ -193,12 +198,14 @@ def test_ways_to_type_a_word_share_a_form(word, data):
     assert normalize_word(typed) == normalize_word(word)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0).map(str), st.sampled_from(["۰۱۲۳۴۵۶۷۸۹", "٠١٢٣٤٥٦٧٨٩"]))
 def test_digits_of_all_scripts_share_a_form(number, digits):
     typed = number.translate(str.maketrans("0123456789", digits))
     assert normalize_word(typed) == normalize_word(number) == number
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126)))
 def test_ascii_is_never_touched(word):
     assert normalize_word(word) == word
