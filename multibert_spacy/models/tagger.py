@@ -163,7 +163,7 @@ class TaggerModule(nn.Module):
         outputs = []
         for name, members in by_head.items():
             where = [(i, first) for i in members for first in batch.firsts[i] if first >= 0]
-            at = torch.tensor(where, device=device).view(-1, 2)
+            at = torch.tensor(where, dtype=torch.long, device=device).view(-1, 2)
             picked = self.dropout(hidden[at[:, 0], at[:, 1]].float())
             outputs.append((members, self.heads[name](picked)))
         return outputs

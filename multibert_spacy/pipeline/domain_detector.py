@@ -199,10 +199,12 @@ class DomainDetector(FolderBytes, TextCategorizer):
         super().initialize(get_examples, nlp=nlp, labels=labels)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write settings, and our classifier as an adapter folder or another as `model`."""
+        """Write the labels, and our classifier as an adapter folder or another as `model`. The
+        settings are the config's, so that one given to `spacy.load` is not overruled.
+        """
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
-        srsly.write_json(path / "cfg", self.cfg)
+        srsly.write_json(path / "cfg", {"labels": self.labels})
         if "model" in exclude or not self.labels:
             return
         if isinstance(self.model, ClassifierModel):
@@ -216,8 +218,8 @@ class DomainDetector(FolderBytes, TextCategorizer):
         """
         path = Path(path)
         try:
-            self.cfg.update(srsly.read_json(path / "cfg"))
-        except (OSError, ValueError) as e:
+            self.cfg["labels"] = list(srsly.read_json(path / "cfg")["labels"])
+        except (OSError, ValueError, KeyError, TypeError) as e:
             raise AdapterError(f"{path / 'cfg'} is missing or damaged: {e}") from e
         if "model" in exclude or not self.labels:
             return self

@@ -28,6 +28,7 @@ class TaggerDomains(FolderBytes):
 
     model: TaggerModel
     cfg: dict[str, Any]
+    configured_domain: str | None
     normalizer: Callable[[str], str]
 
     @property
@@ -148,7 +149,8 @@ class TaggerDomains(FolderBytes):
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
         """Read what `to_disk` wrote: the domains are the folders that are there, so that one can
-        be copied in or taken away. Heads are frozen until `train_only` says otherwise.
+        be copied in or taken away. A default_domain in the config overrules the saved one. Heads
+        are frozen until `train_only` says otherwise.
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
@@ -156,6 +158,8 @@ class TaggerDomains(FolderBytes):
             self.cfg.update(srsly.read_json(path / "cfg"))
         except (OSError, ValueError) as e:
             raise AdapterError(f"{path / 'cfg'} is missing or damaged: {e}") from e
+        if self.configured_domain is not None:
+            self.cfg["default_domain"] = self.configured_domain
         if "model" not in exclude:
             for domain in self.domains:
                 self.model.module.remove_domain(domain)

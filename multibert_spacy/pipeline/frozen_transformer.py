@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -91,7 +90,7 @@ class FrozenTransformer(FolderBytes, Transformer):
         )
         self.annotate = annotate
         self.precision = precision
-        self.cfg["trainable"] = trainable
+        self.trainable = trainable
         self._core: Core | None = None
         self._fingerprint: str | None = None
 
@@ -114,15 +113,11 @@ class FrozenTransformer(FolderBytes, Transformer):
             )
         return self._core
 
-    @property
-    def trainable(self) -> bool:
-        """Whether the core's own weights are trained."""
-        return bool(self.cfg["trainable"])
-
     def freeze(self) -> None:
-        """Freeze a core that was trained."""
-        self.cfg["trainable"] = False
+        """Freeze a core that was trained. The pipeline's config is the caller's to change."""
+        self.trainable = False
         self._core = None
+        self._fingerprint = None
 
     @property
     def fingerprint(self) -> str:
@@ -177,10 +172,11 @@ class FrozenTransformer(FolderBytes, Transformer):
         self._core = None
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write settings and, unless "model" is excluded, the core as a Hugging Face folder."""
+        """Write the core as a Hugging Face folder, unless "model" is excluded. All settings are
+        the config's.
+        """
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
-        srsly.write_json(path / "cfg", self.cfg)
         if "model" not in exclude and self.model.attrs["has_transformer"]:
             save_core(self.core, path / "model", self.fingerprint)
 
@@ -188,13 +184,8 @@ class FrozenTransformer(FolderBytes, Transformer):
         """Read what `to_disk` wrote; uses no network.
         RAISES (CoreError): If a file is missing or damaged.
         """
-        path = Path(path)
-        try:
-            self.cfg.update(srsly.read_json(path / "cfg"))
-        except (OSError, ValueError) as e:
-            raise CoreError(f"{path / 'cfg'} is missing or damaged: {e}") from e
         if "model" not in exclude:
-            objects, self._fingerprint = load_core(path / "model")
+            objects, self._fingerprint = load_core(Path(path) / "model")
             self.model.attrs["has_transformer"] = False
             self.model.attrs["set_transformer"](self.model, objects)
             self._core = None

@@ -137,6 +137,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         self.batch_pieces = batch_pieces
         self.spans_key = spans_key
         self.scorer = scorer
+        self.configured_domain = default_domain
         self.cfg: dict[str, Any] = {"default_domain": default_domain}
 
     def _domain_of(self, doc: Doc) -> str:

@@ -39,6 +39,7 @@ def build_start_domain_v1(
                 proc.freeze()
                 nlp.get_pipe_config(name)["trainable"] = False
         tagger.start_domain(domain, copy_from=copy_from, freeze_head=freeze_head)
+        nlp.get_pipe_config(component)["default_domain"] = domain
         return nlp
 
     return start_domain

@@ -1,0 +1,29 @@
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN = $(VENV)/bin
+THREADS ?= example/threads.jsonl
+
+.PHONY: run test lint clean
+
+# Train fa_multibert on the sample corpus, install it, tag the example threads and show them.
+run: $(VENV)/project
+	$(BIN)/python -m spacy project run all
+	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps packages/sample/fa_multibert-*/dist/*.whl
+	$(BIN)/python -m scripts.show fa_multibert $(THREADS) --html training/threads.html
+
+test: $(VENV)/project
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/project
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m scripts.document --check
+
+$(VENV)/project: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[project,test,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) training packages corpus/sample assets/core project.lock

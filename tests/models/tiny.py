@@ -1,0 +1,102 @@
+"""What the tests of the networks share: tiny cores, random adapters, rows of pieces."""
+
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSettings
+from multibert_spacy.models.bank import Bank
+from multibert_spacy.models.core import Core
+from multibert_spacy.models.listener import CoreListener
+from multibert_spacy.text.align import pack_rows, window_row
+from multibert_spacy.types import Window
+
+SETTINGS = {
+    "lora": LoraSettings(rank=4, alpha=8),
+    "prefix": PrefixSettings(n_virtual=5, init="noise"),
+    "none": NoSettings(),
+}
+TEXTS = [
+    ["سلام", "،", "تبریز", "خبر", "وزیر", "دولت"],
+    ["هتل"],
+    ["گل", "بازی", "لیگ", "برد", "مربی", "سپاهان", "ایران", "دریا", "پرواز", "بلیت"],
+    ["خبر", "رای", "مجلس"],
+]
+
+
+def load_model(folder):
+    """The plain Hugging Face model."""
+    return AutoModel.from_pretrained(folder, add_pooling_layer=False).eval()
+
+
+def load_core(folder, *, precision="fp32", **settings):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    return Core(load_model(folder), tokenizer, precision=precision, **settings)
+
+
+class Owner:
+    """Lends a core, as the frozen_transformer does."""
+
+    name = "transformer"
+
+    def __init__(self, core):
+        self.core = core
+
+    @property
+    def fingerprint(self):
+        return self.core.fingerprint()
+
+
+def listener_to(core):
+    listener = CoreListener()
+    listener.receive(Owner(core))
+    return listener
+
+
+def randomise(module, seed=0, scale=0.2):
+    """Random values for every parameter: a LoRA whose B is zero proves nothing."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator) * scale)
+    return module
+
+
+def make_adapter(core, settings, seed=0):
+    return randomise(settings.build(core), seed)
+
+
+def make_batch(core, texts=TEXTS, domains=None):
+    """One row per text, every word of it kept."""
+    rows, firsts = [], []
+    for words in texts:
+        window = Window(0, len(words), 0, len(words))
+        ids, first = window_row(core.pieces(words), window, size=core.max_pieces - 2)
+        rows.append(ids)
+        firsts.append(first)
+    domains = domains or ["news"] * len(rows)
+    return pack_rows(rows, firsts, domains, bos=core.bos, eos=core.eos, pad=core.pad)
+
+
+def tensors(batch):
+    return torch.from_numpy(batch.ids), torch.from_numpy(batch.lengths)
+
+
+def mask_of(batch):
+    ids, lengths = tensors(batch)
+    return (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+
+
+def hidden_states(core, batch, adapter=None, **settings):
+    """Hidden states (pieces, h) of all rows, padding left out."""
+    rows = Bank([adapter]).rows([0] * len(batch.ids)) if adapter is not None else None
+    with torch.no_grad():
+        hidden = core.forward(*tensors(batch), rows, **settings)
+    return hidden[mask_of(batch).bool()]
+
+
+def snapshot(module):
+    return [p.detach().clone() for p in module.parameters()]
+
+
+def is_unchanged(module, before):
+    return all(torch.equal(p, old) for p, old in zip(module.parameters(), before, strict=True))

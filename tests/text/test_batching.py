@@ -1,0 +1,63 @@
+"""Batches by a budget of padded pieces."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multibert_spacy.errors import ConfigError
+from multibert_spacy.text.batching import batch_by_pieces
+
+LENGTHS = st.lists(st.integers(2, 40), max_size=60)
+BUDGETS = st.integers(1, 200)
+
+
+@given(LENGTHS, BUDGETS)
+def test_each_row_is_in_one_batch(lengths, budget):
+    batches = batch_by_pieces(lengths, budget)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    assert all(batches)
+
+
+@given(LENGTHS, BUDGETS)
+def test_the_budget_of_padded_pieces_is_respected(lengths, budget):
+    for batch in batch_by_pieces(lengths, budget):
+        padded = len(batch) * max(lengths[i] for i in batch)
+        assert padded <= budget or len(batch) == 1
+
+
+@given(LENGTHS, BUDGETS)
+def test_rows_run_from_long_to_short(lengths, budget):
+    order = [lengths[i] for batch in batch_by_pieces(lengths, budget) for i in batch]
+    assert order == sorted(lengths, reverse=True)
+
+
+@given(LENGTHS, BUDGETS)
+def test_no_batch_could_have_taken_the_next_row(lengths, budget):
+    for batch, after in pairwise(batch_by_pieces(lengths, budget)):
+        assert (len(batch) + 1) * lengths[batch[0]] > budget
+        assert lengths[after[0]] <= lengths[batch[-1]]
+
+
+@pytest.mark.parametrize(
+    "lengths, budget, expected",
+    [
+        ([], 10, []),
+        ([5], 10, [[0]]),
+        ([3, 5, 4, 2], 10, [[1, 2], [0, 3]]),
+        ([2, 2, 2, 2, 2], 4, [[0, 1], [2, 3], [4]]),  # equal rows stay in input order
+        ([50, 3], 10, [[0], [1]]),  # longer than the budget: a batch of its own
+        ([3, 3], 1, [[0], [1]]),
+        ([4, 4], 8, [[0, 1]]),
+        ([4, 4], 7, [[0], [1]]),
+    ],
+)
+def test_literal_batches(lengths, budget, expected):
+    assert batch_by_pieces(lengths, budget) == expected
+
+
+@pytest.mark.parametrize("budget", [0, -1])
+def test_a_budget_of_nothing_is_refused(budget):
+    with pytest.raises(ConfigError, match=f"batch_pieces={budget}"):
+        batch_by_pieces([], budget)
