@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from weasel.cli.document import document
-
-START, END = "<!-- WEASEL: AUTO-GENERATED DOCS START", "<!-- WEASEL: AUTO-GENERATED DOCS END"
+from weasel.cli.document import project_document
 
 
 def documented(project: Path) -> str:
@@ -17,7 +15,7 @@ def documented(project: Path) -> str:
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "README.md"
         shutil.copy(project / "README.md", draft)
-        document(project, draft)
+        project_document(project, draft)
         return draft.read_text(encoding="utf8")
 
 

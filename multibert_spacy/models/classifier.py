@@ -13,6 +13,7 @@ import torch
 from spacy.tokens import Doc
 from thinc.api import Model
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..errors import AdapterError, ConfigError
 from ..text.align import pack_rows
@@ -38,7 +39,7 @@ class ClassifierModule(nn.Module):
         super().__init__()
         self.adapter = adapter
         self.linear = nn.Linear(width, n_classes)
-        nn.init.normal_(self.linear.weight, std=0.02)
+        nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
@@ -67,7 +68,7 @@ class ClassifierModule(nn.Module):
         else:
             seen = torch.arange(ids.shape[1], device=core.device) < lengths[:, None]
             pooled = hidden.float().masked_fill(~seen[..., None], 0).sum(1) / lengths[:, None]
-        logits: Tensor = self.linear(self.dropout(pooled))
+        logits: Tensor = self.linear(self.dropout(F.layer_norm(pooled, pooled.shape[-1:])))
         return logits
 
 

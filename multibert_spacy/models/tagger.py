@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..errors import DomainError
 from ..types import Floats2d, WindowBatch
@@ -23,18 +24,31 @@ NO_PIECES = 30.0
 
 
 class Head(nn.Module):
-    """A label scheme: hidden states (w, h) -> logits (w, k), k = 2 * len(labels) + 1."""
+    """A label scheme: hidden states (w, h) -> logits (w, k), k = 2 * len(labels) + 1.
 
-    def __init__(self, labels: Sequence[str], width: int) -> None:
-        """The start values are BERT's own for a new layer: normal with 0.02, bias 0."""
+    The hidden states are standardised first (a layer norm without weights), so that one learning
+    rate fits cores of any scale: those of e5 have a standard deviation of 0.1, BERT's of 1.
+    """
+
+    def __init__(self, labels: Sequence[str], width: int, counts: Sequence[int] = ()) -> None:
+        """labels (Sequence[str]): Entity labels.
+        width (int): Of the core.
+        counts (Sequence[int]): How often each tag stands in the training part. The layer starts
+            as this prior, with weights of zero. Otherwise the adapter learns the prior, which on
+            the embedded core ended in no entity at all: after 42 steps on ten sentences the loss
+            was 0.35 with BERT's start values and below 0.001 with these.
+        """
         super().__init__()
         self.labels = tuple(labels)
         self.linear = nn.Linear(width, 2 * len(self.labels) + 1)
-        nn.init.normal_(self.linear.weight, std=0.02)
+        nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
+        if len(counts):
+            smoothed = torch.tensor(counts, dtype=torch.float32) + 1
+            self.linear.bias.data.copy_((smoothed / smoothed.sum()).log())
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.linear(x)
+        logits: Tensor = self.linear(F.layer_norm(x, x.shape[-1:]))
         return logits
 
 
@@ -145,8 +159,12 @@ class TaggerModule(nn.Module):
         batch (WindowBatch): b rows of any domains; while training, of one domain.
         RETURNS (list): For each head in the batch: its rows, and the logits (w, k) of their words,
             row after row.
+        RAISES (DomainError): If a domain is unknown.
         """
         device = core.device
+        by_head: dict[str, list[int]] = {}
+        for i, name in enumerate(batch.domains):
+            by_head.setdefault(self.head_name(name), []).append(i)
         if self.training:
             names = sorted(set(batch.domains))
             bank = Bank([self.adapter_of(name) for name in names], train=True)
@@ -157,9 +175,6 @@ class TaggerModule(nn.Module):
         ids = torch.from_numpy(batch.ids).to(device, non_blocking=True)
         lengths = torch.from_numpy(batch.lengths).to(device, non_blocking=True)
         hidden = core.forward(ids, lengths, rows, dropout=self.dropout.p if self.training else 0.0)
-        by_head: dict[str, list[int]] = {}
-        for i, name in enumerate(batch.domains):
-            by_head.setdefault(self.head_name(name), []).append(i)
         outputs = []
         for name, members in by_head.items():
             where = [(i, first) for i in members for first in batch.firsts[i] if first >= 0]

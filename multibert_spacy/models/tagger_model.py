@@ -47,6 +47,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         labels: Sequence[str] = (),
         copy_from: str | None = None,
         pieces: Sequence[int] = (),
+        counts: Sequence[int] = (),
     ) -> None:
         """Add a domain with an adapter of its own.
 
@@ -54,7 +55,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
         head (str): Its head; made with `labels` if there is none of that name.
         copy_from (str): Another domain, whose adapter is copied. None starts a new adapter.
         pieces (Sequence[int]): Text for a prefix's start values.
-        RAISES (DomainError): If a new head has no labels, or a known one other labels.
+        counts (Sequence[int]): Of each tag, for a new head's start values.
+        RAISES (DomainError): If a new head has no labels, or a known one other labels, or if
+            there is no domain to copy.
         """
         module = self.module
         known = module.heads.get(head)
@@ -63,15 +66,16 @@ class TaggerModel(Model[WindowBatch, Logits]):
                 f"The head {head!r} has the labels {', '.join(known.labels)}; "
                 f"domain {domain!r} with the labels {', '.join(labels)} needs another head"
             )
-        if known is None:
-            if not labels:
-                raise DomainError(f"The new head {head!r} of domain {domain!r} has no labels")
-            module.add_head(head, Head(labels, self.core.width).to(self.core.device))
-        adapter = module.settings.build(self.core, pieces)
-        if copy_from is not None:
+        if known is None and not labels:
+            raise DomainError(f"The new head {head!r} of domain {domain!r} has no labels")
+        if copy_from is None:
+            adapter = module.settings.build(self.core, pieces)
+        else:
             source = module.adapter_of(copy_from)
             adapter = type(source)(*_build_args(source, self.core))
             adapter.load_state_dict(source.state_dict())
+        if known is None:
+            module.add_head(head, Head(labels, self.core.width, counts).to(self.core.device))
         module.add_domain(domain, head, adapter.to(self.core.device))
 
     def write_domain(self, domain: str, folder: Path) -> None:

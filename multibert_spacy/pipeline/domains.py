@@ -6,7 +6,7 @@ copied in, published or removed without touching the others.
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ from ..errors import AdapterError, DomainError
 from ..models.storage import MANIFEST
 from ..models.tagger_model import TaggerModel
 from .folders import FolderBytes
-from .tagging import check_name
+from .tagging import check_name, tag_counts
 
 __all__ = ["TaggerDomains"]
 
@@ -112,14 +112,20 @@ class TaggerDomains(FolderBytes):
                 raise AdapterError(f"There is no adapter in {adapters}")
             return
         validate_get_examples(get_examples, "MultibertNER.initialize")
+        references = [eg.reference for eg in get_examples()]
         if labels is None:
-            found = {ent.label_ for eg in get_examples() for ent in eg.reference.ents}
-            labels = sorted(found)
+            labels = sorted({ent.label_ for doc in references for ent in doc.ents})
         domain = check_name(domain or self.cfg["default_domain"] or head)
-        words = (word.text for eg in islice(get_examples(), 50) for word in eg.reference)
         core = self.model.core
-        pieces = chain.from_iterable(core.pieces([self.normalizer(word) for word in words]))
-        self.model.add_domain(domain, head=head, labels=labels, pieces=list(pieces))
+        words = [[self.normalizer(word.text) for word in doc] for doc in references[:50]]
+        pieces = chain.from_iterable(core.pieces(list(chain.from_iterable(words))))
+        self.model.add_domain(
+            domain,
+            head=head,
+            labels=labels,
+            pieces=list(pieces),
+            counts=tag_counts(references, labels),
+        )
         self.cfg["default_domain"] = self.cfg["default_domain"] or domain
         self.train_only([domain], heads=True)
 

@@ -25,6 +25,7 @@ __all__ = [
     "join_by_doc",
     "row_batches",
     "split_by_row",
+    "tag_counts",
     "word_loss",
 ]
 
@@ -145,6 +146,21 @@ def gold_tags(eg: Example, labels: Sequence[str], domain: str) -> NDArray[np.int
             )
         tags.append(index[bio])
     return np.array(tags, dtype=np.int64)
+
+
+def tag_counts(docs: Sequence[Doc], labels: Sequence[str]) -> list[int]:
+    """RETURNS (list[int]): How often each of `bio_tags(labels)` stands in the docs; entities with
+    other labels count as O.
+    """
+    counts = dict.fromkeys(bio_tags(labels), 0)
+    for doc in docs:
+        for ent in doc.ents:
+            if f"B-{ent.label_}" in counts:
+                counts[f"B-{ent.label_}"] += 1
+                counts[f"I-{ent.label_}"] += len(ent) - 1
+    n_entity_words = sum(counts.values())
+    counts["O"] = sum(len(doc) for doc in docs) - n_entity_words
+    return list(counts.values())
 
 
 def word_loss(logits: Floats2d, gold: NDArray[np.int64]) -> tuple[float, int, Floats2d]:

@@ -1,0 +1,1 @@
+"""What `scripts.evaluate` and `scripts.baseline` have in common: scores, groups, reports."""

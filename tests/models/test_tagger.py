@@ -1,0 +1,558 @@
+"""The tagger's network: logits by row, gradients, and what stays as it was."""
+
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+from thinc.api import Adam
+from torch.nn import functional as F
+
+from multibert_spacy.errors import AdapterError, CoreError, DomainError
+from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSettings
+from multibert_spacy.models.architectures import build_core_listener_v1
+from multibert_spacy.models.bank import Bank
+from multibert_spacy.models.tagger import Head, TaggerModule
+from multibert_spacy.models.tagger_model import TaggerModel
+from multibert_spacy.text.spans import softmax
+from tests.models.tiny import (
+    TEXTS,
+    hidden_states,
+    is_unchanged,
+    listener_to,
+    load_core,
+    make_batch,
+    randomise,
+    snapshot,
+)
+
+KINDS = {
+    "lora": LoraSettings(rank=4, alpha=8),
+    "prefix": PrefixSettings(n_virtual=5, init="noise"),
+    "projection": PrefixSettings(n_virtual=5, projection=True),
+}
+HEADS = {"travel": "social", "sports": "social", "news": "formal"}
+LABELS = {"social": ["LOC", "ORG"], "formal": ["LOC", "ORG", "POG"]}
+MIXED = ["news", "travel", "sports", "news"]
+
+
+def make_model(core, settings=KINDS["lora"], *, dropout=0.0, domains=HEADS):
+    """A tagger with random adapters and heads."""
+    model = TaggerModel(settings, listener_to(core), dropout)
+    for domain in domains:
+        model.add_domain(domain, head=HEADS[domain], labels=LABELS[HEADS[domain]])
+    for i, p in enumerate(model.module.parameters()):
+        p.data = torch.randn(p.shape, generator=torch.Generator().manual_seed(i)) * 0.2
+    return model
+
+
+@pytest.fixture
+def core(bert_folder):
+    return load_core(bert_folder)
+
+
+@pytest.fixture(params=sorted(KINDS))
+def model(request, core):
+    return make_model(core, KINDS[request.param])
+
+
+def loss_step(model, batch, sgd=None):
+    """One update towards the tag 1 for every word."""
+    logits, backprop = model.begin_update(batch)
+    gradients = []
+    for row in logits:
+        gradient = softmax(row)
+        gradient[:, 1] -= 1
+        gradients.append(gradient)
+    backprop(gradients)
+    if sgd is not None:
+        model.finish_update(sgd)
+    return -sum(np.log(softmax(row)[:, 1]).sum() for row in logits)
+
+
+class TestLogits:
+    def test_each_row_has_the_size_of_its_own_head(self, core, model):
+        logits = model.predict(make_batch(core, domains=MIXED))
+        assert [row.shape for row in logits] == [
+            (len(words), 7 if domain == "news" else 5)
+            for words, domain in zip(TEXTS, MIXED, strict=True)
+        ]
+        assert {row.dtype for row in logits} == {np.dtype(np.float32)}
+
+    def test_they_are_the_head_on_the_first_piece_of_each_word(self, core, model):
+        batch = make_batch(core, domains=MIXED)
+        logits = model.predict(batch)
+        for i, (words, domain) in enumerate(zip(TEXTS, MIXED, strict=True)):
+            alone = make_batch(core, [words])
+            hidden = hidden_states(core, alone, model.module.adapter_of(domain))
+            with torch.no_grad():
+                expected = model.module.heads[HEADS[domain]](hidden[alone.firsts[0]])
+            np.testing.assert_allclose(logits[i], expected, rtol=0, atol=1e-4)
+
+    def test_a_mixed_batch_is_its_rows_one_by_one(self, core_folder):
+        core = load_core(core_folder)
+        for settings in KINDS.values():
+            model = make_model(core, settings)
+            mixed = model.predict(make_batch(core, domains=MIXED))
+            for words, domain, row in zip(TEXTS, MIXED, mixed, strict=True):
+                (alone,) = model.predict(make_batch(core, [words], [domain]))
+                np.testing.assert_allclose(row, alone, rtol=0, atol=1e-4)
+
+    def test_the_order_of_the_domains_in_the_bank_does_not_matter(self, core):
+        batch = make_batch(core, domains=MIXED)
+        source = make_model(core)
+        results = []
+        for domains in (["news", "travel", "sports"], ["sports", "news", "travel"]):
+            model = make_model(core, domains=domains)
+            for domain in domains:
+                own, other = model.module, source.module
+                own.adapter_of(domain).load_state_dict(other.adapter_of(domain).state_dict())
+                own.heads[HEADS[domain]].load_state_dict(other.heads[HEADS[domain]].state_dict())
+            assert model.module.domains == tuple(domains)
+            results.append(model.predict(batch))
+        for one, other in zip(*results, strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-4)
+
+    def test_words_without_pieces_are_a_certain_o(self, core, model):
+        texts = [["", "سلام", ""], ["", ""], ["خبر"]]
+        logits = model.predict(make_batch(core, texts, ["news", "travel", "news"]))
+        assert [row.shape for row in logits] == [(3, 7), (2, 5), (1, 7)]
+        certain = softmax(np.concatenate((logits[0][[0, 2]], logits[1][:, [0, 1, 2, 3, 4, 4, 4]])))
+        assert (certain[:, 0] == 1).all()
+        (alone,) = model.predict(make_batch(core, [["سلام"]], ["news"]))
+        np.testing.assert_allclose(logits[0][1:2], alone, rtol=0, atol=1e-4)
+
+    def test_training_and_predicting_give_the_same_without_dropout(self, core, model):
+        batch = make_batch(core, domains=MIXED)
+        trained, _ = model.begin_update(batch)
+        for one, other in zip(trained, model.predict(batch), strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-4)
+
+    def test_dropout_is_on_only_while_training(self, core):
+        model = make_model(core, dropout=0.5)
+        batch = make_batch(core, TEXTS[:1], ["news"])
+        assert not np.array_equal(model.begin_update(batch)[0][0], model.begin_update(batch)[0][0])
+        assert np.array_equal(model.predict(batch)[0], model.predict(batch)[0])
+        plain = make_model(core, dropout=0.0)
+        assert np.array_equal(model.predict(batch)[0], plain.predict(batch)[0])
+
+    def test_an_unknown_domain_is_an_error(self, core, model):
+        for call in (model.predict, model.begin_update):
+            with pytest.raises(DomainError, match="'nowhere'"):
+                call(make_batch(core, TEXTS[:1], ["nowhere"]))
+
+    def test_a_model_without_a_core_says_so(self):
+        model = TaggerModel(KINDS["lora"], build_core_listener_v1("transformer"), 0.0)
+        with pytest.raises(CoreError, match="frozen_transformer.*'transformer'"):
+            model.add_domain("news", head="formal", labels=["LOC"])
+
+
+class TestGradients:
+    def reference(self, model, core, batch, gradients):
+        """The same through plain autograd, row by row."""
+        for p in model.module.parameters():
+            p.grad = None
+        total = 0.0
+        for i, domain in enumerate(batch.domains):
+            n = int(batch.lengths[i])
+            rows = Bank([model.module.adapter_of(domain)], train=True).rows([0])
+            hidden = core.forward(
+                torch.from_numpy(batch.ids[i : i + 1, :n]), torch.tensor([n]), rows
+            )
+            has = batch.firsts[i] >= 0
+            logits = model.module.heads[HEADS[domain]](hidden[0, batch.firsts[i][has]])
+            total = total + (logits * torch.from_numpy(gradients[i][has])).sum()
+        total.backward()
+        return [p.grad for p in model.module.parameters()]
+
+    @pytest.mark.parametrize("domains", [["news"] * 4, MIXED])
+    def test_backprop_is_autograd(self, core, model, domains):
+        texts = [["", *TEXTS[0]], *TEXTS[1:]]
+        batch = make_batch(core, texts, domains)
+        logits, backprop = model.begin_update(batch)
+        rng = np.random.default_rng(0)
+        gradients = [rng.normal(size=row.shape).astype(np.float32) for row in logits]
+        assert backprop(gradients) is batch
+        own = [p.grad for p in model.module.parameters()]
+        expected = self.reference(model, core, batch, gradients)
+        assert any(g is not None for g in own)
+        for one, other in zip(own, expected, strict=True):
+            one = torch.zeros(()) if one is None else one
+            other = torch.zeros(()) if other is None else other
+            torch.testing.assert_close(one, other.expand_as(one), rtol=1e-3, atol=1e-3)
+
+    def test_a_gradient_is_the_slope_of_the_loss(self, core, model):
+        batch = make_batch(core, TEXTS[:2], ["news", "news"])
+
+        def loss():
+            return -sum(np.log(softmax(row)[:, 1]).sum() for row in model.predict(batch))
+
+        loss_step(model, batch)
+        for p in model.module.adapter_of("news").parameters():
+            at = int(p.grad.abs().argmax())
+            slope, value = float(p.grad.view(-1)[at]), float(p.data.view(-1)[at])
+            step = 1e-2
+            losses = []
+            for moved in (value + step, value - step):
+                p.data.view(-1)[at] = moved
+                model.weights_changed()
+                losses.append(loss())
+            p.data.view(-1)[at] = value
+            assert (losses[0] - losses[1]) / (2 * step) == pytest.approx(slope, rel=0.1, abs=0.02)
+
+    def test_gradients_of_several_batches_add_up(self, core, model):
+        batches = [make_batch(core, [words], ["news"]) for words in TEXTS]
+        together = make_batch(core, TEXTS, ["news"] * 4)
+        loss_step(model, together)
+        expected = [p.grad.clone() for p in model.module.adapter_of("news").parameters()]
+        for p in model.module.parameters():
+            p.grad = None
+        for batch in batches:
+            loss_step(model, batch)
+        for p, other in zip(model.module.adapter_of("news").parameters(), expected, strict=True):
+            torch.testing.assert_close(p.grad, other, rtol=1e-3, atol=1e-3)
+
+    def test_rows_of_only_empty_words_have_no_gradient(self, core, model):
+        batch = make_batch(core, [["", ""]], ["news"])
+        loss_step(model, batch, Adam(0.1))
+        assert model.predict(batch)[0].shape == (2, 7)
+
+    def test_a_bf16_core_leaves_fp32_gradients(self, bert_folder):
+        model = make_model(load_core(bert_folder, precision="bf16"))
+        loss_step(model, make_batch(model.core, domains=["news"] * 4))
+        for p in model.module.adapter_of("news").parameters():
+            assert p.dtype == p.grad.dtype == torch.float32
+            assert p.grad.any()
+
+
+class TestFrozen:
+    def update(self, model, domain, sgd, n=5):
+        batch = make_batch(model.core, domains=[domain] * 4)
+        return [loss_step(model, batch, sgd) for _ in range(n)]
+
+    def adapters(self, model):
+        return {domain: snapshot(model.module.adapter_of(domain)) for domain in HEADS}
+
+    def heads(self, model):
+        return {name: snapshot(head) for name, head in model.module.heads.items()}
+
+    @pytest.mark.parametrize("heads", [False, True])
+    def test_only_what_is_trained_changes(self, core, model, heads):
+        frozen, adapters, own_heads = snapshot(core.model), self.adapters(model), self.heads(model)
+        model.set_trainable(["sports"], heads=heads)
+        losses = self.update(model, "sports", Adam(0.01))
+        assert losses[-1] < losses[0]
+        assert is_unchanged(core.model, frozen)
+        for domain, before in adapters.items():
+            changed = not is_unchanged(model.module.adapter_of(domain), before)
+            assert changed is (domain == "sports")
+        assert is_unchanged(model.module.heads["formal"], own_heads["formal"])
+        assert is_unchanged(model.module.heads["social"], own_heads["social"]) is not heads
+
+    def test_every_parameter_of_the_trained_adapter_changes(self, core, model):
+        before = snapshot(model.module.adapter_of("news"))
+        model.set_trainable(["news"], heads=False)
+        self.update(model, "news", Adam(0.01))
+        for p, old in zip(model.module.adapter_of("news").parameters(), before, strict=True):
+            assert not torch.equal(p, old)
+
+    @pytest.mark.parametrize("L2", [0.0, 0.1])
+    def test_what_was_trained_before_rests(self, core, model, L2):
+        """Adam has momentum and weight decay: a gradient of zero would be an update."""
+        sgd = Adam(0.01, L2=L2)
+        model.set_trainable(["news"], heads=True)
+        self.update(model, "news", sgd)
+        adapters, heads = self.adapters(model), self.heads(model)
+        model.set_trainable(["sports"], heads=False)
+        self.update(model, "sports", sgd)
+        assert is_unchanged(model.module.adapter_of("news"), adapters["news"])
+        assert is_unchanged(model.module.heads["formal"], heads["formal"])
+        assert not is_unchanged(model.module.adapter_of("sports"), adapters["sports"])
+
+    def test_training_goes_on_with_the_same_optimizer_after_a_domain_is_added(self, core, model):
+        """The optimizer's state hangs on the names of parameters, and has their shape."""
+        sgd = Adam(0.01)
+        model.set_trainable(["news"], heads=True)
+        self.update(model, "news", sgd)
+        model.add_domain("art", head="art", labels=["A", "B", "C", "D"])
+        model.set_trainable(["news", "art"], heads=True)
+        losses = self.update(model, "news", sgd) + self.update(model, "art", sgd)
+        assert losses[4] < losses[0] and losses[9] < losses[5]
+        model.module.remove_domain("art")
+        assert self.update(model, "news", sgd)[0] < losses[0]
+
+    def test_several_domains_can_be_trained(self, core, model):
+        adapters = self.adapters(model)
+        model.set_trainable(["news", "sports"], heads=False)
+        loss_step(model, make_batch(core, domains=MIXED), Adam(0.01))
+        changed = {d for d in HEADS if not is_unchanged(model.module.adapter_of(d), adapters[d])}
+        assert changed == {"news", "sports"}
+
+    def test_nothing_trainable_is_no_error(self, core, model):
+        before = snapshot(model.module)
+        model.set_trainable([], heads=True)
+        self.update(model, "news", Adam(0.01))
+        assert is_unchanged(model.module, before)
+
+    def test_an_unknown_domain_cannot_be_trained(self, model):
+        with pytest.raises(DomainError, match="'nowhere'"):
+            model.set_trainable(["nowhere"], heads=False)
+
+    def test_no_adapter_trains_the_head_only(self, core):
+        model = make_model(core, NoSettings())
+        frozen = snapshot(core.model)
+        model.set_trainable(["news"], heads=True)
+        losses = self.update(model, "news", Adam(0.01))
+        assert losses[-1] < losses[0]
+        assert is_unchanged(core.model, frozen)
+
+    def test_a_trainable_core_gets_gradients(self, bert_folder):
+        model = make_model(load_core(bert_folder, trainable=True), NoSettings())
+        loss_step(model, make_batch(model.core, domains=["news"] * 4))
+        assert all(p.grad is not None for p in model.core.model.encoder.parameters())
+
+
+class TestCopies:
+    def test_prediction_after_an_update_reflects_it(self, core, model):
+        batch = make_batch(core, domains=["news"] * 4)
+        before = model.predict(batch)
+        model.set_trainable(["news"], heads=False)
+        loss_step(model, batch, Adam(0.05))
+        after = model.predict(batch)
+        assert not np.allclose(before[0], after[0], atol=1e-3)
+        for one, other in zip(after, model.begin_update(batch)[0], strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-4)
+
+    def test_weights_changed_by_hand_must_be_announced(self, core, model):
+        batch = make_batch(core, domains=["news"] * 4)
+        before = model.predict(batch)
+        randomise(model.module.adapter_of("news"), seed=9)
+        model.weights_changed()
+        assert not np.allclose(before[0], model.predict(batch)[0], atol=1e-3)
+
+    def test_use_params_is_for_a_while(self, core, model):
+        batch = make_batch(core, domains=["news"] * 4)
+        sgd = Adam(0.05, use_averages=True)
+        model.set_trainable(["news"], heads=True)
+        for _ in range(3):
+            loss_step(model, batch, sgd)
+        weights = snapshot(model.module)
+        before = model.predict(batch)
+        shim = model.shims[0]
+        averaged = {k: v for k, v in sgd.averages.items() if k[0] == shim.id}
+        names = dict(model.module.named_parameters())
+        assert averaged and {name for _, name in averaged} <= names.keys()
+        with model.use_params(sgd.averages):
+            for (_, name), average in averaged.items():
+                assert torch.equal(names[name].data, torch.from_numpy(average))
+            during = model.predict(batch)
+        assert not np.allclose(before[0], during[0], atol=1e-4)
+        assert is_unchanged(model.module, weights)
+        for one, other in zip(before, model.predict(batch), strict=True):
+            assert np.array_equal(one, other)
+
+    def test_use_params_ends_with_an_error_too(self, core, model):
+        batch = make_batch(core, domains=["news"] * 4)
+        before = model.predict(batch)
+        name, p = next(iter(model.module.named_parameters()))
+        other = {(model.shims[0].id, name): np.ones(p.shape, dtype=np.float32)}
+        with pytest.raises(RuntimeError, match="in between"), model.use_params(other):
+            model.predict(batch)
+            raise RuntimeError("in between")
+        assert np.array_equal(before[0], model.predict(batch)[0])
+
+    def test_use_params_of_other_models_changes_nothing(self, core, model):
+        weights = snapshot(model.module)
+        with model.use_params({(-1, "W"): np.ones(3, dtype=np.float32)}):
+            assert is_unchanged(model.module, weights)
+
+
+class TestDomains:
+    def test_names_heads_and_labels(self, model):
+        module = model.module
+        assert module.domains == ("travel", "sports", "news")
+        assert {domain: module.head_name(domain) for domain in module.domains} == HEADS
+        assert module.labels_of("news") == ("LOC", "ORG", "POG")
+        assert module.labels_of("travel") == module.labels_of("sports") == ("LOC", "ORG")
+
+    @pytest.mark.parametrize("name", ["head_name", "labels_of", "adapter_of", "remove_domain"])
+    def test_an_unknown_domain_is_named_with_those_there_are(self, model, name):
+        with pytest.raises(DomainError, match="'nowhere'.*news, sports, travel"):
+            getattr(model.module, name)("nowhere")
+
+    def test_a_new_adapter_is_like_the_settings(self, core):
+        model = make_model(core)
+        head = model.module.heads["social"]
+        model.add_domain("art", head="social")
+        assert model.module.adapter_of("art").settings == KINDS["lora"]
+        assert model.module.heads["social"] is head
+        assert model.module.labels_of("art") == ("LOC", "ORG")
+
+    def test_pieces_are_a_prefixs_start(self, core):
+        settings = PrefixSettings(n_virtual=3)
+        model = TaggerModel(settings, listener_to(core), 0.0)
+        model.add_domain("news", head="formal", labels=["LOC"], pieces=[7, 8])
+        expected = core.key_values(torch.tensor([7, 8, 7]))
+        assert torch.equal(model.module.adapter_of("news").table, expected)
+
+    def test_a_copy_is_equal_and_then_independent(self, core, model):
+        model.add_domain("art", head="social", copy_from="travel")
+        source, copy = (model.module.adapter_of(name) for name in ("travel", "art"))
+        assert copy is not source
+        assert is_unchanged(copy, snapshot(source))
+        batches = [make_batch(core, domains=[name] * 4) for name in ("travel", "art")]
+        before = [model.predict(batch) for batch in batches]
+        for one, other in zip(*before, strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+        model.set_trainable(["art"], heads=False)
+        loss_step(model, batches[1], Adam(0.05))
+        after = [model.predict(batch) for batch in batches]
+        assert np.array_equal(before[0][0], after[0][0])
+        assert not np.allclose(before[1][0], after[1][0], atol=1e-3)
+
+    def test_a_copy_of_an_adapter_with_other_settings(self, core):
+        model = make_model(core)
+        odd = LoraSettings(2, 9, ("encoder.layer.1.output.dense", "encoder.layer.0.output.dense"))
+        model.module.add_domain("odd", "social", randomise(odd.build(core)))
+        model.add_domain("art", head="social", copy_from="odd")
+        copy = model.module.adapter_of("art")
+        assert copy.settings == odd
+        assert is_unchanged(copy, snapshot(model.module.adapter_of("odd")))
+
+    def test_copying_an_unknown_domain_leaves_nothing_behind(self, model):
+        with pytest.raises(DomainError, match="'nowhere'"):
+            model.add_domain("art", head="art", labels=["X"], copy_from="nowhere")
+        assert model.module.domains == ("travel", "sports", "news")
+        assert set(model.module.heads) == {"social", "formal"}
+
+    def test_a_new_head_needs_labels(self, model):
+        with pytest.raises(DomainError, match="new head 'art' of domain 'art' has no labels"):
+            model.add_domain("art", head="art")
+
+    def test_a_known_head_keeps_its_labels(self, model):
+        model.add_domain("art", head="social", labels=["LOC", "ORG"])
+        with pytest.raises(DomainError, match="LOC, ORG; domain 'fun' with the labels LOC, PER"):
+            model.add_domain("fun", head="social", labels=["LOC", "PER"])
+        assert "fun" not in model.module.domains
+
+    def test_a_module_refuses_a_domain_without_its_head(self, core):
+        module = TaggerModule(NoSettings(), 0.0)
+        with pytest.raises(DomainError, match="'formal'; there are"):
+            module.add_domain("news", "formal", NoSettings().build(core))
+
+    def test_removing_a_domain_drops_a_head_that_nobody_uses(self, core, model):
+        batch = make_batch(core, domains=["travel"] * 4)
+        before = model.predict(batch)
+        model.module.remove_domain("news")
+        assert set(model.module.heads) == {"social"}
+        model.module.remove_domain("sports")
+        assert set(model.module.heads) == {"social"}
+        assert model.module.domains == ("travel",)
+        for one, other in zip(before, model.predict(batch), strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+        model.module.remove_domain("travel")
+        assert model.module.heads == {}
+        assert list(model.module.parameters()) == []
+
+    def test_names_may_hold_dots_and_letters_of_any_script(self, core):
+        model = TaggerModel(KINDS["lora"], listener_to(core), 0.0)
+        for name in ("a.b", "a_b", "اخبار", "keys"):
+            model.add_domain(name, head=name, labels=["LOC"])
+        n = len(
+            list(
+                chain.from_iterable(
+                    d.parameters() for d in map(model.module.adapter_of, model.module.domains)
+                )
+            )
+        )
+        assert len(list(model.module.parameters())) == n + 4 * 2
+
+
+class TestFolders:
+    def test_a_domain_is_read_back(self, core, tmp_path):
+        for kind, settings in (*KINDS.items(), ("none", NoSettings())):
+            model = make_model(core, settings)
+            other = TaggerModel(NoSettings(), listener_to(core), 0.0)
+            for domain in HEADS:
+                model.write_domain(domain, tmp_path / kind / domain)
+                assert other.read_domain(tmp_path / kind / domain) == domain
+            assert other.module.domains == model.module.domains
+            assert set(other.module.heads) == {"social", "formal"}
+            batch = make_batch(core, domains=MIXED)
+            for one, two in zip(model.predict(batch), other.predict(batch), strict=True):
+                np.testing.assert_allclose(one, two, rtol=0, atol=1e-5)
+
+    def test_an_unknown_domain_cannot_be_written(self, model, tmp_path):
+        with pytest.raises(DomainError, match="'nowhere'"):
+            model.write_domain("nowhere", tmp_path / "nowhere")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_domain_can_get_another_name(self, core, model, tmp_path):
+        model.write_domain("news", tmp_path / "news")
+        assert model.read_domain(tmp_path / "news", "old_news") == "old_news"
+        assert model.module.domains == ("travel", "sports", "news", "old_news")
+        logits = model.predict(make_batch(core, [TEXTS[0]] * 2, ["news", "old_news"]))
+        np.testing.assert_allclose(logits[0], logits[1], rtol=0, atol=1e-5)
+
+    def test_equal_heads_are_one(self, core, model, tmp_path):
+        for domain in ("travel", "sports"):
+            model.write_domain(domain, tmp_path / domain)
+        other = TaggerModel(KINDS["lora"], listener_to(core), 0.0)
+        for domain in ("travel", "sports"):
+            other.read_domain(tmp_path / domain)
+        assert list(other.module.heads) == ["social"]
+        assert other.module.head_name("travel") == other.module.head_name("sports") == "social"
+
+    @pytest.mark.parametrize("change", ["weights", "labels"])
+    def test_heads_of_one_name_that_differ_are_kept_apart(self, core, tmp_path, change):
+        model, tuned = make_model(core), make_model(core)
+        if change == "weights":
+            randomise(tuned.module.heads["social"], seed=5)
+        else:
+            tuned.module.heads["social"].labels = ("ORG", "LOC")
+        model.write_domain("travel", tmp_path / "travel")
+        tuned.write_domain("sports", tmp_path / "sports")
+        other = TaggerModel(KINDS["lora"], listener_to(core), 0.0)
+        for domain in ("travel", "sports"):
+            other.read_domain(tmp_path / domain)
+        assert other.module.head_name("travel") == "social"
+        assert other.module.head_name("sports") == "social/sports"
+        assert other.module.labels_of("sports") == tuned.module.labels_of("sports")
+        for source, domain in ((model, "travel"), (tuned, "sports")):
+            batch = make_batch(core, domains=[domain] * 4)
+            for one, two in zip(source.predict(batch), other.predict(batch), strict=True):
+                np.testing.assert_allclose(one, two, rtol=0, atol=1e-5)
+
+    def test_reading_a_domain_again_replaces_it(self, core, model, tmp_path):
+        batch = make_batch(core, domains=["news"] * 4)
+        before = model.predict(batch)
+        model.write_domain("news", tmp_path / "news")
+        randomise(model.module.adapter_of("news"), seed=7)
+        model.weights_changed()
+        assert not np.allclose(before[0], model.predict(batch)[0], atol=1e-3)
+        model.read_domain(tmp_path / "news")
+        assert len(model.module.domains) == 3
+        for one, other in zip(before, model.predict(batch), strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+
+    def test_another_core_is_refused(self, core, core_folders, tmp_path):
+        make_model(core).write_domain("news", tmp_path / "news")
+        other = TaggerModel(KINDS["lora"], listener_to(load_core(core_folders["roberta"])), 0.0)
+        with pytest.raises(AdapterError, match="made for another core"):
+            other.read_domain(tmp_path / "news")
+        assert other.module.domains == ()
+        assert other.module.heads == {}
+
+
+class TestHead:
+    def test_shapes_and_start(self):
+        head = Head(["A", "B", "C"], 400)
+        assert head(torch.zeros(2, 400)).tolist() == [[0] * 7] * 2
+        assert head.linear.weight.std().item() == pytest.approx(0.02, rel=0.1)
+        assert head.labels == ("A", "B", "C")
+
+    def test_it_is_linear(self):
+        head = randomise(Head(["A"], 4))
+        x = torch.randn(5, 4)
+        expected = F.linear(x, head.linear.weight, head.linear.bias)
+        assert torch.equal(head(x), expected)
