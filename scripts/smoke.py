@@ -48,9 +48,7 @@ def smoke(root: Path, *, configs: Path = Path("configs")) -> None:
     with nlp.select_pipes(disable=sourced):
         nlp.initialize()
     nlp.to_disk(out / "fa_multibert")
-    evaluate.main(
-        out / "fa_multibert", corpus=corpus, split="test", metrics=metrics / "evaluate.json"
-    )
+    evaluate.main(str(out / "fa_multibert"), corpus=corpus, metrics=metrics / "evaluate.json")
     (root / "packages").mkdir()
     package(
         out / "fa_multibert",

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from thinc.api import Model, PyTorchShim, xp2torch
 
-from ..errors import CoreError
+from ..errors import AdapterError, CoreError
 from .core import Core
 
 __all__ = ["CoreListener", "CoreOwner", "ModuleShim"]
@@ -37,22 +37,38 @@ class CoreListener(Model[Any, Any]):
         super().__init__("multibert_core_listener", _no_forward)
         self.upstream = upstream
         self._owner: CoreOwner | None = None
+        self._made_for: str | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CoreListener":
         return self  # the core is shared by design
 
     def receive(self, owner: CoreOwner) -> None:
-        """Called by the owner when the pipeline is linked."""
+        """Called by the owner when the pipeline is linked. A component that is sourced by another
+        pipeline changes owners: that the new one has the same core is checked at first use.
+        """
+        if self._owner is not None and self._owner is not owner:
+            with contextlib.suppress(CoreError):  # it has no core, so nothing was made for it
+                self._made_for = self._owner.fingerprint
         self._owner = owner
 
     @property
     def owner(self) -> CoreOwner:
-        """RAISES (CoreError): If there is no frozen_transformer upstream."""
+        """RAISES (CoreError): If there is no frozen_transformer upstream.
+        RAISES (AdapterError): If it has another core than the one this model was made for.
+        """
         if self._owner is None:
             raise CoreError(
                 f"No core: put a 'frozen_transformer' component (named {self.upstream!r}) "
                 "into the pipeline before this one"
             )
+        if self._made_for is not None:
+            if self._made_for != self._owner.fingerprint:
+                raise AdapterError(
+                    f"The sourced component was made for another core: {self._made_for[:12]}…, "
+                    f"'{self._owner.name}' has {self._owner.fingerprint[:12]}…. "
+                    "Source the frozen_transformer too"
+                )
+            self._made_for = None
         return self._owner
 
     @property

@@ -126,8 +126,12 @@ def read_folder(
             f"this pipeline has {fingerprint[:12]}…"
         )
     verify_files(folder, manifest["files"], AdapterError)
-    if "head.safetensors" not in manifest["files"]:
-        raise AdapterError(f"{folder / MANIFEST} names no head.safetensors")
+    needed = ["head.safetensors"]
+    if manifest["kind"] != "none":
+        needed += ["adapter_config.json", "adapter_model.safetensors"]
+    for name in needed:
+        if name not in manifest["files"]:
+            raise AdapterError(f"{folder / MANIFEST} names no {name}")
     adapter = NoAdapter() if manifest["kind"] == "none" else read_adapter(folder, core)
     if adapter.settings.kind != manifest["kind"]:
         raise AdapterError(f"{folder} holds a {adapter.settings.kind}, not a {manifest['kind']}")

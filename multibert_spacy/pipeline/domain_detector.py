@@ -192,9 +192,10 @@ class DomainDetector(FolderBytes, TextCategorizer):
 
         get_examples (Callable): Examples with the domain in `reference.cats`.
         nlp (Language): The pipeline.
-        labels (Iterable[str]): The domains; None takes those of the examples, sorted.
+        labels (Iterable[str]): The domains; none at all takes those of the examples, sorted.
         """
-        if labels is None:
+        labels = list(labels or ())
+        if not labels:
             labels = sorted({label for eg in get_examples() for label in eg.reference.cats})
         super().initialize(get_examples, nlp=nlp, labels=labels)
 

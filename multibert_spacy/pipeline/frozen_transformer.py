@@ -6,6 +6,7 @@ It is saved as a Hugging Face folder (safetensors, JSON), where the parent unpic
 weights are frozen unless `trainable = true`.
 """
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -105,9 +106,11 @@ class FrozenTransformer(FolderBytes, Transformer):
                     f"The component '{self.name}' has no core yet: initialize or load the pipeline"
                 )
             strip_pooler(self.model.transformer)
+            # spacy-transformers' forward sets padding and truncation on its tokenizer
+            tokenizer = self.model.tokenizer
             self._core = Core(
                 self.model.transformer,
-                self.model.tokenizer,
+                copy.deepcopy(tokenizer) if self.annotate else tokenizer,
                 precision=self.precision,
                 trainable=self.trainable,
             )

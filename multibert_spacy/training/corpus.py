@@ -69,7 +69,7 @@ def _remember(load: Callable[[Vocab], list[Doc]]) -> Callable[[Vocab], list[Doc]
 @registry.readers("multibert_spacy.DomainCorpus.v1")
 def build_domain_corpus_v1(
     path: str | Path,
-    domains: list[str] = [],  # noqa: B006
+    domains: list[str] | str = [],  # noqa: B006
     exclude: list[str] = [],  # noqa: B006
     keep_domain: bool = True,
     limit: int = 0,
@@ -77,14 +77,15 @@ def build_domain_corpus_v1(
     """Examples for the tagger.
 
     path (Path): A `.spacy` file or a folder of them.
-    domains (list[str]): Read only these; empty is all.
+    domains (list[str] | str): Read only these, or this one; empty is all.
     exclude (list[str]): Leave these out.
     keep_domain (bool): Whether the predicted doc is given its domain. False where one adapter is
         trained on all domains: then the component's default_domain holds.
     limit (int): Docs per domain at the most; 0 is all.
     """
 
-    load = _remember(lambda vocab: read_docs(path, vocab, domains=domains, exclude=exclude))
+    wanted = [domains] if isinstance(domains, str) else domains
+    load = _remember(lambda vocab: read_docs(path, vocab, domains=wanted, exclude=exclude))
 
     def read(nlp: Language) -> Iterator[Example]:
         seen: dict[str, int] = defaultdict(int)
@@ -104,7 +105,7 @@ def build_domain_corpus_v1(
 @registry.readers("multibert_spacy.GroupCorpus.v1")
 def build_group_corpus_v1(
     path: str | Path,
-    domains: list[str] = [],  # noqa: B006
+    domains: list[str] | str = [],  # noqa: B006
     exclude: list[str] = [],  # noqa: B006
     group_size: int = 8,
     smallest: int = 0,
@@ -126,7 +127,8 @@ def build_group_corpus_v1(
     if group_size < 1 or smallest > group_size:
         raise ConfigError(f"Groups of {smallest} to {group_size} docs make no sense")
     rng = random.Random(seed)
-    load = _remember(lambda vocab: read_docs(path, vocab, domains=domains, exclude=exclude))
+    wanted = [domains] if isinstance(domains, str) else domains
+    load = _remember(lambda vocab: read_docs(path, vocab, domains=wanted, exclude=exclude))
 
     def read(nlp: Language) -> Iterator[Example]:
         by_domain: dict[str, list[Doc]] = defaultdict(list)

@@ -1,12 +1,10 @@
 """The tagger's network: logits by row, gradients, and what stays as it was."""
 
-from itertools import chain
-
 import numpy as np
 import pytest
 import torch
 from thinc.api import Adam
-from torch.nn import functional as F
+from torch.testing import assert_close
 
 from multibert_spacy.errors import AdapterError, CoreError, DomainError
 from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSettings
@@ -179,7 +177,7 @@ class TestGradients:
         for one, other in zip(own, expected, strict=True):
             one = torch.zeros(()) if one is None else one
             other = torch.zeros(()) if other is None else other
-            torch.testing.assert_close(one, other.expand_as(one), rtol=1e-3, atol=1e-3)
+            assert_close(one, other.expand_as(one), rtol=1e-3, atol=1e-3)
 
     def test_a_gradient_is_the_slope_of_the_loss(self, core, model):
         batch = make_batch(core, TEXTS[:2], ["news", "news"])
@@ -210,7 +208,7 @@ class TestGradients:
         for batch in batches:
             loss_step(model, batch)
         for p, other in zip(model.module.adapter_of("news").parameters(), expected, strict=True):
-            torch.testing.assert_close(p.grad, other, rtol=1e-3, atol=1e-3)
+            assert_close(p.grad, other, rtol=1e-3, atol=1e-3)
 
     def test_rows_of_only_empty_words_have_no_gradient(self, core, model):
         batch = make_batch(core, [["", ""]], ["news"])
@@ -458,14 +456,8 @@ class TestDomains:
         model = TaggerModel(KINDS["lora"], listener_to(core), 0.0)
         for name in ("a.b", "a_b", "اخبار", "keys"):
             model.add_domain(name, head=name, labels=["LOC"])
-        n = len(
-            list(
-                chain.from_iterable(
-                    d.parameters() for d in map(model.module.adapter_of, model.module.domains)
-                )
-            )
-        )
-        assert len(list(model.module.parameters())) == n + 4 * 2
+        sites, of_the_head = 12, 2
+        assert len(list(model.module.parameters())) == 4 * (2 * sites + of_the_head)
 
 
 class TestFolders:
@@ -545,14 +537,28 @@ class TestFolders:
 
 
 class TestHead:
-    def test_shapes_and_start(self):
-        head = Head(["A", "B", "C"], 400)
-        assert head(torch.zeros(2, 400)).tolist() == [[0] * 7] * 2
-        assert head.linear.weight.std().item() == pytest.approx(0.02, rel=0.1)
+    def test_it_starts_without_a_preference(self):
+        head = Head(["A", "B", "C"], 40)
         assert head.labels == ("A", "B", "C")
+        assert head(torch.randn(2, 40)).tolist() == [[0] * 7] * 2
 
-    def test_it_is_linear(self):
+    def test_counts_are_its_prior(self):
+        head = Head(["A"], 40, [97, 1, 2])
+        expected = torch.tensor([[98, 2, 3]]) / 103  # each count plus one
+        assert_close(head(torch.randn(1, 40)).softmax(-1), expected)
+
+    def test_counts_reach_a_new_head_only(self, core):
+        model = TaggerModel(KINDS["lora"], listener_to(core), 0.0)
+        model.add_domain("news", head="formal", labels=["LOC"], counts=[9, 1, 0])
+        bias = model.module.heads["formal"].linear.bias
+        assert_close(bias.exp(), torch.tensor([10, 2, 1]) / 13)
+        model.add_domain("tweet", head="formal", labels=["LOC"], counts=[0, 0, 9])
+        assert_close(bias.exp(), torch.tensor([10, 2, 1]) / 13)
+
+    def test_it_is_linear_in_standardised_states(self):
         head = randomise(Head(["A"], 4))
-        x = torch.randn(5, 4)
-        expected = F.linear(x, head.linear.weight, head.linear.bias)
-        assert torch.equal(head(x), expected)
+        x = torch.tensor([[1.0, 2.0, 3.0, 4.0]])
+        standard = torch.tensor([[-1.5, -0.5, 0.5, 1.5]]) / 1.25**0.5
+        expected = standard @ head.linear.weight.T + head.linear.bias
+        assert_close(head(x), expected, rtol=0, atol=1e-4)
+        assert_close(head(0.1 * x + 5), expected, rtol=0, atol=1e-2)

@@ -130,54 +130,41 @@ def test_annotate_does_not_change_the_entities(make_nlp, core, tmp_path):
 
 
 def test_a_stock_listener_trains_beside_ours(make_nlp):
-    """spaCy's own NER on `doc._.trf_data`, with the transformer as an annotating component."""
+    """spaCy's own tagger on `doc._.trf_data`; ours gives the transformer no gradient to feed it,
+    so it is an annotating component, as any frozen transformer is.
+    """
     nlp = make_nlp(detector=False)
     nlp.get_pipe("transformer").annotate = True
-    nlp.add_pipe(
-        "ner",
-        config={
-            "model": {
-                "@architectures": "spacy.TransitionBasedParser.v2",
-                "state_type": "ner",
-                "extra_state_tokens": False,
-                "hidden_width": 32,
-                "maxout_pieces": 1,
-                "use_upper": False,
-                "nO": None,
-                "tok2vec": {
-                    "@architectures": "spacy-transformers.TransformerListener.v1",
-                    "grad_factor": 1.0,
-                    "pooling": {"@layers": "reduce_mean.v1"},
-                    "upstream": "*",
-                },
-            }
-        },
-    )
-    examples = toy_examples(nlp, "travel", 4)
-    with nlp.select_pipes(enable=["ner"]):
-        docs = [nlp.get_pipe("transformer")(eg.predicted) for eg in examples]
-        nlp.get_pipe("ner").initialize(
-            lambda: [Example(doc, eg.reference) for doc, eg in zip(docs, examples, strict=True)],
-            nlp=nlp,
-        )
-    nlp._link_components()
-    assert sorted(nlp.get_pipe("transformer").listening_components) == ["multibert_ner", "ner"]
-    ner, ours = nlp.get_pipe("ner"), nlp.get_pipe("multibert_ner")
-    ours.train_only(["travel"], heads=True)
-    core, before = tensors(nlp), ner.model.to_bytes()
+    nlp.get_pipe("transformer")._core = None
+    listener = {
+        "@architectures": "spacy-transformers.TransformerListener.v1",
+        "grad_factor": 1.0,
+        "pooling": {"@layers": "reduce_mean.v1"},
+        "upstream": "*",
+    }
+    model = {"@architectures": "spacy.Tagger.v2", "nO": None, "tok2vec": listener}
+    stock = nlp.add_pipe("tagger", config={"model": model})
+    examples = toy_examples(nlp, "travel", 8)
+    for eg in examples:
+        for word in eg.reference:
+            word.tag_ = f"{word.ent_type_}{word.text[0]}"
+        nlp.get_pipe("transformer")(eg.predicted)
+    stock.initialize(lambda: examples, nlp=nlp)
+    assert sorted(nlp.get_pipe("transformer").listening_components) == ["multibert_ner", "tagger"]
+    nlp.get_pipe("multibert_ner").train_only(["travel"], heads=True)
+    core = tensors(nlp)
     sgd = nlp.create_optimizer()
-    sgd.learn_rate = 0.01
-    losses = []
-    for _ in range(60):
-        losses.append(nlp.update(examples, sgd=sgd, annotates=["transformer"]))
-    assert losses[-1]["ner"] < losses[0]["ner"] / 2
+    sgd.learn_rate = 0.02
+    losses = [nlp.update(examples, sgd=sgd, annotates=["transformer"]) for _ in range(60)]
+    assert losses[-1]["tagger"] < losses[0]["tagger"] / 2
     assert losses[-1]["multibert_ner"] < losses[0]["multibert_ner"] / 2
-    assert ner.model.to_bytes() != before
     assert all_equal(tensors(nlp), core)
-    with nlp.select_pipes(disable="multibert_ner"):
-        gold = [[(e.text, e.label_) for e in eg.reference.ents] for eg in examples]
-        found = [[(e.text, e.label_) for e in nlp(eg.text).ents] for eg in examples]
-    assert found == gold
+    words = [
+        (word.tag_, gold.tag_)
+        for eg in examples
+        for word, gold in zip(nlp(eg.predicted), eg.reference, strict=True)
+    ]
+    assert sum(a == b for a, b in words) > 0.8 * len(words)
 
 
 # Lending
@@ -333,7 +320,7 @@ def test_trainable_is_the_config_s(make_nlp, tmp_path):
     tagger = nlp.get_pipe("multibert_ner")
     tagger.train_only(["travel"], heads=True)
     before = tensors(nlp)
-    fit(nlp, lambda step: toy_examples(nlp, "travel", 3, step), steps=1, learn_rate=0.01)
+    fit(nlp, lambda step: toy_examples(nlp, "travel", 3, step), steps=2, learn_rate=0.01)
     assert not all_equal(tensors(nlp), before)
     nlp = spacy.load(tmp_path / "a")
     assert not nlp.get_pipe("transformer").trainable
@@ -460,6 +447,8 @@ def test_source_on_another_core(trained, make_nlp, name):
     """Of the same size: nothing but the core's identity tells them apart."""
     nlp = make_nlp(core="bert")
     nlp.remove_pipe(name)
+    nlp.add_pipe(name, source=trained, after="transformer")
     with pytest.raises(AdapterError, match="another core"):
-        nlp.add_pipe(name, source=trained, after="transformer")
         nlp("سفر تبریز")
+    with pytest.raises(AdapterError, match="another core"):
+        nlp.to_bytes()

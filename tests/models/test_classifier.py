@@ -1,0 +1,307 @@
+"""The detector's network, compared with the same computed by hand."""
+
+import numpy as np
+import pytest
+import torch
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+from thinc.api import Adam
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from multibert_spacy.errors import AdapterError, ConfigError, CoreError
+from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSettings
+from multibert_spacy.models.bank import Bank
+from multibert_spacy.models.classifier import ClassifierModel
+from multibert_spacy.models.listener import CoreListener
+from multibert_spacy.text.normalize import build_no_normalizer_v1
+from tests.models.tiny import (
+    TEXTS,
+    is_unchanged,
+    listener_to,
+    load_core,
+    make_batch,
+    randomise,
+    snapshot,
+)
+
+VOCAB = Vocab()
+CLASSES = ["news", "sports", "travel"]
+KINDS = {
+    "lora": LoraSettings(rank=4, alpha=8),
+    "prefix": PrefixSettings(n_virtual=5, init="noise"),
+    "none": NoSettings(),
+}
+
+
+def docs_of(texts=TEXTS):
+    return [Doc(VOCAB, words=words) for words in texts]
+
+
+def make_model(core, settings=KINDS["lora"], *, seed=0, **options):
+    options = {
+        "max_pieces": 512,
+        "batch_pieces": 4096,
+        "pooling": "mean",
+        "dropout": 0.0,
+        **options,
+    }
+    normalizer = options.pop("normalizer", build_no_normalizer_v1())
+    model = ClassifierModel(settings, listener_to(core), normalizer, **options)
+    model.initialize(X=docs_of(), Y=np.zeros((1, len(CLASSES)), dtype=np.float32))
+    randomise(model.module, seed)
+    return model
+
+
+@pytest.fixture
+def core(bert_folder):
+    return load_core(bert_folder)
+
+
+def by_hand(model, core, pooling, *, train=False):
+    """Logits, one text at a time: states of all pieces, pooled, standardised, one layer."""
+    logits = []
+    for words in TEXTS:
+        batch = make_batch(core, [words])
+        rows = Bank([model.module.adapter], train=train).rows([0])
+        with torch.set_grad_enabled(train):
+            hidden = core.forward(
+                torch.from_numpy(batch.ids), torch.from_numpy(batch.lengths), rows
+            )[0]
+            pooled = hidden.mean(0) if pooling == "mean" else hidden[0]
+            logits.append(model.module.linear(F.layer_norm(pooled, (32,))))
+    return torch.stack(logits)
+
+
+class TestProbabilities:
+    @pytest.mark.parametrize("kind", sorted(KINDS))
+    @pytest.mark.parametrize("pooling", ["mean", "first"])
+    def test_they_are_those_computed_by_hand(self, core_folder, kind, pooling):
+        core = load_core(core_folder)
+        model = make_model(core, KINDS[kind], pooling=pooling)
+        probs = model.predict(docs_of())
+        expected = by_hand(model, core, pooling).softmax(-1)
+        np.testing.assert_allclose(probs, expected, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(probs.sum(1), 1, atol=1e-6)
+        assert probs.dtype == np.float32
+        assert np.ptp(probs, axis=0).max() > 1e-3
+
+    def test_the_poolings_differ(self, core):
+        mean, first = (
+            make_model(core, pooling=pooling).predict(docs_of()) for pooling in ("mean", "first")
+        )
+        assert np.abs(mean - first).max() > 0.01
+
+    def test_they_do_not_depend_on_the_batch(self, core):
+        expected = make_model(core).predict(docs_of())
+        for budget in (1, 10, 30):
+            probs = make_model(core, batch_pieces=budget).predict(docs_of())
+            np.testing.assert_allclose(probs, expected, rtol=0, atol=1e-5)
+        alone = [make_model(core).predict([doc])[0] for doc in docs_of()]
+        np.testing.assert_allclose(alone, expected, rtol=0, atol=1e-5)
+
+    def test_a_doc_without_words_has_probabilities_too(self, core):
+        probs = make_model(core).predict(docs_of([[], ["سلام"]]))
+        np.testing.assert_allclose(probs.sum(1), 1, atol=1e-6)
+
+    def test_no_docs(self, core):
+        assert make_model(core).predict([]).shape == (0, 3)
+
+    def test_dropout_is_on_only_while_training(self, core):
+        model = make_model(core, dropout=0.5)
+        one, other = (model.begin_update(docs_of())[0] for _ in range(2))
+        assert not np.array_equal(one, other)
+        assert np.array_equal(model.predict(docs_of()), model.predict(docs_of()))
+        np.testing.assert_array_equal(
+            model.predict(docs_of()), make_model(core, dropout=0.0).predict(docs_of())
+        )
+
+    def test_a_bf16_core_is_close(self, bert_folder, core):
+        rounded = make_model(load_core(bert_folder, precision="bf16"))
+        expected = make_model(core).predict(docs_of())
+        np.testing.assert_allclose(rounded.predict(docs_of()), expected, atol=0.1)
+
+    def test_it_starts_without_a_preference(self, core):
+        model = ClassifierModel(
+            KINDS["lora"],
+            listener_to(core),
+            build_no_normalizer_v1(),
+            max_pieces=512,
+            batch_pieces=4096,
+            pooling="mean",
+            dropout=0.0,
+        )
+        model.initialize(X=docs_of(), Y=np.zeros((1, 4), dtype=np.float32))
+        np.testing.assert_allclose(model.predict(docs_of()), 0.25, atol=1e-6)
+
+
+class TestRows:
+    def test_they_are_the_pieces_of_the_normal_forms(self, core):
+        model = make_model(core, normalizer=lambda word: {"کلمه": "سلام", "ـ": ""}.get(word, word))
+        (row,) = model.rows(docs_of([["کلمه", "ـ", "خبر"]]))
+        assert row == [piece for word in core.pieces(["سلام", "خبر"]) for piece in word]
+
+    @pytest.mark.parametrize("max_pieces, expected", [(3, 1), (10, 8), (512, 510), (9999, 510)])
+    def test_only_the_first_pieces_are_read(self, core, max_pieces, expected):
+        model = make_model(core, max_pieces=max_pieces)
+        words = ["سلام", "خبر", "وزیر"] * 400
+        (row,) = model.rows(docs_of([words]))
+        assert len(row) == expected
+        assert row == [piece for word in core.pieces(words) for piece in word][:expected]
+
+    def test_what_is_behind_them_does_not_count(self, core):
+        model = make_model(core, max_pieces=6)
+        (first,) = core.pieces(["سلام"])
+        assert len(first) == 4
+        probs = model.predict(docs_of([["سلام", "خبر"], ["سلام", "دریا", "گل"], ["سلام"]]))
+        np.testing.assert_allclose(probs[0], probs[1], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(probs[0], probs[2], rtol=0, atol=1e-6)
+
+    def test_512_pieces_go_through_with_a_prefix(self, core):
+        model = make_model(core, KINDS["prefix"])
+        assert model.predict(docs_of([["سلام"] * 600])).shape == (1, 3)
+
+
+class TestTraining:
+    @pytest.mark.parametrize("kind", sorted(KINDS))
+    @pytest.mark.parametrize("pooling", ["mean", "first"])
+    def test_backprop_is_autograd(self, core, kind, pooling):
+        model = make_model(core, KINDS[kind], pooling=pooling, batch_pieces=20)
+        gradient = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+        docs = docs_of()
+        _, backprop = model.begin_update(docs)
+        assert backprop(gradient) is docs
+        own = [p.grad.clone() for p in model.module.parameters()]
+        model.module.zero_grad()
+        (by_hand(model, core, pooling, train=True) * torch.from_numpy(gradient)).sum().backward()
+        assert len(own) == len(list(model.module.parameters())) > 0
+        for one, p in zip(own, model.module.parameters(), strict=True):
+            assert_close(one, p.grad, rtol=1e-3, atol=1e-3)
+
+    @pytest.mark.parametrize("kind", ["lora", "prefix"])
+    def test_updates_lower_the_loss_and_leave_the_core_alone(self, core, kind):
+        model = make_model(core, KINDS[kind])
+        frozen, before = snapshot(core.model), snapshot(model.module.adapter)
+        truth = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+        sgd = Adam(0.02)
+        losses = []
+        for _ in range(5):
+            probs, backprop = model.begin_update(docs_of())
+            backprop(probs - truth)
+            model.finish_update(sgd)
+            losses.append(float(-(truth * np.log(probs)).sum()))
+        assert losses[-1] < losses[0]
+        assert is_unchanged(core.model, frozen)
+        for p, old in zip(model.module.adapter.parameters(), before, strict=True):
+            assert not torch.equal(p, old)
+
+    def test_prediction_after_an_update_reflects_it(self, core):
+        model = make_model(core)
+        before = model.predict(docs_of())
+        probs, backprop = model.begin_update(docs_of())
+        backprop(probs - np.eye(3, dtype=np.float32)[[0, 1, 2, 0]])
+        model.finish_update(Adam(0.05))
+        after = model.predict(docs_of())
+        assert np.abs(after - before).max() > 1e-3
+        np.testing.assert_allclose(model.begin_update(docs_of())[0], after, rtol=0, atol=1e-5)
+
+    def test_use_params_is_for_a_while(self, core):
+        model = make_model(core)
+        before = model.predict(docs_of())
+        name = "linear.weight"
+        other = {(model.shims[0].id, name): np.zeros((3, 32), dtype=np.float32)}
+        with model.use_params(other):
+            during = model.predict(docs_of())
+        assert np.ptp(during, axis=0).max() < 1e-6 < np.ptp(before, axis=0).max()
+        np.testing.assert_array_equal(model.predict(docs_of()), before)
+
+
+class TestInitialize:
+    def test_the_number_of_classes_comes_from_the_sample(self, core):
+        model = make_model(core)
+        assert model.get_dim("nO") == 3
+        assert model.module.linear.out_features == 3
+
+    def test_text_is_a_prefixs_start(self, core):
+        settings = PrefixSettings(n_virtual=4)
+        model = ClassifierModel(
+            settings,
+            listener_to(core),
+            build_no_normalizer_v1(),
+            max_pieces=512,
+            batch_pieces=4096,
+            pooling="mean",
+            dropout=0.0,
+        )
+        docs = docs_of([["سلام"]])
+        model.initialize(X=docs, Y=np.zeros((1, 2), dtype=np.float32))
+        expected = core.key_values(torch.tensor(core.pieces(["سلام"])[0]))
+        assert torch.equal(model.module.adapter.table, expected)
+
+    def test_weights_that_are_there_stay(self, core):
+        model = make_model(core)
+        before = snapshot(model.module)
+        model.initialize(X=docs_of(), Y=np.zeros((1, 3), dtype=np.float32))
+        assert is_unchanged(model.module, before)
+
+    def test_without_weights_it_cannot_run(self, core):
+        listener = listener_to(core)
+        options = {"max_pieces": 9, "batch_pieces": 9, "pooling": "mean", "dropout": 0.0}
+        model = ClassifierModel(KINDS["lora"], listener, build_no_normalizer_v1(), **options)
+        with pytest.raises(ConfigError, match="no weights yet"):
+            model.predict(docs_of())
+
+    def test_without_a_core_it_cannot_run(self):
+        options = {"max_pieces": 9, "batch_pieces": 9, "pooling": "mean", "dropout": 0.0}
+        model = ClassifierModel(KINDS["lora"], CoreListener(), build_no_normalizer_v1(), **options)
+        with pytest.raises(CoreError, match="frozen_transformer"):
+            model.predict(docs_of())
+
+    @pytest.mark.parametrize(
+        "options, message",
+        [
+            ({"pooling": "max"}, "mean, first, got 'max'"),
+            ({"max_pieces": 2}, "at least 3, got 2"),
+            ({"max_pieces": -1}, "at least 3, got -1"),
+        ],
+    )
+    def test_settings_without_sense(self, core, options, message):
+        with pytest.raises(ConfigError, match=message):
+            make_model(core, **options)
+
+
+class TestFolder:
+    @pytest.mark.parametrize("kind", sorted(KINDS))
+    def test_it_is_read_back(self, core, tmp_path, kind):
+        model = make_model(core, KINDS[kind])
+        model.write(tmp_path / "detector", CLASSES)
+        other = make_model(core, NoSettings(), seed=5)
+        assert np.abs(other.predict(docs_of()) - model.predict(docs_of())).max() > 1e-3
+        other.read(tmp_path / "detector", CLASSES)
+        np.testing.assert_array_equal(other.predict(docs_of()), model.predict(docs_of()))
+
+    @pytest.mark.parametrize(
+        "labels", [["news", "sports"], ["sports", "news", "travel"], ["news", "sports", "art"]]
+    )
+    def test_other_labels_are_refused(self, core, tmp_path, labels):
+        model = make_model(core)
+        model.write(tmp_path / "detector", CLASSES)
+        with pytest.raises(AdapterError, match="'travel'"):
+            model.read(tmp_path / "detector", labels)
+
+    def test_another_pooling_is_refused(self, core, tmp_path):
+        make_model(core, pooling="first").write(tmp_path / "detector", CLASSES)
+        with pytest.raises(AdapterError, match="pooling = 'first', not 'mean'"):
+            make_model(core, pooling="mean").read(tmp_path / "detector", CLASSES)
+
+    def test_a_layer_that_does_not_fit_is_refused(self, core, tmp_path):
+        model = make_model(core)
+        model.write(tmp_path / "detector", CLASSES + ["art"])
+        with pytest.raises(AdapterError, match="does not fit"):
+            make_model(core).read(tmp_path / "detector", CLASSES + ["art"])
+
+    def test_another_core_is_refused(self, core, core_folders, tmp_path):
+        make_model(core).write(tmp_path / "detector", CLASSES)
+        other = make_model(load_core(core_folders["xlmr"]))
+        with pytest.raises(AdapterError, match="made for another core"):
+            other.read(tmp_path / "detector", CLASSES)
