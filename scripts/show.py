@@ -1,6 +1,7 @@
 """Tag threads of texts and show them: a table in the terminal, displaCy as HTML."""
 
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -67,7 +68,9 @@ def show(nlp: Language, path: Path, html: Path | None = None) -> list[Doc]:
         for doc in docs:
             doc.user_data["title"] = f"{doc._.thread or ''} · {doc._.domain}"
         html.parent.mkdir(parents=True, exist_ok=True)
-        page = displacy.render(docs, style="ent", page=True, jupyter=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"\[W006\]")  # a text without entities
+            page = displacy.render(docs, style="ent", page=True, jupyter=False)
         html.write_text(page, encoding="utf8")
         console.print(f"{html}: the same with displaCy, right to left")
     return docs

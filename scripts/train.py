@@ -64,11 +64,12 @@ class Run:
     epochs: float
     overrides: dict[str, Any] = field(default_factory=dict)
     evaluations: int = 1
+    batch_words: int = 512
 
-    def steps(self, batch_words: int) -> int:
+    def steps(self) -> int:
         """RETURNS (int): Batches of an epoch."""
         docs = read_docs(self.corpus / "train", spacy.blank("fa").vocab, domains=self.domains)
-        return sum(1 for _ in minibatch_by_padded_size(docs, size=batch_words, buffer=256))
+        return sum(1 for _ in minibatch_by_padded_size(docs, size=self.batch_words, buffer=256))
 
 
 def commit() -> str:
@@ -88,7 +89,7 @@ def count_pieces(model: Path, corpus: Path, domains: list[str]) -> int:
     return sum(len(p) for doc in docs for p in core.pieces([normalize(w.text) for w in doc]))
 
 
-def train(run: Run, out: Path, metrics: Path, *, batch_words: int = 512) -> Path:
+def train(run: Run, out: Path, metrics: Path) -> Path:
     """Train, unless it is done.
 
     run (Run): What to train.
@@ -111,10 +112,12 @@ def train(run: Run, out: Path, metrics: Path, *, batch_words: int = 512) -> Path
     }
     per_epoch = None
     if "vars.max_steps" not in overrides:
-        per_epoch = run.steps(batch_words)
+        per_epoch = run.steps()
         steps = max(1, round(per_epoch * run.epochs))
         overrides["vars.max_steps"] = steps
         overrides["vars.eval_frequency"] = max(1, -(-steps // max(1, run.evaluations)))
+        overrides["vars.batch_words"] = run.batch_words
+    overrides["vars.warmup_steps"] = min(50, overrides["vars.max_steps"] // 10)
     console.rule(f"{run.name}: {overrides['vars.max_steps']} steps")
     start = time.perf_counter()
     spacy_train(run.config, draft, overrides=overrides)
@@ -167,6 +170,7 @@ Epochs = Annotated[float, typer.Option(help="Passes over the training part")]
 Rate = Annotated[float, typer.Option(help="Learning rate at its highest")]
 Adapter = Annotated[str, typer.Option(help="lora, prefix, paper_lora, paper_prefix or none")]
 Seed = Annotated[int, typer.Option(help="Seed")]
+Words = Annotated[int, typer.Option(help="Padded words of a batch")]
 Configs = Annotated[Path, typer.Option(help="Folder of the configs")]
 
 
@@ -184,6 +188,7 @@ def pretrain(
     domains: Annotated[str, typer.Option(help="Comma-separated; empty is all of the head")] = "",
     name: Annotated[str, typer.Option(help="Name of the run; empty is the head's")] = "",
     evaluations: Annotated[int, typer.Option(help="Scorings of the dev part")] = 2,
+    batch_words: Words = 512,
     seed: Seed = 0,
 ) -> None:
     """Step one: a shared adapter and the head, on all domains of a head."""
@@ -200,7 +205,7 @@ def pretrain(
     run = Run(
         name or f"pretrain/{head}", configs / "pretrain.cfg", corpus, names, epochs, overrides
     )
-    run.evaluations = evaluations
+    run.evaluations, run.batch_words = evaluations, batch_words
     train(run, out, metrics)
 
 
@@ -216,6 +221,7 @@ def tune(
     pretrained: Annotated[str, typer.Option(help="Folder of the step-one runs")] = "pretrain",
     to: Annotated[str, typer.Option(help="Folder of the runs")] = "domains",
     evaluations: Annotated[int, typer.Option(help="Scorings of the dev part")] = 2,
+    batch_words: Words = 512,
     seed: Seed = 0,
 ) -> None:
     """Step two: a copy of the adapter is tuned on each domain, the head is frozen."""
@@ -231,7 +237,7 @@ def tune(
             "system.seed": seed,
         }
         run = Run(f"{to}/{domain}", configs / "domain.cfg", corpus, [domain], epochs, overrides)
-        run.evaluations = evaluations
+        run.evaluations, run.batch_words = evaluations, batch_words
         best = train(run, out, metrics)
         if not full:
             _collect(best, domain, out / "adapters")

@@ -1,7 +1,7 @@
 """The domains of a tagger: make, copy, read, write. What runs them is in `multibert_ner.py`.
 
-One folder per domain on disk; the folders that are there are the domains, so that one can be
-copied in, published or removed without touching the others.
+One folder per domain on disk; the folders that are there are the domains, under the names that
+the folders have, so that one can be copied in, published or removed without touching the others.
 """
 
 import shutil
@@ -72,11 +72,15 @@ class TaggerDomains(FolderBytes):
         """Make a domain that starts as a copy of another one, and train only it.
 
         domain (str): The new domain, which becomes the default one.
-        copy_from (str): The domain whose head it shares. Its adapter is copied.
+        copy_from (str): The domain whose head it shares. Its adapter is copied. None takes the
+            default domain, or the only one there is, and replaces it.
         freeze_head (bool): Whether the head stays as it is, as in the paper.
         RAISES (DomainError): If copy_from is unknown.
         """
-        source = copy_from if copy_from is not None else self.cfg["default_domain"]
+        default = self.cfg["default_domain"]
+        if default is None and len(self.domains) == 1:
+            default = self.domains[0]
+        source = copy_from if copy_from is not None else default
         head = self.model.module.head_name(source)
         self.model.add_domain(check_name(domain), head=head, copy_from=source)
         if source != domain and copy_from is None:
@@ -135,7 +139,7 @@ class TaggerDomains(FolderBytes):
             raise AdapterError(f"{folder} is missing: it should hold one folder per domain")
         for path in sorted(folder.iterdir()):
             if path.is_dir() and not path.name.startswith("."):
-                self.model.read_domain(path)
+                self.model.read_domain(path, check_name(path.name))
         self.train_only(self.domains, heads=False)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
@@ -162,7 +166,7 @@ class TaggerDomains(FolderBytes):
         path = Path(path)
         try:
             self.cfg.update(srsly.read_json(path / "cfg"))
-        except (OSError, ValueError) as e:
+        except (OSError, ValueError, TypeError) as e:
             raise AdapterError(f"{path / 'cfg'} is missing or damaged: {e}") from e
         if self.configured_domain is not None:
             self.cfg["default_domain"] = self.configured_domain

@@ -24,8 +24,8 @@ def build_start_domain_v1(
 
     domain (str): The domain to tune.
     component (str): Name of the tagger.
-    copy_from (str): The domain whose adapter is copied; None takes the only one there is, and
-        replaces it.
+    copy_from (str): The domain whose adapter is copied; None takes the default domain, or the
+        only one there is, and replaces it.
     freeze_head (bool): Whether the head stays as it is.
     freeze_core (bool): Whether a core that was trained in step one is frozen now.
     """

@@ -34,22 +34,33 @@ def read_docs(
     vocab (Vocab): The docs' vocabulary.
     domains (Sequence[str]): Read only these; empty is all.
     exclude (Sequence[str]): Leave these out.
-    RAISES (CorpusError): If the path is missing, or a wanted domain has no doc.
+    RAISES (CorpusError): If the path is missing or holds no file, if a file is damaged, or if a
+        wanted domain has no doc.
     """
     if not Path(path).exists():
         raise CorpusError(f"{path} is missing: expected a .spacy file or a folder of them")
     own_files = [Path(path) / f"{domain}.spacy" for domain in domains]
     by_name = bool(own_files) and all(file.is_file() for file in own_files)
-    docs = []
+    if not by_name and Path(path).is_dir() and not any(Path(path).rglob("*.spacy")):
+        raise CorpusError(f"{path} has no .spacy file in it")
+    docs: list[Doc] = []
     for file in own_files if by_name else walk_corpus(Path(path), ".spacy"):
-        docs.extend(DocBin().from_disk(file).get_docs(vocab))
+        try:
+            docs.extend(DocBin().from_disk(file).get_docs(vocab))
+        except Exception as e:  # zlib, msgpack and spaCy each have their own
+            raise CorpusError(f"{file} is damaged or no .spacy file: {e!r}") from e
     found = {doc._.domain for doc in docs}
     missing = set(domains) - found
     if missing:
         names = ", ".join(sorted(str(name) for name in found)) or "(none)"
         raise CorpusError(f"{path} has no doc of {', '.join(sorted(missing))}; it has: {names}")
     wanted = set(domains or found) - set(exclude)
-    return [doc for doc in docs if len(doc) and doc._.domain in wanted]
+    chosen = [doc for doc in docs if len(doc) and doc._.domain in wanted]
+    if not chosen:
+        raise CorpusError(
+            f"{path} has no doc left with words: domains {list(domains)}, exclude {list(exclude)}"
+        )
+    return chosen
 
 
 def _remember(load: Callable[[Vocab], list[Doc]]) -> Callable[[Vocab], list[Doc]]:
@@ -83,7 +94,8 @@ def build_domain_corpus_v1(
         trained on all domains: then the component's default_domain holds.
     limit (int): Docs per domain at the most; 0 is all.
     """
-
+    if limit < 0:
+        raise ConfigError(f"limit must be 0 or more, got {limit}")
     wanted = [domains] if isinstance(domains, str) else domains
     load = _remember(lambda vocab: read_docs(path, vocab, domains=wanted, exclude=exclude))
 
@@ -119,13 +131,16 @@ def build_group_corpus_v1(
     group_size (int): Docs per group.
     smallest (int): If given, each group's size is drawn from [smallest, group_size].
     join (bool): True yields one doc per group, for training. False yields the docs themselves,
-        group by group, for a detector that groups the stream: what is left over is dropped.
+        group by group and each group a thread, for a detector in a pipeline: what is left over
+        of a domain is dropped.
     n_groups (int): Groups per domain and pass, drawn with replacement of docs between groups; 0
         cuts each shuffled domain once, so that large domains have more groups.
     seed (int): Seed of the drawing. Each further pass draws anew.
     """
-    if group_size < 1 or smallest > group_size:
+    if group_size < 1 or not 0 <= smallest <= group_size:
         raise ConfigError(f"Groups of {smallest} to {group_size} docs make no sense")
+    if n_groups < 0:
+        raise ConfigError(f"n_groups must be 0 or more, got {n_groups}")
     rng = random.Random(seed)
     wanted = [domains] if isinstance(domains, str) else domains
     load = _remember(lambda vocab: read_docs(path, vocab, domains=wanted, exclude=exclude))
@@ -140,11 +155,13 @@ def build_group_corpus_v1(
             groups.extend((name, group) for group in _draw(by_domain[name]))
         if join:
             rng.shuffle(groups)
-        for name, group in groups:
+        for i, (name, group) in enumerate(groups):
             for doc in [join_docs(group, nlp.vocab)] if join else group:
                 reference = doc.copy()
                 reference.cats = {other: float(other == name) for other in names}
-                yield Example(join_docs([doc], nlp.vocab), reference)
+                predicted = join_docs([doc], nlp.vocab)
+                predicted._.thread = None if join else i
+                yield Example(predicted, reference)
 
     def _draw(docs: list[Doc]) -> Iterator[list[Doc]]:
         def size() -> int:

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from multibert_spacy.errors import AdapterError
 from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSettings
-from multibert_spacy.models.bank import Bank
+from multibert_spacy.models.bank import Bank, _OneLora
 from tests.models.tiny import (
     TEXTS,
     hidden_states,
@@ -180,3 +180,15 @@ class TestRefused:
     def test_no_adapter_at_all(self):
         with pytest.raises(AdapterError):
             Bank([])
+
+
+def test_one_lora_has_the_gradients_of_the_plain_product() -> None:
+    x, a, b = (torch.randn(shape, requires_grad=True) for shape in [(3, 5, 7), (2, 7), (6, 2)])
+    output = _OneLora.apply(x, a, b, 1.5)
+    expected = 1.5 * (x @ a.T @ b.T)
+    assert_close(output, expected)
+    weights = torch.randn_like(output)
+    assert_close(
+        torch.autograd.grad(output, [x, a, b], weights),
+        torch.autograd.grad(expected, [x, a, b], weights),
+    )

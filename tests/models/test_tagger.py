@@ -304,10 +304,16 @@ class TestFrozen:
         assert losses[-1] < losses[0]
         assert is_unchanged(core.model, frozen)
 
-    def test_a_trainable_core_gets_gradients(self, bert_folder):
-        model = make_model(load_core(bert_folder, trainable=True), NoSettings())
-        loss_step(model, make_batch(model.core, domains=["news"] * 4))
-        assert all(p.grad is not None for p in model.core.model.encoder.parameters())
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+    @pytest.mark.parametrize("domains", [["news"] * 4, MIXED])
+    @pytest.mark.parametrize("kind", [*sorted(KINDS), "none"])
+    def test_a_trainable_core_gets_gradients(self, bert_folder, precision, domains, kind):
+        core = load_core(bert_folder, precision=precision, trainable=True)
+        model = make_model(core, {**KINDS, "none": NoSettings()}[kind])
+        loss_step(model, make_batch(core, domains=domains))
+        for p in (*core.model.encoder.parameters(), *model.module.adapter_of("news").parameters()):
+            assert p.grad is not None
+            assert p.grad.dtype == torch.float32
 
 
 class TestCopies:

@@ -87,7 +87,9 @@ def test_bag_of_words(corpus, tmp_path):
     report = score_detector(detect_with(nlp), toy_docs(9, 2))
     assert report["raw"]["8"]["accuracy"] == 1.0
     assert report["raw"]["1"]["accuracy"] > 0.8
-    assert dict(nlp("گل").cats) == pytest.approx({"news": 0, "sports": 1, "travel": 0}, abs=0.6)
+    doc = nlp("گل برد لیگ مربی")
+    assert doc._.domain == "sports"
+    assert sum(doc.cats.values()) == pytest.approx(1, abs=1e-5)
 
 
 def run(*args):

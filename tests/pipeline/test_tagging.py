@@ -1,0 +1,294 @@
+"""Between docs and the network: rows, batches, gold tags, the loss."""
+
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.vocab import Vocab
+
+from multibert_spacy.errors import ConfigError, DomainError
+from multibert_spacy.pipeline.tagging import (
+    Row,
+    check_name,
+    doc_rows,
+    gold_tags,
+    join_by_doc,
+    row_batches,
+    split_by_row,
+    tag_counts,
+    word_loss,
+)
+
+VOCAB = Vocab()
+
+
+def core(max_pieces=512):
+    """Pieces of a word are its letters' code points."""
+    return SimpleNamespace(
+        pieces=lambda words: [tuple(map(ord, word)) for word in words],
+        max_pieces=max_pieces,
+        bos=1,
+        eos=2,
+        pad=0,
+    )
+
+
+def rows_of(*docs, window=512, overlap=0, max_pieces=512, normalizer=str, domain="news"):
+    docs = [Doc(VOCAB, words=words) for words in docs]
+    return doc_rows(
+        docs,
+        [domain] * len(docs),
+        core(max_pieces),
+        normalizer,
+        window=window,
+        overlap=overlap,
+    )
+
+
+# Names
+
+
+@pytest.mark.parametrize("name", ["news", "it_news", "اخبار", "a-b.c", "9", "_", "a" * 100])
+def test_legal_names(name):
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".news", "-a", "a/b", "a\\b", "a b", "a\n", "a:b", "a\0", "a" * 101]
+)
+def test_illegal_names(name):
+    with pytest.raises(ConfigError, match="Illegal domain name"):
+        check_name(name)
+
+
+@given(st.text(max_size=12))
+def test_legal_names_are_folder_names(tmp_path_factory, name):
+    try:
+        check_name(name)
+    except ConfigError:
+        assume(False)
+    root = tmp_path_factory.getbasetemp() / "names"
+    assert (root / name).resolve().parent == root.resolve()
+    (root / name).mkdir(parents=True, exist_ok=True)
+    assert name in {path.name for path in root.iterdir()}
+
+
+# Rows
+
+
+def test_rows_by_hand():
+    (row,) = rows_of(["ab", "c"])
+    assert (row.doc, row.domain, list(row.ids)) == (0, "news", [97, 98, 99])
+    assert row.firsts.tolist() == [1, 3]
+
+
+def test_the_normal_form_is_what_is_seen():
+    (row,) = rows_of(["ab", "xx", "c"], normalizer=lambda word: word.replace("x", "").upper())
+    assert list(row.ids) == [65, 66, 67]
+    assert row.firsts.tolist() == [1, -1, 3]
+
+
+def test_docs_without_words_have_no_row():
+    rows = rows_of([], ["a"], [], ["b"])
+    assert [(row.doc, list(row.ids)) for row in rows] == [(1, [97]), (3, [98])]
+
+
+@pytest.mark.parametrize(
+    "window, max_pieces, longest",
+    [(10, 512, 8), (512, 10, 8), (10, 10, 8), (3, 512, 1)],
+)
+def test_window_and_core_bound_a_row(window, max_pieces, longest):
+    rows = rows_of(["a"] * 20, window=window, max_pieces=max_pieces)
+    assert max(len(row.ids) for row in rows) == longest
+    assert sum(len(row.firsts) for row in rows) == 20
+
+
+def test_the_overlap_may_be_more_than_the_core_allows():
+    rows = rows_of(["a"] * 20, window=512, overlap=128, max_pieces=10)
+    assert sum(len(row.firsts) for row in rows) == 20
+    assert max(len(row.ids) for row in rows) <= 8
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.text("ab", max_size=6), max_size=30), max_size=4),
+    st.integers(3, 12),
+    st.integers(0, 12),
+)
+def test_each_word_is_kept_in_one_row(docs, window, overlap):
+    """And where it has pieces, the row has its first one at that place."""
+    rows = rows_of(
+        *[[word or "x" for word in words] for words in docs],
+        window=window,
+        overlap=overlap,
+        normalizer=lambda word: word.replace("x", ""),
+    )
+    for i, words in enumerate(docs):
+        own = [row for row in rows if row.doc == i]
+        assert sum(len(row.firsts) for row in own) == len(words)
+        firsts = [(row, first) for row in own for first in row.firsts]
+        for word, (row, first) in zip(words, firsts, strict=True):
+            assert (first == -1) == (not word)
+            assert not word or row.ids[first - 1] == ord(word[0])
+    assert all(len(row.ids) <= window - 2 for row in rows)
+
+
+# Batches
+
+
+def test_batches_by_hand():
+    rows = rows_of(["a"], ["aaaa"], ["bb"])
+    batches = list(row_batches(rows, core(), 12))
+    assert [index for index, _ in batches] == [[1, 2], [0]]
+    batch = batches[0][1]
+    assert batch.ids.tolist() == [[1, 97, 97, 97, 97, 2], [1, 98, 98, 2, 0, 0]]
+    assert batch.lengths.tolist() == [6, 4]
+    assert [first.tolist() for first in batch.firsts] == [[1], [1]]
+    assert list(batch.domains) == ["news", "news"]
+
+
+def test_domains_are_mixed():
+    rows = [*rows_of(["a"], domain="news"), *rows_of(["b"], domain="travel")]
+    ((index, batch),) = row_batches(rows, core(), 100)
+    assert [batch.domains[index.index(i)] for i in (0, 1)] == ["news", "travel"]
+
+
+@given(st.lists(st.integers(1, 9), max_size=12), st.integers(1, 40))
+def test_each_row_is_in_one_batch(lengths, budget):
+    rows = rows_of(*[["a" * n] for n in lengths])
+    batches = list(row_batches(rows, core(), budget))
+    assert sorted(i for index, _ in batches for i in index) == list(range(len(rows)))
+    for index, batch in batches:
+        assert batch.ids.size <= budget or len(index) == 1
+        for i, ids, n in zip(index, batch.ids, batch.lengths, strict=True):
+            assert ids[:n].tolist() == [1, *rows[i].ids, 2]
+            assert not ids[n:].any()
+
+
+# join_by_doc and split_by_row
+
+
+@given(st.lists(st.lists(st.integers(0, 4), max_size=4), max_size=5), st.integers(1, 3))
+def test_splitting_and_joining_are_inverse(docs, width):
+    """docs: for each, the number of kept words of its windows."""
+    rng = np.random.default_rng(0)
+    rows = [
+        Row(i, "news", [], np.zeros(n, dtype=np.int64))
+        for i, parts in enumerate(docs)
+        for n in parts
+    ]
+    parts = [rng.random((len(row.firsts), width)).astype("f") for row in rows]
+    joined = join_by_doc(rows, parts, len(docs))
+    assert [len(values) for values in joined] == [sum(own) for own in docs]
+    for a, b in zip(split_by_row(rows, joined), parts, strict=True):
+        assert a.tolist() == b.tolist()
+
+
+def test_joining_by_hand():
+    rows = [Row(i, "news", [], np.zeros(n, dtype=np.int64)) for i, n in ((0, 2), (0, 1), (2, 1))]
+    parts = [np.array(x, dtype="f") for x in ([[1], [2]], [[3]], [[4]])]
+    joined = join_by_doc(rows, parts, 3)
+    assert [values.tolist() for values in joined] == [[[1], [2], [3]], [], [[4]]]
+
+
+# Gold tags
+
+
+def example(words, ents, predicted=None):
+    reference = Doc(VOCAB, words=words, ents=ents)
+    return Example(Doc(VOCAB, words=predicted or words), reference)
+
+
+def test_gold_tags_by_hand():
+    """O, B-LOC, I-LOC, B-ORG, I-ORG."""
+    words = ["a", "b", "c", "d", "e", "f", "g"]
+    eg = example(words, ["O", "B-ORG", "B-LOC", "I-LOC", "I-LOC", "B-LOC", "O"])
+    assert gold_tags(eg, ["LOC", "ORG"], "news").tolist() == [0, 3, 1, 2, 2, 1, 0]
+
+
+def test_labels_may_look_like_tags():
+    eg = example(["a", "b"], ["B-U-L-I", "I-U-L-I"])
+    assert gold_tags(eg, ["U-L-I"], "news").tolist() == [1, 2]
+
+
+def test_missing_tags():
+    eg = Example(Doc(VOCAB, words=["a", "b"]), Doc(VOCAB, words=["a", "b"]))
+    assert gold_tags(eg, ["LOC"], "news").tolist() == [-100, -100]
+    eg = example(["a", "b", "c"], ["O", "O", "B-LOC"])
+    eg.reference.set_ents([eg.reference[2:3]], missing=[eg.reference[0:1]])
+    assert gold_tags(eg, ["LOC"], "news").tolist() == [-100, 0, 1]
+
+
+def test_words_that_do_not_fit():
+    eg = example(["ab", "c", "d"], ["B-LOC", "I-LOC", "O"], predicted=["a", "b", "c", "d"])
+    tags = gold_tags(eg, ["LOC"], "news")
+    assert tags.tolist()[2:] == [2, 0]
+    eg = example(["a", "b", "d"], ["O", "B-LOC", "O"], predicted=["ab", "d"])
+    assert gold_tags(eg, ["LOC"], "news").tolist() == [-100, 0]
+
+
+def test_unknown_labels_are_named():
+    eg = example(["a"], ["B-EVE"])
+    with pytest.raises(DomainError, match="'EVE'.*'news'.*LOC, ORG"):
+        gold_tags(eg, ["LOC", "ORG"], "news")
+
+
+def test_tag_counts():
+    docs = [
+        Doc(VOCAB, words=["a", "b", "c", "d"], ents=["B-LOC", "I-LOC", "O", "B-EVE"]),
+        Doc(VOCAB, words=["a", "b"], ents=["B-LOC", "O"]),
+        Doc(VOCAB, words=[]),
+    ]
+    assert tag_counts(docs, ["LOC", "ORG"]) == [3, 2, 1, 0, 0]
+    assert tag_counts([], ["LOC"]) == [0, 0, 0]
+
+
+# Loss
+
+
+def test_word_loss_by_hand():
+    logits = np.log(np.array([[1, 1, 2], [4, 1, 3]], dtype="f"))
+    loss, n, gradient = word_loss(logits, np.array([2, -100]))
+    assert loss == pytest.approx(np.log(2))
+    assert n == 1
+    assert gradient == pytest.approx(np.array([[0.25, 0.25, -0.5], [0, 0, 0]]))
+
+
+def test_word_loss_of_nothing():
+    loss, n, gradient = word_loss(np.zeros((0, 1), dtype="f"), np.zeros(0, dtype=np.int64))
+    assert (loss, n, gradient.shape) == (0.0, 0, (0, 1))
+
+
+def test_a_hopeless_tag_has_a_finite_loss():
+    loss, _, _ = word_loss(np.array([[1000.0, 0.0]], dtype="f"), np.array([1]))
+    assert 60 < loss < 2000
+
+
+def test_the_gradient_is_the_slope_of_the_loss():
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(4, 5)).astype("f")
+    gold = np.array([0, 3, -100, 4])
+    _, _, gradient = word_loss(logits.copy(), gold)
+    step = 1e-2
+    for i in range(4):
+        for j in range(5):
+            up, down = logits.copy(), logits.copy()
+            up[i, j] += step
+            down[i, j] -= step
+            slope = (word_loss(up, gold)[0] - word_loss(down, gold)[0]) / (2 * step)
+            assert gradient[i, j] == pytest.approx(slope, abs=2e-3)
+
+
+def test_inputs_are_not_changed():
+    rng = random.Random(0)
+    logits = np.array([[rng.random() for _ in range(3)] for _ in range(2)], dtype="f")
+    gold = np.array([1, -100])
+    before = logits.copy()
+    word_loss(logits, gold)
+    assert logits.tolist() == before.tolist()
+    assert gold.tolist() == [1, -100]

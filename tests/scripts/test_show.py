@@ -1,0 +1,57 @@
+"""Showing threads."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from spacy.language import Language
+from spacy.util import registry
+
+from multibert_spacy.colors import COLORS
+from scripts.show import coloured, read_threads, show
+
+
+def test_threads_are_texts_with_contexts(tmp_path: Path) -> None:
+    path = tmp_path / "threads.jsonl"
+    path.write_text('{"thread": "a", "text": "سلام"}\n\n{"text": "دنیا"}\n', encoding="utf8")
+    assert list(read_threads(path)) == [("سلام", {"thread": "a"}), ("دنیا", {})]
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"thread": 1}', "3"])
+def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "threads.jsonl"
+    path.write_text('{"text": "سلام"}\n' + line + "\n", encoding="utf8")
+    with pytest.raises(ValueError, match="line 2"):
+        list(read_threads(path))
+
+
+def test_show_writes_a_right_to_left_page(
+    make_nlp: Callable[..., Language], tmp_path: Path
+) -> None:
+    nlp = make_nlp()
+    head = nlp.get_pipe("multibert_ner").model.module.heads["social"]
+    head.linear.bias.data[1] += 100.0  # every word is a LOC
+    path = tmp_path / "threads.jsonl"
+    rows = [
+        {"thread": 1, "text": "تبریز هتل ایران", "domain": "travel"},
+        {"thread": 2, "text": "", "domain": "travel"},
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf8")
+    docs = show(nlp, path, tmp_path / "out" / "page.html")
+    assert [doc.text for doc in docs] == ["تبریز هتل ایران", ""]
+    page = (tmp_path / "out" / "page.html").read_text(encoding="utf8")
+    assert "direction: rtl" in page
+    assert [ent.label_ for doc in docs for ent in doc.ents] == ["LOC"] * 3
+    assert COLORS["LOC"] in page
+
+
+def test_entities_carry_their_colour(make_nlp: Callable[..., Language]) -> None:
+    doc = make_nlp()("تبریز هتل")
+    doc.set_ents([doc.char_span(0, 5, label="LOC")])
+    (span,) = coloured(doc).spans
+    assert (span.start, span.end, span.style) == (0, 5, f"black on {COLORS['LOC']}")
+
+
+def test_colours_are_registered_for_displacy() -> None:
+    assert registry.displacy_colors.get("multibert_spacy") == COLORS

@@ -1,0 +1,76 @@
+"""Training stages: budget in epochs, resuming, records."""
+
+import json
+from pathlib import Path
+
+import pytest
+from spacy.tokens import DocBin
+
+from scripts import train
+from scripts.toy_core import build_toy_core
+from tests.conftest import HEADS, toy_doc
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    import random
+
+    import spacy
+
+    nlp, rng = spacy.blank("fa"), random.Random(0)
+    for split in ("train", "dev"):
+        for domain in HEADS:
+            docs = [toy_doc(nlp, domain, rng) for _ in range(8)]
+            path = tmp_path / "corpus" / split / f"{domain}.spacy"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            DocBin(docs=docs, store_user_data=True).to_disk(path)
+    build_toy_core(tmp_path / "core")
+    return tmp_path / "corpus"
+
+
+def test_two_steps_are_recorded_and_not_repeated(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "HEADS", {"social": ["sports", "travel"]})
+    common = {"corpus": corpus, "out": tmp_path / "out", "metrics": tmp_path / "metrics"}
+    train.pretrain(
+        "social", core=str(tmp_path / "core"), epochs=2, evaluations=1, batch_words=32, **common
+    )
+    train.tune(epochs=1, evaluations=1, batch_words=32, **common)
+    record = json.loads((tmp_path / "metrics" / "pretrain_social.json").read_text("utf8"))
+    assert record["domains"] == ["sports", "travel"]
+    assert record["epochs"] == 2
+    assert record["seed"] == 0
+    assert record["split"] == "train, scored on dev"
+    assert record["dev"][-1]["step"] == record["steps"]
+    assert sorted(p.name for p in (tmp_path / "out" / "adapters").iterdir()) == [
+        "sports",
+        "travel",
+    ]
+    assert not list((tmp_path / "out").rglob("*.draft"))
+    assert not list((tmp_path / "out" / "domains").rglob("model.safetensors"))
+
+    def trained_again(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a finished run was repeated")
+
+    monkeypatch.setattr(train, "spacy_train", trained_again)
+    train.pretrain("social", core=str(tmp_path / "core"), **common)
+    train.tune(**common)
+
+
+def test_a_half_finished_run_is_started_anew(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "pretrain" / ".social.draft" / "model-best").mkdir(parents=True)
+    (out / "pretrain" / ".social.draft" / "model-best" / "rest").write_text("half")
+    train.pretrain(
+        "social",
+        corpus=corpus,
+        core=str(tmp_path / "core"),
+        out=out,
+        metrics=tmp_path / "metrics",
+        domains="travel",
+        epochs=1,
+        evaluations=1,
+    )
+    assert not (out / "pretrain" / "social" / "model-best" / "rest").exists()
+    assert (out / "pretrain" / "social" / "done.json").exists()
