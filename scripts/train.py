@@ -264,15 +264,17 @@ def detector(
     metrics: Metrics = Path("metrics/sample"),
     configs: Configs = Path("configs"),
     steps: Annotated[int, typer.Option(help="Batches of 8 groups")] = 150,
+    smallest: Annotated[int, typer.Option(help="Texts of the smallest groups")] = 1,
     rate: Rate = 1e-3,
     evaluations: Annotated[int, typer.Option(help="Scorings of the dev part")] = 2,
     seed: Seed = 0,
 ) -> None:
-    """The domain detector, on shuffled groups of 1 to 8 texts."""
+    """The domain detector, on shuffled groups of up to 8 texts."""
     overrides: dict[str, Any] = {
         "paths.core": core,
         "vars.domains": sorted(DOMAINS),
         "vars.learn_rate": rate,
+        "vars.smallest": smallest,
         "vars.max_steps": steps,
         "vars.eval_frequency": max(1, steps // evaluations),
         "system.seed": seed,

@@ -30,7 +30,8 @@ class _OneLora(torch.autograd.Function):
         rows = x.reshape(-1, x.shape[-1])
         a, b = a.to(x.dtype), (b * scale).to(x.dtype)
         low = rows @ a.T
-        ctx.save_for_backward(rows, low, a, b)
+        # under autocast a product has a narrower type than its factors
+        ctx.save_for_backward(rows.to(low.dtype), low, a.to(low.dtype), b.to(low.dtype))
         ctx.scale = scale
         return (low @ b.T).view(*x.shape[:-1], -1)
 

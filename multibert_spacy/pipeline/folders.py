@@ -41,8 +41,9 @@ def folder_from_bytes(data: bytes, read: Callable[[Path], Any]) -> None:
         folder = (Path(root) / "component").resolve()
         folder.mkdir()
         for name, content in files.items():
-            path = (folder / name).resolve()
-            if not path.is_relative_to(folder) or not isinstance(content, bytes):
+            path = (folder / str(name)).resolve()
+            legal = isinstance(name, str) and folder in path.parents
+            if not legal or not isinstance(content, bytes):
                 raise MultibertError(f"The bytes of a component hold an illegal file: {name!r}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

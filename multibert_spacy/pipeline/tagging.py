@@ -138,10 +138,11 @@ def gold_tags(eg: Example, labels: Sequence[str], domain: str) -> NDArray[np.int
         if tag is None or tag == "-":
             tags.append(-100)
             continue
-        bio = tag.replace("U-", "B-", 1).replace("L-", "I-", 1) if tag != "O" else tag
+        bilou, _, label = tag.partition("-")
+        bio = f"{'I' if bilou in 'IL' else 'B'}-{label}" if label else tag
         if bio not in index:
             raise DomainError(
-                f"The label {tag[2:]!r} is not one of the head of domain {domain!r}, "
+                f"The label {label!r} is not one of the head of domain {domain!r}, "
                 f"which has: {', '.join(labels)}"
             )
         tags.append(index[bio])

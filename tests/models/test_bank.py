@@ -11,6 +11,7 @@ from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSett
 from multibert_spacy.models.bank import Bank, _OneLora
 from tests.models.tiny import (
     TEXTS,
+    PlainRows,
     hidden_states,
     load_core,
     make_adapter,
@@ -116,6 +117,38 @@ class TestMixed:
         single = gradients([0, 0, 0], row=1)
         for one, other in zip(mixed[0], single[0], strict=True):
             assert_close(one, other, **CLOSE)
+
+    @pytest.mark.parametrize("trainable", [False, True])
+    def test_gradients_of_one_adapter_are_autograds(self, bert_folder, kind, trainable):
+        core = load_core(bert_folder, trainable=trainable)
+        adapter = make_adapter(core, KINDS[kind][0])
+        batch = make_batch(core)
+        seen = mask_of(batch).bool()
+        weights = torch.randn(int(seen.sum()), 32)
+        learned = [*adapter.parameters(), *(core.model.parameters() if trainable else ())]
+        results = []
+        for rows in (Bank([adapter], train=True).rows([0] * 4), PlainRows(adapter)):
+            hidden = core.forward(*tensors(batch), rows)[seen]
+            gradients = torch.autograd.grad((hidden * weights).sum(), learned, allow_unused=True)
+            results.append([hidden, *(g for g in gradients if g is not None)])
+        assert len(results[0]) > 1
+        for one, other in zip(*results, strict=True):
+            assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+    def test_gradients_of_one_adapter_in_bf16_are_close(self, bert_folder, kind):
+        adapter = make_adapter(load_core(bert_folder), KINDS[kind][0])
+        results = []
+        for precision in ("fp32", "bf16"):
+            core = load_core(bert_folder, precision=precision)
+            rows = Bank([adapter], train=True).rows([0] * 4)
+            hidden = core.forward(*tensors(make_batch(core)), rows)
+            weights = torch.randn(hidden.shape, generator=torch.Generator().manual_seed(1))
+            seen = mask_of(make_batch(core)).bool()
+            loss = (hidden.float() * weights)[seen].sum()
+            gradients = torch.autograd.grad(loss, list(adapter.parameters()))
+            assert {g.dtype for g in gradients} == {torch.float32}
+            results.append(torch.cat([g.flatten() for g in gradients]))
+        assert torch.cosine_similarity(*results, dim=0) > 0.99
 
     def test_predicting_keeps_no_graph(self, bert_folder, kind):
         core = load_core(bert_folder)

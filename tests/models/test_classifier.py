@@ -11,12 +11,12 @@ from torch.testing import assert_close
 
 from multibert_spacy.errors import AdapterError, ConfigError, CoreError
 from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSettings
-from multibert_spacy.models.bank import Bank
 from multibert_spacy.models.classifier import ClassifierModel
 from multibert_spacy.models.listener import CoreListener
 from multibert_spacy.text.normalize import build_no_normalizer_v1
 from tests.models.tiny import (
     TEXTS,
+    PlainRows,
     is_unchanged,
     listener_to,
     load_core,
@@ -63,7 +63,7 @@ def by_hand(model, core, pooling, *, train=False):
     logits = []
     for words in TEXTS:
         batch = make_batch(core, [words])
-        rows = Bank([model.module.adapter], train=train).rows([0])
+        rows = PlainRows(model.module.adapter)
         with torch.set_grad_enabled(train):
             hidden = core.forward(
                 torch.from_numpy(batch.ids), torch.from_numpy(batch.lengths), rows

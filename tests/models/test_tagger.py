@@ -9,12 +9,12 @@ from torch.testing import assert_close
 from multibert_spacy.errors import AdapterError, CoreError, DomainError
 from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSettings
 from multibert_spacy.models.architectures import build_core_listener_v1
-from multibert_spacy.models.bank import Bank
 from multibert_spacy.models.tagger import Head, TaggerModule
 from multibert_spacy.models.tagger_model import TaggerModel
 from multibert_spacy.text.spans import softmax
 from tests.models.tiny import (
     TEXTS,
+    PlainRows,
     hidden_states,
     is_unchanged,
     listener_to,
@@ -153,7 +153,7 @@ class TestGradients:
         total = 0.0
         for i, domain in enumerate(batch.domains):
             n = int(batch.lengths[i])
-            rows = Bank([model.module.adapter_of(domain)], train=True).rows([0])
+            rows = PlainRows(model.module.adapter_of(domain))
             hidden = core.forward(
                 torch.from_numpy(batch.ids[i : i + 1, :n]), torch.tensor([n]), rows
             )

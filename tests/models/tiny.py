@@ -94,6 +94,29 @@ def hidden_states(core, batch, adapter=None, **settings):
     return hidden[mask_of(batch).bool()]
 
 
+class PlainRows:
+    """One adapter for every row, straight from its definition: the reference for `Bank`."""
+
+    def __init__(self, adapter):
+        self.adapter = adapter
+        self.kind = adapter.settings.kind
+        self.n_virtual = adapter.settings.n_virtual if self.kind == "prefix" else 0
+
+    def delta(self, site, x):
+        if self.kind != "lora" or site not in self.adapter.sites:
+            return None
+        i = self.adapter.sites.index(site)
+        a, b = self.adapter.a[i].to(x.dtype), self.adapter.b[i].to(x.dtype)
+        return self.adapter.settings.alpha / self.adapter.settings.rank * (x @ a.T @ b.T)
+
+    def prefix(self, layer, dtype):
+        if self.kind != "prefix":
+            return None
+        p, l, two, a, d = (self.n_virtual, *self.adapter.shape)
+        table = self.adapter.table.view(p, l, two, a, d)[:, layer].to(dtype)
+        return tuple(table[:, i].transpose(0, 1)[None] for i in (0, 1))
+
+
 def snapshot(module):
     return [p.detach().clone() for p in module.parameters()]
 
