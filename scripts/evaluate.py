@@ -27,7 +27,8 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from multibert_spacy.errors import ConfigError, MultibertError
-from multibert_spacy.training.corpus import join_docs, read_docs
+from multibert_spacy.pipeline.domain_detector import join_docs
+from multibert_spacy.training.corpus import read_docs
 from multibert_spacy.training.scorers import score_domains
 
 from .scoring.detection import (

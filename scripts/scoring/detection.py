@@ -17,7 +17,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import minibatch
 
-from multibert_spacy.training.corpus import join_docs
+from multibert_spacy.pipeline.domain_detector import join_docs
 
 __all__ = [
     "SIZES",
@@ -70,7 +70,7 @@ def make_groups(
     by_domain: dict[str, Group] = defaultdict(list)
     for doc in docs:
         by_domain[doc._.domain].append(doc)
-    groups = []
+    groups: list[Group] = []
     for domain, own in sorted(by_domain.items()):
         random.Random(f"{seed}/{domain}").shuffle(own)
         own = own[: limit_docs or None]

@@ -104,7 +104,8 @@ def _resample(counts: Counts, rng: np.random.Generator, n: int) -> Counts:
     if not n_docs:
         return np.zeros((n, *counts.shape[1:]), dtype=np.int64)
     draws = rng.multinomial(n_docs, np.full(n_docs, 1 / n_docs), size=n)
-    return np.einsum("nd,dlk->nlk", draws, counts, optimize=True)
+    sums: Counts = np.tensordot(draws, counts, axes=1)
+    return sums
 
 
 def _f1(sums: Counts) -> NDArray[np.float64]:

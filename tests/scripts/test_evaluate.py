@@ -14,7 +14,7 @@ from spacy.vocab import Vocab
 from typer.testing import CliRunner
 
 from multibert_spacy.errors import ConfigError
-from multibert_spacy.training.corpus import join_docs
+from multibert_spacy.pipeline.domain_detector import join_docs
 from multibert_spacy.training.scorers import score_ner
 from scripts import evaluate as script
 from scripts.evaluate import app, evaluate, evaluate_single
