@@ -60,7 +60,7 @@ upstream = "*"
     "domain_detector",
     assigns=["doc.cats", "doc._.domain"],
     default_config=DEFAULT_CONFIG,
-    default_score_weights={"domain_acc": 1.0},
+    default_score_weights={"domain_acc": 1.0, "domain_per_type": None},
 )
 def make_domain_detector(
     nlp: Language,

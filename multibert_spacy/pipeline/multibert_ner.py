@@ -69,7 +69,10 @@ upstream = "*"
     requires=["doc._.domain"],
     assigns=["doc.ents", "doc.spans", "token.ent_iob", "token.ent_type", "token.norm"],
     default_config=DEFAULT_CONFIG,
-    default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_macro_f": 0.0},
+    default_score_weights={
+        **{"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_macro_f": 0.0},
+        **{"ents_per_type": None, "ents_per_domain": None},
+    },
 )
 def make_multibert_ner(
     nlp: Language,

@@ -1,0 +1,116 @@
+"""The README's results: tables made from the JSON files in metrics/ alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+START, END = "<!-- RESULTS START (do not remove) -->", "<!-- RESULTS END (do not remove) -->"
+
+__all__ = ["results", "with_results"]
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf8")) if path.exists() else None
+
+
+def _f(scores: dict[str, Any]) -> str:
+    low, high = scores["f_interval"]
+    return f"{100 * scores['f']:.1f} ({100 * low:.1f}-{100 * high:.1f})"
+
+
+def _source(*reports: dict[str, Any] | None) -> str:
+    """What stands under a table: command, commit, seed and split of each report."""
+    lines = [
+        f"`{r['command']}`, commit {r['commit']}, seed {r['seed']}, {r['split']}"
+        for r in reports
+        if r is not None
+    ]
+    return "From " + "; ".join(lines) + "."
+
+
+def _entities(metrics: Path) -> list[str]:
+    """F1 of the entities: ours with domains given and detected, beside one model for all."""
+    ours, general = _read(metrics / "evaluate.json"), _read(metrics / "general.json")
+    if ours is None:
+        return []
+    systems = {"adapters, domain given": ours["given"], "adapters, detected": ours["detected"]}
+    if general is not None:
+        systems["`general`: one model per head"] = general["single"]
+    lines = ["| system | micro F1 | macro F1 |", "|---|---|---|"]
+    lines += [f"| {name} | {_f(s['micro'])} | {_f(s['macro'])} |" for name, s in systems.items()]
+    return [
+        "Entities, strict spans, 95 % bootstrap intervals over texts:",
+        "",
+        *lines,
+        "",
+        _source(ours, general),
+        "",
+    ]
+
+
+def _detection(metrics: Path) -> list[str]:
+    """Accuracy of the detector by size of group, beside TF-IDF."""
+    ours, baseline = _read(metrics / "evaluate.json"), _read(metrics / "baseline.json")
+    if ours is None:
+        return []
+    systems = {"adapter on the core": ours["detector"]}
+    if baseline is not None:
+        systems |= {
+            name: baseline[name]
+            for name in ("tfidf", "bow")
+            if isinstance(baseline.get(name), dict)
+        }
+    lines = ["| detector | 1 text | 2 | 4 | 8 | 8, masked |", "|---|---|---|---|---|---|"]
+    for name, scores in systems.items():
+        cells = [scores["raw"][size]["accuracy"] for size in "1248"]
+        cells.append(scores["masked"]["8"]["accuracy"])
+        lines.append(f"| {name} | " + " | ".join(f"{100 * cell:.1f}" for cell in cells) + " |")
+    return [
+        "Accuracy of the domain, by texts in a group; masked is without Latin words, digits, "
+        "hashtags, mentions and URLs:",
+        "",
+        *lines,
+        "",
+        _source(ours, baseline),
+        "",
+    ]
+
+
+def _runs(metrics: Path) -> list[str]:
+    """Dev scores of single trainings on one domain."""
+    reports = [_read(path) for path in sorted(metrics.glob("parstwiner_*.json"))]
+    runs = [report for report in reports if report is not None]
+    if not runs:
+        return []
+    lines = ["| run | dev F1 | epochs | minutes | pieces/s |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {r['run']} | {100 * r['best_dev_score']:.1f} | {r['epochs']:g} | "
+        f"{r['minutes_with_evaluation']:.1f} | {r['pieces_per_second_with_evaluation']} |"
+        for r in runs
+    ]
+    return [
+        "One head and one adapter, on the embedded core and two busy CPU cores; "
+        "time and speed include scoring:",
+        "",
+        *lines,
+        "",
+        _source(*runs),
+        "",
+    ]
+
+
+def results(metrics: Path) -> str:
+    """RETURNS (str): Markdown, from the files in a metrics folder that are there."""
+    parts = []
+    titles = {"sample": "Sample corpus (ours, synthetic)", "persian": "Real corpora"}
+    for corpus, title in titles.items():
+        body = _entities(metrics / corpus) + _detection(metrics / corpus) + _runs(metrics / corpus)
+        if body:
+            parts += [f"### {title}", "", *body]
+    return "\n".join(parts).rstrip()
+
+
+def with_results(readme: str, metrics: Path) -> str:
+    """RETURNS (str): The README's text with its results brought up to date."""
+    before, rest = readme.split(START)
+    return f"{before}{START}\n\n{results(metrics)}\n\n{END}{rest.split(END)[1]}"
