@@ -10,7 +10,7 @@ import torch
 from peft import IA3Config, LoraConfig, PeftModel, PrefixTuningConfig, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
-from transformers import AutoModel, AutoModelForTokenClassification
+from transformers import AutoModelForTokenClassification
 
 from multibert_spacy.errors import AdapterError, ConfigError
 from multibert_spacy.models.adapters import (
@@ -179,7 +179,7 @@ class TestWeReadPefts:
 
     @pytest.mark.parametrize("targets", ["all-linear", ["dense"]])
     def test_lora_on_a_pooler_that_we_do_not_have(self, core_folder, folder, targets):
-        model = AutoModel.from_pretrained(core_folder, add_pooling_layer=True)
+        model = load_model(core_folder, pooler=True)
         theirs = get_peft_model(model, LoraConfig(r=3, target_modules=targets))
         randomise_trained(theirs)
         theirs.save_pretrained(folder)

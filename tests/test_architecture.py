@@ -1,0 +1,238 @@
+"""The rules of the house: who imports whom, what is where, how large."""
+
+import ast
+import re
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "multibert_spacy"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
+ENTRY_POINTS = [
+    (group, name, value)
+    for group, entries in PROJECT["entry-points"].items()
+    for name, value in entries.items()
+]
+ORDER = ["training", "pipeline", "models", "text"]
+"""Each may import what stands to its right, and the modules beside them."""
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path):
+    """Absolute names of all modules that a file imports, wherever the statement stands. Names
+    imported from a package count as modules, which they may be.
+    """
+    package = list(path.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def imports_package(path, package):
+    return any(name.split(".")[0] == package for name in imports(path))
+
+
+def room(path):
+    return path.relative_to(PACKAGE).parts[0]
+
+
+def calls(path, name):
+    tree = ast.parse(path.read_text(encoding="utf8"))
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and name in (getattr(node.func, "id", None), getattr(node.func, "attr", None))
+    ]
+
+
+def functions(path):
+    tree = ast.parse(path.read_text(encoding="utf8"))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [node.name for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def test_the_rooms():
+    assert {room(path) for path in MODULES if path.parent != PACKAGE} == set(ORDER)
+
+
+def test_imports_are_found():
+    """The walker sees relative imports of every level, and those inside functions."""
+    found = set(imports(PACKAGE / "pipeline" / "multibert_ner.py"))
+    assert {"multibert_spacy.models.tagger_model", "multibert_spacy.pipeline.domains"} <= found
+    assert "multibert_spacy.text.windows.check_window" in found
+    assert imports_package(PACKAGE / "models" / "adapters.py", "peft")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_go_one_way(path):
+    own = room(path)
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "multibert_spacy" or len(parts) < 2 or parts[1] not in ORDER:
+            continue
+        if path.parent == PACKAGE:
+            # the two attributes are installed when the package is imported
+            assert (path.name, parts[1]) == ("__init__.py", "text"), name
+        else:
+            assert ORDER.index(parts[1]) >= ORDER.index(own), f"{name_of(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_nothing_imports_the_scripts_or_tests(path):
+    assert not imports_package(path, "scripts")
+    assert not imports_package(path, "tests")
+
+
+def test_peft_is_imported_once():
+    assert [name_of(path) for path in MODULES if imports_package(path, "peft")] == [
+        "multibert_spacy/models/adapters.py"
+    ]
+
+
+@pytest.mark.parametrize("package", ["torch", "transformers", "safetensors"])
+def test_only_models_know_the_network(package):
+    users = {room(path) for path in MODULES if imports_package(path, package)}
+    assert users <= {"models"}
+
+
+def test_pickle_is_imported_nowhere():
+    for package in ("pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"):
+        assert not [name_of(path) for path in MODULES if imports_package(path, package)]
+    for path in MODULES:
+        for call in calls(path, "load"):
+            assert ast.unparse(call.func) not in ("torch.load", "np.load", "numpy.load")
+
+
+def test_hazm_is_imported_lazily():
+    users = [path for path in MODULES if imports_package(path, "hazm")]
+    assert [name_of(path) for path in users] == ["multibert_spacy/text/normalize.py"]
+    for node in ast.parse(users[0].read_text(encoding="utf8")).body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            assert "hazm" not in ast.unparse(node)
+
+
+def test_windowing_exists_once():
+    """Windows are made in one module, and cut out of a doc in one place."""
+    makers = {name_of(path) for path in MODULES if calls(path, "Window")}
+    assert makers == {"multibert_spacy/text/windows.py"}
+    cutters = [name_of(path) for path in MODULES for _ in calls(path, "split_windows")]
+    assert cutters == ["multibert_spacy/pipeline/tagging.py"]
+    pattern = re.compile("window|stride|overlap|chunk", re.IGNORECASE)
+    named = {(path.name, name) for path in MODULES for name in functions(path)}
+    assert {(file, name) for file, name in named if pattern.search(name)} == {
+        ("types.py", "Window"),
+        ("types.py", "WindowBatch"),
+        ("windows.py", "check_window"),
+        ("windows.py", "split_windows"),
+        ("windows.py", "merge_windows"),
+        ("align.py", "window_row"),
+    }
+
+
+@pytest.mark.parametrize(
+    "path", [*MODULES, *sorted((ROOT / "scripts").rglob("*.py"))], ids=name_of
+)
+def test_files_stay_small(path):
+    n_lines = len(path.read_text(encoding="utf8").splitlines())
+    assert n_lines < 300
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_nothing_is_printed(path):
+    assert not calls(path, "print")
+    assert not calls(path, "pprint")
+    for package in ("wasabi", "rich", "tqdm", "typer"):
+        assert not imports_package(path, package)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_docstrings_and_all(path):
+    """Each module says what it is for; what it exports is there."""
+    tree = ast.parse(path.read_text(encoding="utf8"))
+    assert ast.get_docstring(tree) or path.name == "__init__.py"
+    exported = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    assert len(exported) == (1 if path.name != "__init__.py" or path.parent == PACKAGE else 0)
+    defined = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    defined |= {*functions(path), *(name.rsplit(".", 1)[-1] for name in imports(path))}
+    for value in exported:
+        assert set(ast.literal_eval(value)) <= defined
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_bare_assert(path):
+    tree = ast.parse(path.read_text(encoding="utf8"))
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+
+
+@pytest.mark.parametrize("group, name, value", ENTRY_POINTS)
+def test_entry_points_resolve(group, name, value):
+    """To what is registered under the same name."""
+    loaded = EntryPoint(name, value, group).load()
+    if group == "spacy_displacy_colors":
+        assert all(re.fullmatch("#[0-9a-f]{6}", color) for color in loaded.values())
+        return
+    assert callable(loaded)
+    if group != "spacy_factories":
+        from spacy.util import registry
+
+        assert getattr(registry, group.removeprefix("spacy_")).get(name) is loaded
+
+
+def test_what_is_registered_has_an_entry_point():
+    """Nothing needs `--code`."""
+    declared = {(group, name): value for group, name, value in ENTRY_POINTS}
+    found = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+            for decorator in getattr(node, "decorator_list", []):
+                text = ast.unparse(decorator)
+                if match := re.match(r"registry\.(\w+)\('(.+?)'", text):
+                    key = f"spacy_{match[1]}", match[2]
+                elif match := re.match(r"Language\.factory\('(.+?)'", text):
+                    key = "spacy_factories", match[1]
+                else:
+                    continue
+                module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+                found[key] = f"{module}:{node.name}"
+    declared.pop(("spacy_displacy_colors", "multibert_spacy"))
+    assert found == declared
+
+
+def test_registered_names_follow_their_functions():
+    for group, name, value in ENTRY_POINTS:
+        if not name.startswith("multibert_spacy."):
+            continue
+        short = name.removeprefix("multibert_spacy.").removesuffix(".v1")
+        snake = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", short).lower()
+        function = value.split(":")[1]
+        assert name.endswith(".v1") and function.endswith("_v1"), name
+        assert function.replace("_", "") == f"build{snake.replace('_', '')}v1", (group, name)
+
+
+@pytest.mark.parametrize("folder", ["", "text", "models", "pipeline", "training"])
+def test_no_drawer_of_odds_and_ends(folder):
+    names = {path.stem for path in (PACKAGE / folder).glob("*.py")}
+    assert not names & {"utils", "util", "helpers", "common", "misc"}
+
+
+def test_the_version_is_one():
+    import multibert_spacy
+
+    assert multibert_spacy.__version__ == PROJECT["version"]
