@@ -100,23 +100,28 @@ class TaggerModule(nn.Module):
         self._register()
 
     def add_domain(self, domain: str, head: str, adapter: Adapter) -> None:
-        """Add or replace a domain.
+        """Add or replace a domain. The head of a replaced one goes if no other domain uses it.
 
         head (str): A head that exists.
         RAISES (DomainError): If it does not.
         """
         if head not in self.heads:
             raise DomainError(f"Unknown head {head!r}; there are: {', '.join(self.heads)}")
+        old = self._domains.get(domain)
         self._domains[domain] = _Domain(head, adapter)
+        self._drop_unused(old)
         self._register()
 
     def remove_domain(self, domain: str) -> None:
         """Remove a domain, and its head if no other domain uses it."""
-        head = self._get(domain).head
+        old = self._get(domain)
         del self._domains[domain]
-        if all(d.head != head for d in self._domains.values()):
-            del self.heads[head]
+        self._drop_unused(old)
         self._register()
+
+    def _drop_unused(self, old: _Domain | None) -> None:
+        if old is not None and all(d.head != old.head for d in self._domains.values()):
+            del self.heads[old.head]
 
     def _register(self) -> None:
         """Make adapters and heads known to torch, under names that stay when others come and go

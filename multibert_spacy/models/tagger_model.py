@@ -112,13 +112,14 @@ class TaggerModel(Model[WindowBatch, Logits]):
         return domain
 
     def _own_head(self, name: str, domain: str, head: Head) -> str:
-        """The name under which a head is kept: its own if there is none of that name or an equal
-        one, else one with the domain's name (a head that was tuned with its domain).
+        """The name under which a head is kept: its own unless another domain has a different head
+        of that name, else one with the domain's name (a head that was tuned with its domain).
         """
-        known = self.module.heads.get(name)
-        if known is None or known.labels == head.labels and _equal(known, head):
-            return name
-        return f"{name}/{domain}"
+        module = self.module
+        taken = {module.head_name(other) for other in module.domains if other != domain}
+        while name in taken and not _equal(module.heads[name], head):
+            name = f"{name}/{domain}"
+        return name
 
     def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
         """See `TaggerModule.set_trainable`."""
@@ -136,7 +137,9 @@ def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:
 
 def _equal(a: Head, b: Head) -> bool:
     theirs = b.state_dict()
-    return all(torch.equal(v.cpu(), theirs[k].cpu()) for k, v in a.state_dict().items())
+    return a.labels == b.labels and all(
+        torch.equal(v.cpu(), theirs[k].cpu()) for k, v in a.state_dict().items()
+    )
 
 
 def forward(

@@ -533,6 +533,42 @@ class TestFolders:
         for one, other in zip(before, model.predict(batch), strict=True):
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
 
+    def test_a_tuned_head_replaces_the_one_of_the_same_domain(self, core, tmp_path):
+        model = make_model(core, domains=["news"])
+        randomise(model.module.heads["formal"], seed=5)
+        model.write_domain("news", tmp_path / "news")
+        other = make_model(core, domains=["news"])
+        other.read_domain(tmp_path / "news")
+        assert list(other.module.heads) == ["formal"]
+        assert is_unchanged(other.module.heads["formal"], snapshot(model.module.heads["formal"]))
+
+    def test_no_head_of_another_domain_is_ever_replaced(self, core, tmp_path):
+        target = make_model(core, domains=["travel"])
+        for seed, name in enumerate(("sports", "copy", "sports"), start=3):
+            source = make_model(core, domains=["sports"])
+            if name == "copy":  # the head that sports has now, under its new name
+                target.write_domain("sports", tmp_path / "copy")
+            else:
+                randomise(source.module.heads["social"], seed=seed)
+                source.write_domain("sports", tmp_path / str(seed))
+            before = {
+                domain: snapshot(target.module.heads[target.module.head_name(domain)])
+                for domain in target.module.domains
+            }
+            folder = tmp_path / (name if name == "copy" else str(seed))
+            target.read_domain(folder, name)
+            for domain in before.keys() - {name}:
+                head = target.module.heads[target.module.head_name(domain)]
+                assert is_unchanged(head, before[domain])
+        names = {domain: target.module.head_name(domain) for domain in target.module.domains}
+        assert len(set(names.values())) == 3 == len(target.module.heads)
+
+    def test_a_domain_that_changes_its_head_leaves_none_behind(self, core):
+        model = make_model(core)
+        model.add_domain("news", head="social")
+        assert set(model.module.heads) == {"social"}
+        assert model.module.labels_of("news") == ("LOC", "ORG")
+
     def test_another_core_is_refused(self, core, core_folders, tmp_path):
         make_model(core).write_domain("news", tmp_path / "news")
         other = TaggerModel(KINDS["lora"], listener_to(load_core(core_folders["roberta"])), 0.0)
