@@ -236,6 +236,8 @@ def make_nlp(core_folders: dict[str, Path]) -> Callable[..., Language]:
             with torch.no_grad():
                 for p in tagger.model.module.parameters():
                     p.add_(torch.randn_like(p) * 0.2)
+                for head in tagger.model.module.heads.values():  # the prior is mostly O
+                    head.linear.bias.zero_()
                 if detector is True:
                     for p in nlp.get_pipe("domain_detector").model.module.parameters():
                         p.add_(torch.randn_like(p) * 0.2)

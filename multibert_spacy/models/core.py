@@ -8,12 +8,13 @@ layer and in front of the keys and values. Nothing is swapped and nothing is rem
 same core serves several components and threads. Supported are BERT, RoBERTa and XLM-R, which
 share their layout; a test holds that without an adapter the result is Hugging Face's.
 
-Positions are explicit: a prefix does not shift the text (PEFT's prefix tuning does, and so loses
-22 of 512 positions). `position_offset` reproduces PEFT's choice.
+Positions are explicit: a prefix does not shift the text, as PEFT's does (and so loses 22 of 512
+positions); `position_offset` reproduces PEFT's choice.
 """
 
 import copy
 import hashlib
+import os
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -28,6 +29,10 @@ from ..types import PieceIds
 __all__ = ["Core", "RowAdapter", "layer_of", "resolve_precision"]
 
 FAMILIES = ("bert", "roberta", "xlm-roberta")
+# `nlp.pipe(n_process=2)` forks, and OpenMP's threads do not survive a fork: a child that asks for
+# more than one waits for them for ever. One thread per process is also what n_process is for.
+os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 

@@ -425,6 +425,31 @@ def test_what_is_initialised_is_trained(bert_folder):
     assert not same(head_of(nlp, "travel"), head)
 
 
+def test_what_is_loaded_is_trained_without_its_heads(trained):
+    """Until `train_only` says otherwise."""
+    before = {domain: weights(trained, domain) for domain in NAMES}
+    heads = {domain: head_of(trained, domain) for domain in NAMES}
+
+    def examples(step):
+        return [eg for domain in sorted(NAMES) for eg in toy_examples(trained, domain, 2, step)]
+
+    with trained.select_pipes(disable="domain_detector"):
+        fit(trained, examples, steps=2, learn_rate=0.01)
+    for domain in NAMES:
+        assert not any(map(torch.equal, weights(trained, domain), before[domain]))
+        assert same(head_of(trained, domain), heads[domain])
+
+
+def test_a_new_head_starts_as_the_prior_of_the_tags(bert_folder):
+    """Most words of the examples are O: untrained, nothing is an entity."""
+    nlp = initialised(bert_folder, {"domain": "travel"})
+    docs = list(nlp.pipe(TEXTS))
+    assert [doc.ents for doc in docs] == [()] * len(TEXTS)
+    rare = initialised(bert_folder, {"domain": "travel", "labels": ["LOC", "ORG", "PER"]})
+    bias = head_of(rare, "travel")[1].tolist()  # O, B-LOC, I-LOC, B-ORG, I-ORG, B-PER, I-PER
+    assert bias[0] > bias[1] > bias[5] == bias[6]
+
+
 def test_trained_adapters_are_read(trained_folder, trained, toy_core):
     folder = trained_folder / "multibert_ner" / "domains"
     nlp = initialised(toy_core, {"adapters": str(folder)})

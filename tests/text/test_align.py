@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multibert_spacy.text.align import PieceCache, pack_rows, window_row
@@ -46,6 +46,7 @@ class TestPieceCache:
             cache(["a", "b", "a", ""])
         assert encode.asked == ["a", "b"]
 
+    @settings(deadline=None)
     @given(st.lists(st.lists(st.text("abcd", max_size=3), max_size=12)), st.integers(1, 10))
     def test_results_are_those_without_a_cache(self, calls, max_words):
         cache = PieceCache(spell, max_words=max_words)
@@ -119,6 +120,7 @@ class TestWindowRow:
         assert ids == []
         assert firsts.tolist() == [-1, -1]
 
+    @settings(deadline=None)
     @given(st.lists(st.integers(0, 6), max_size=30), st.integers(1, 8), st.data())
     def test_every_word_of_a_doc_is_found_once_at_its_own_first_piece(self, counts, size, data):
         overlap = data.draw(st.integers(0, size - 1))
@@ -151,6 +153,7 @@ class TestPackRows:
         assert batch.ids.shape == (0, 2)
         assert batch.lengths.tolist() == []
 
+    @settings(deadline=None)
     @given(st.lists(st.lists(st.integers(3, 99), max_size=6), min_size=1, max_size=6))
     def test_rows_can_be_read_back(self, rows):
         batch = pack_rows(rows, [array()] * len(rows), ["a"] * len(rows), bos=1, eos=2, pad=0)

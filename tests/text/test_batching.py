@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multibert_spacy.errors import ConfigError
@@ -13,6 +13,7 @@ LENGTHS = st.lists(st.integers(2, 40), max_size=60)
 BUDGETS = st.integers(1, 200)
 
 
+@settings(deadline=None)
 @given(LENGTHS, BUDGETS)
 def test_each_row_is_in_one_batch(lengths, budget):
     batches = batch_by_pieces(lengths, budget)
@@ -20,6 +21,7 @@ def test_each_row_is_in_one_batch(lengths, budget):
     assert all(batches)
 
 
+@settings(deadline=None)
 @given(LENGTHS, BUDGETS)
 def test_the_budget_of_padded_pieces_is_respected(lengths, budget):
     for batch in batch_by_pieces(lengths, budget):
@@ -27,12 +29,14 @@ def test_the_budget_of_padded_pieces_is_respected(lengths, budget):
         assert padded <= budget or len(batch) == 1
 
 
+@settings(deadline=None)
 @given(LENGTHS, BUDGETS)
 def test_rows_run_from_long_to_short(lengths, budget):
     order = [lengths[i] for batch in batch_by_pieces(lengths, budget) for i in batch]
     assert order == sorted(lengths, reverse=True)
 
 
+@settings(deadline=None)
 @given(LENGTHS, BUDGETS)
 def test_no_batch_could_have_taken_the_next_row(lengths, budget):
     for batch, after in pairwise(batch_by_pieces(lengths, budget)):

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from spacy.tokens import Doc
@@ -146,6 +146,7 @@ class TestDecode:
         (entity,) = decode_entities(logits, LABELS)
         assert entity == Entity(0, 1, "PER", pytest.approx(0.3, abs=1e-5))
 
+    @settings(deadline=None)
     @given(small_logits())
     def test_the_best_legal_sequence_by_trying_all(self, logits):
         n_words, n_tags = logits.shape
@@ -165,6 +166,7 @@ class TestDecode:
             assert e.score == pytest.approx(mean, abs=1e-5)
             assert 0 <= e.score <= 1
 
+    @settings(deadline=None)
     @given(small_logits(), st.floats(-50, 50, width=32))
     def test_adding_a_constant_to_a_words_logits_changes_nothing(self, logits, shift):
         labels = LABELS[: logits.shape[1] // 2]
@@ -208,6 +210,7 @@ class TestTagsToEntities:
         assert tags_to_entities([], LABELS, []) == []
         assert tags_to_entities([0, 0], LABELS, [1.0, 1.0]) == []
 
+    @settings(deadline=None)
     @given(st.lists(st.sampled_from(["O", "S-PER", "S-LOC", "L-PER", "L-LOC"]), max_size=10))
     def test_spacy_reads_the_same_entities(self, runs):
         """S is an entity of one word, L one of three; spaCy's own helpers are the reference."""

@@ -4,7 +4,7 @@ from itertools import groupby
 
 import pytest
 import spacy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
@@ -71,6 +71,7 @@ class TestGroupDocs:
         next(groups)
         assert taken == [0, 1]
 
+    @settings(deadline=None)
     @given(st.lists(st.sampled_from([None, "a", "b", 3]), max_size=30), st.integers(1, 9))
     def test_joined_the_groups_are_the_stream(self, threads, group_size):
         docs = [doc_of(str(i), thread) for i, thread in enumerate(threads)]

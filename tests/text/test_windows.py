@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multibert_spacy.errors import ConfigError
@@ -20,6 +20,7 @@ def splits(draw):
     return pieces, size, overlap
 
 
+@settings(deadline=None)
 @given(splits())
 def test_merge_is_the_inverse_of_split(case):
     pieces, size, overlap = case
@@ -28,6 +29,7 @@ def test_merge_is_the_inverse_of_split(case):
     assert merge_windows([words[w.start : w.end] for w in windows], windows) == words
 
 
+@settings(deadline=None)
 @given(splits())
 def test_kept_ranges_are_disjoint_and_cover_the_doc(case):
     pieces, size, overlap = case
@@ -37,6 +39,7 @@ def test_kept_ranges_are_disjoint_and_cover_the_doc(case):
     assert all(w.start <= w.keep_start < w.keep_end <= w.end for w in windows)
 
 
+@settings(deadline=None)
 @given(splits())
 def test_windows_hold_at_most_their_size_or_one_long_word(case):
     pieces, size, overlap = case
@@ -45,6 +48,7 @@ def test_windows_hold_at_most_their_size_or_one_long_word(case):
             assert w.end - w.start == 1
 
 
+@settings(deadline=None)
 @given(splits())
 def test_windows_progress_and_share_at_most_the_overlap(case):
     pieces, size, overlap = case
@@ -53,6 +57,7 @@ def test_windows_progress_and_share_at_most_the_overlap(case):
         assert sum(pieces[after.start : before.end]) <= overlap
 
 
+@settings(deadline=None)
 @given(splits())
 def test_windows_are_as_long_as_possible(case):
     pieces, size, overlap = case
@@ -60,6 +65,7 @@ def test_windows_are_as_long_as_possible(case):
         assert sum(pieces[w.start : w.end + 1]) > size
 
 
+@settings(deadline=None)
 @given(splits())
 def test_a_shared_word_is_kept_where_it_stands_further_from_the_border(case):
     pieces, size, overlap = case
@@ -72,6 +78,7 @@ def test_a_shared_word_is_kept_where_it_stands_further_from_the_border(case):
                 assert i - after.start >= before.end - 1 - i
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=30))
 def test_without_overlap_the_windows_are_the_greedy_cut(pieces):
     windows = split_windows(pieces, size=5, overlap=0)

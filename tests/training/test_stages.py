@@ -218,8 +218,8 @@ def test_one_adapter_for_all_domains(stages):
     tagger = nlp.get_pipe("multibert_ner")
     assert tagger.domains == ("social",)
     assert tagger.cfg["default_domain"] == "social"
-    assert entities(nlp("پرواز ایران")) == [("ایران", "LOC")]
-    assert entities(nlp("گل ایران بازی")) == [("ایران", "ORG")]
+    assert entities(nlp("هتل سپاهان سفر")) == [("سپاهان", "ORG")]
+    assert entities(nlp("گل سپاهان بازی")) == [("سپاهان", "ORG")]
 
 
 @pytest.mark.parametrize("kind", ["lora", "prefix", "paper_lora", "paper_prefix", "none"])
