@@ -14,7 +14,6 @@ positions); `position_offset` reproduces PEFT's choice.
 
 import copy
 import hashlib
-import os
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -25,15 +24,11 @@ from torch.nn import functional as F
 from ..errors import ConfigError, CoreError
 from ..text.align import PieceCache
 from ..types import PieceIds
+from .compute import resolve_precision
 
 __all__ = ["Core", "RowAdapter", "layer_of", "resolve_precision"]
 
 FAMILIES = ("bert", "roberta", "xlm-roberta")
-# `nlp.pipe(n_process=2)` forks, and OpenMP's threads do not survive a fork: a child that asks for
-# more than one waits for them for ever. One thread per process is also what n_process is for.
-os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class RowAdapter(Protocol):
@@ -48,24 +43,6 @@ class RowAdapter(Protocol):
     def prefix(self, layer: int, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
         """RETURNS keys and values, (b or 1, a, p, d) each, or None."""
         ...
-
-
-def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """precision (str): auto, fp32, bf16 or fp16. "auto" is bf16 on a GPU that has it and on a CPU
-        with AMX, fp32 otherwise. AVX512-BF16 alone is not enough: on such a CPU without AMX this
-        core runs at 3,190 pieces/s in fp32 and 2,440 in bf16, and trains at 1,470 and 1,010
-        (16 x 40 pieces, 2 cores, torch 2.13).
-    device (torch.device): Where the core is.
-    RAISES (ConfigError): For any other value.
-    """
-    if precision in DTYPES:
-        return DTYPES[precision]
-    if precision != "auto":
-        raise ConfigError(f"precision must be auto, {', '.join(DTYPES)}; got {precision!r}")
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    fast = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    return torch.bfloat16 if device.type == "cpu" and fast else torch.float32
 
 
 class Core:
@@ -118,8 +95,8 @@ class Core:
         return device
 
     def _encode(self, words: list[str]) -> list[PieceIds]:
-        """Pieces of each word on its own. The backend is called directly, because the wrapper
-        sets truncation and padding on every call and so cannot be used by two threads.
+        """Pieces of each word. Not by way of the wrapper, which sets truncation and padding on
+        every call and so cannot be used by two threads.
         """
         words = [f"{self._space}{word}" for word in words]
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
@@ -141,8 +118,8 @@ class Core:
         return digest.hexdigest()
 
     def compute_model(self) -> Any:
-        """The modules the forward pass runs on: the model itself where it is trained or fp32,
-        otherwise a copy in the compute type (the original is kept, since it is what is saved).
+        """What runs: the model itself where it is trained or fp32, otherwise a copy in the compute
+        type (the original is kept, since it is what is saved).
         """
         if self.trainable or self.dtype == torch.float32:
             return self.model
