@@ -324,13 +324,11 @@ def learn(toy_core: Path) -> Callable[..., Language]:
 
     def train(
         *,
-        adapter: dict[str, object] | None = None,
-        detector: dict[str, object] | None = None,
+        adapter: dict[str, object] = LORA,
         learn_rate: float = 0.01,
     ) -> Language:
         torch.manual_seed(0)
         random.seed(0)
-        adapter = adapter or LORA
         nlp = spacy.blank("fa", config={"nlp": {"tokenizer": TOKENIZER}})
         nlp.add_pipe(
             "frozen_transformer",
@@ -338,7 +336,7 @@ def learn(toy_core: Path) -> Callable[..., Language]:
             config={"model": {"name": str(toy_core)}, "precision": "fp32"},
         )
         model = {"adapter": adapter, "dropout": 0.0}
-        nlp.add_pipe("domain_detector", config=detector or {"model": model})
+        nlp.add_pipe("domain_detector", config={"model": model})
         tagger = nlp.add_pipe("multibert_ner", config={"model": model})
         nlp.config["initialize"]["components"]["multibert_ner"] = {
             "domain": "travel",
