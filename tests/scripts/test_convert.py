@@ -49,20 +49,6 @@ def source(tmp_path):
     return folder
 
 
-CHANNELS = [
-    "academic",
-    "art",
-    "economic",
-    "fun",
-    "game",
-    "general_news",
-    "health",
-    "it_news",
-    "sports",
-    "travel",
-]
-
-
 def files_in(folder):
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
@@ -74,7 +60,7 @@ def load(folder, split, name):
 def test_persian(source, tmp_path):
     out = tmp_path / "out"
     report = convert_persian(source, out, fold=1, seed=3)
-    names = ["news", "tweet", *CHANNELS]
+    names = ["news", "tweet", *DOMAINS]
     assert files_in(out) == sorted(
         ["report.json", *(f"{s}/{n}.spacy" for s in ("train", "dev", "test") for n in names)]
     )
@@ -185,7 +171,7 @@ def test_real_corpora_do_not_leak(tmp_path, fold):
     report = convert_persian(DATA, tmp_path, fold=fold)
     forms, domains = {}, {}
     for split in ("train", "dev", "test"):
-        names = ["news", "tweet", *CHANNELS]
+        names = ["news", "tweet", *DOMAINS]
         docs = [doc for name in names for doc in load(tmp_path, split, name)]
         forms[split] = {normal_form(token.text for token in doc) for doc in docs}
         domains[split] = {doc._.domain for doc in docs}
