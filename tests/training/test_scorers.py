@@ -31,7 +31,7 @@ EXAMPLES = [
 
 
 def test_ner_by_hand():
-    """3 predicted spans... tp: PER, LOC; fp: LOC, LOC, PER; fn: ORG, LOC, PER."""
+    """Right: PER, LOC. Wrong: LOC, LOC, PER. Missed: ORG, LOC, PER."""
     scores = score_ner(EXAMPLES)
     assert scores["ents_p"] == pytest.approx(2 / 5)
     assert scores["ents_r"] == pytest.approx(2 / 5)
