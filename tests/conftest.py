@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import spacy
 import torch
+from hypothesis import settings
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -21,6 +22,9 @@ from transformers import (
     XLMRobertaConfig,
     XLMRobertaModel,
 )
+
+settings.register_profile("no_deadline", deadline=None)  # a busy machine is no failure
+settings.load_profile("no_deadline")
 
 LETTERS = "ابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهیآئ۰۱۲۳۴۵۶۷۸۹"
 SIZES = {

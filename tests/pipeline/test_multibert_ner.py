@@ -487,6 +487,19 @@ def test_the_default_domain_is_trained(make_nlp):
     assert losses[-1]["multibert_ner"] < losses[0]["multibert_ner"] / 2
 
 
+def test_the_component_applies_an_optimizer_of_its_own(make_nlp):
+    """`update` of the component, apart from `nlp.update`."""
+    nlp = make_nlp(detector=False)
+    tagger = nlp.get_pipe("multibert_ner")
+    tagger.train_only(["travel"], heads=True)
+    examples = toy_examples(nlp, "travel", 2)
+    before = [p.clone() for p in tagger.model.module.adapter_of("travel").parameters()]
+    tagger.update(examples)
+    assert all(map(torch.equal, tagger.model.module.adapter_of("travel").parameters(), before))
+    tagger.update(examples, sgd=_sgd(nlp, 0.01))
+    assert not any(map(torch.equal, tagger.model.module.adapter_of("travel").parameters(), before))
+
+
 def test_accumulated_gradients_are_applied_together(make_nlp):
     nlp = make_nlp(detector=False)
     tagger = nlp.get_pipe("multibert_ner")
