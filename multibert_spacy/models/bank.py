@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import AdapterError
@@ -19,31 +19,49 @@ from .core import RowAdapter
 __all__ = ["Bank"]
 
 
-class _OneLora(torch.autograd.Function):
-    """scale * B A x of one adapter as one node of the graph. Left to autograd it takes eight, and
-    with 72 sites and small batches their bookkeeping took more time than the arithmetic.
+class _LoraLinear(torch.autograd.Function):
+    """W x + bias + scale * B A z of one adapter as one node of the graph. Left to autograd it is
+    ten, and with 72 sites and small batches their bookkeeping took more time than the arithmetic.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
-        """x (b, t, in) in the core's type, a (r, in) and b (out, r) in fp32."""
-        rows = x.reshape(-1, x.shape[-1])
-        a, b = a.to(x.dtype), (b * scale).to(x.dtype)
-        low = rows @ a.T
-        # under autocast a product has a narrower type than its factors
-        ctx.save_for_backward(rows.to(low.dtype), low, a.to(low.dtype), b.to(low.dtype))
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        keep: Tensor | None,
+        w: Tensor,
+        bias: Tensor,
+        a: Tensor,
+        b: Tensor,
+        scale: float,
+    ) -> Tensor:
+        """x (b, t, in) in the core's type, keep (b * t, in): dropout's factors for z = keep * x,
+        w (out, in), bias (out,), a (r, in) and b (out, r) in fp32.
+        """
+        rows = x.flatten(0, -2)
+        y = F.linear(rows, w, bias)
+        rows = rows.to(y.dtype)  # under autocast a product has a narrower type than its factors
+        a, b = a.to(y.dtype), (b * scale).to(y.dtype)
+        low = (rows if keep is None else rows * keep) @ a.T
+        ctx.save_for_backward(rows, keep, low, w, a, b)
         ctx.scale = scale
-        return (low @ b.T).view(*x.shape[:-1], -1)
+        return y.addmm_(low, b.T).view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        rows, low, a, b = ctx.saved_tensors
-        d_out = gradients[0].reshape(-1, b.shape[0])
-        d_low = d_out @ b
-        d_a = (d_low.T @ rows).float()
-        d_b = (d_out.T @ low).float() * ctx.scale
-        d_x = (d_low @ a).view(*gradients[0].shape[:-1], -1) if ctx.needs_input_grad[0] else None
-        return d_x, d_a, d_b, None
+        rows, keep, low, w, a, b = ctx.saved_tensors
+        d_y = gradients[0].flatten(0, -2)
+        d_low = d_y @ b
+        d_b = (d_y.T @ low).float() * ctx.scale
+        d_a = (d_low.T @ (rows if keep is None else rows * keep)).float()
+        d_x = d_w = d_bias = None
+        if ctx.needs_input_grad[0]:
+            d_x = d_y @ w.to(d_y.dtype)
+            d_x = d_x.addmm_(d_low, a) if keep is None else d_x + (d_low @ a) * keep
+            d_x = d_x.view(*gradients[0].shape[:-1], -1)
+        if ctx.needs_input_grad[2]:  # the paper's mode for a core that is trained with the adapter
+            d_w, d_bias = (d_y.T @ rows).to(w.dtype), d_y.sum(0).to(w.dtype)
+        return d_x, None, d_w, d_bias, d_a, d_b, None
 
 
 class LoraRows:
@@ -65,17 +83,22 @@ class LoraRows:
         self.dropout = dropout
         self.scale = scale
 
-    def delta(self, site: str, x: Tensor) -> Tensor | None:
+    def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
         if site not in self.a:
-            return None
-        x = F.dropout(x, self.dropout, training=self.dropout > 0)
+            return F.linear(x, module.weight, module.bias)
+        a, b = self.a[site], self.b[site]
         if self.scale is not None:
-            one_lora: Callable[..., Tensor] = _OneLora.apply
-            return one_lora(x, self.a[site], self.b[site], self.scale)
-        a, b = self.a[site].to(x.dtype), self.b[site].to(x.dtype)
+            keep = None
+            if self.dropout:
+                keep = F.dropout(torch.ones_like(x), self.dropout).flatten(0, -2)
+            apply: Callable[..., Tensor] = _LoraLinear.apply
+            return apply(x, keep, module.weight, module.bias, a, b, self.scale)
+        y = F.linear(x, module.weight, module.bias)
+        low = F.dropout(x, self.dropout, training=self.dropout > 0).to(y.dtype)
+        a, b = a.to(y.dtype).transpose(1, 2), b.to(y.dtype).transpose(1, 2)
         if len(a) == 1:
-            return F.linear(F.linear(x, a[0]), b[0])
-        return torch.bmm(torch.bmm(x, a.transpose(1, 2)), b.transpose(1, 2))
+            return y.flatten(0, -2).addmm_(low.flatten(0, -2) @ a[0], b[0]).view(y.shape)
+        return y.baddbmm_(low @ a, b)
 
     def prefix(self, layer: int, dtype: torch.dtype) -> None:
         return None
@@ -88,8 +111,8 @@ class PrefixRows:
         self.kv = kv
         self.n_virtual = kv.shape[-2]
 
-    def delta(self, site: str, x: Tensor) -> None:
-        return None
+    def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
+        return F.linear(x, module.weight, module.bias)
 
     def prefix(self, layer: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         keys, values = self.kv[layer].to(dtype)

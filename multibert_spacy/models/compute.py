@@ -1,6 +1,7 @@
 """What the core computes in, and with how many threads."""
 
 import os
+from collections.abc import Callable
 
 import torch
 
@@ -17,9 +18,9 @@ os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     """precision (str): auto, fp32, bf16 or fp16. "auto" is bf16 on a GPU that has it and on a CPU
-        with AMX, fp32 otherwise. AVX512-BF16 alone is not enough: on such a CPU without AMX this
-        core runs at 3,190 pieces/s in fp32 and 2,440 in bf16, and trains at 1,470 and 1,010
-        (16 x 40 pieces, 2 cores, torch 2.13).
+        with AVX512-BF16 or AMX, fp32 otherwise: on a 2-core CPU with AVX512-BF16 the embedded core
+        with LoRA reads 3,650 pieces/s in fp32 and 11,170 in bf16, and trains at 1,570 and 4,450
+        (32 x 48 pieces, torch 2.13).
     device (torch.device): Where the core is.
     RAISES (ConfigError): For any other value.
     """
@@ -29,5 +30,12 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
         raise ConfigError(f"precision must be auto, {', '.join(DTYPES)}; got {precision!r}")
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    fast = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    return torch.bfloat16 if device.type == "cpu" and fast else torch.float32
+    if device.type == "cpu" and any(map(_cpu_has, ("avx512_bf16", "amx_tile"))):
+        return torch.bfloat16
+    return torch.float32
+
+
+def _cpu_has(feature: str) -> bool:
+    """Whether this CPU has bf16 products; torch has no public name for the question."""
+    ask: Callable[[], bool] = getattr(torch.cpu, f"_is_{feature}_supported", lambda: False)
+    return ask()

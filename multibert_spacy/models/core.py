@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from ..errors import ConfigError, CoreError
 from ..text.align import PieceCache
 from ..types import PieceIds
+from .attention import attend
 from .compute import resolve_precision
 
 __all__ = ["Core", "RowAdapter", "layer_of", "resolve_precision"]
@@ -36,8 +37,8 @@ class RowAdapter(Protocol):
 
     n_virtual: int
 
-    def delta(self, site: str, x: Tensor) -> Tensor | None:
-        """x (b, t, in). RETURNS (b, t, out) to add to the linear layer's output, or None."""
+    def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
+        """x (b, t, in). RETURNS (b, t, out): The linear layer's output with what is added."""
         ...
 
     def prefix(self, layer: int, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
@@ -198,8 +199,9 @@ class Core:
         class Recorder:
             n_virtual = 0
 
-            def delta(self, site: str, x: Tensor) -> None:
+            def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
                 inputs[site] = x
+                return F.linear(x, module.weight, module.bias)
 
             def prefix(self, layer: int, dtype: torch.dtype) -> None:
                 return None
@@ -227,9 +229,9 @@ class Core:
         """One transformer block. x (b, t, h); mask (b, 1, 1, p + t) bool, True where seen."""
 
         def linear(name: str, module: Any, x: Tensor) -> Tensor:
-            y = F.linear(x, module.weight, module.bias)
-            delta = adapter.delta(f"encoder.layer.{i}.{name}", x) if adapter else None
-            return y if delta is None else y + delta
+            if adapter is None:
+                return F.linear(x, module.weight, module.bias)
+            return adapter.linear(f"encoder.layer.{i}.{name}", x, module)
 
         def heads(y: Tensor) -> Tensor:
             return y.view(*y.shape[:2], self.n_heads, -1).transpose(1, 2)
@@ -242,11 +244,7 @@ class Core:
         if prefix is not None:
             keys, values = (part.expand(len(x), -1, -1, -1) for part in prefix)
             k, v = torch.cat((keys, k), dim=2), torch.cat((values, v), dim=2)
-        if torch.is_grad_enabled() and q.device.type == "cpu":
-            # in bf16 the backward pass takes four times longer (32 ms, not 8; torch 2.13)
-            q, k, v = q.float(), k.float(), v.float()
-        a = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=drop)
-        a = a.transpose(1, 2).reshape(x.shape).to(x.dtype)
+        a = attend(q, k, v, mask, dropout=drop).transpose(1, 2).reshape(x.shape)
         output = layer.attention.output
         a = F.dropout(linear("attention.output.dense", output.dense, a), drop, training=drop > 0)
         x = output.LayerNorm(a + x)

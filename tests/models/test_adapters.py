@@ -579,27 +579,30 @@ class TestLoraDropout:
         adapters = [make_adapter(core, settings, seed) for seed in range(n_adapters)]
         x = x.expand(n_adapters, -1, -1)
         site = f"encoder.layer.0.{QUERY}"
-        plain = Bank(adapters).rows(range(n_adapters)).delta(site, x)
+        query = core.model.get_submodule(site)
+        plain = Bank(adapters).rows(range(n_adapters)).linear(site, x, query).detach()
         rows = Bank(adapters, train=True).rows(range(n_adapters))
         with torch.no_grad():
-            draws = torch.stack([rows.delta(site, x) for _ in range(4000)])
+            draws = torch.stack([rows.linear(site, x, query) for _ in range(4000)])
         assert draws.std(0).min() > 0.01
         assert_close(draws.mean(0), plain, rtol=0, atol=float(6 * draws.std(0).max() / 4000**0.5))
 
     def test_it_is_off_otherwise(self, bert_folder, x):
         core = load_core(bert_folder)
         site = f"encoder.layer.0.{QUERY}"
-        with_dropout, without = (
-            Bank([make_adapter(core, LoraSettings(rank=4, dropout=p))]).rows([0]).delta(site, x)
-            for p in (0.5, 0.0)
-        )
+        query = core.model.get_submodule(site)
+        banks = [Bank([make_adapter(core, LoraSettings(rank=4, dropout=p))]) for p in (0.5, 0.0)]
+        with_dropout, without = (bank.rows([0]).linear(site, x, query) for bank in banks)
         assert torch.equal(with_dropout, without)
 
     def test_without_it_training_computes_the_same(self, bert_folder, x):
-        adapter = make_adapter(load_core(bert_folder), LORAS["all"])
+        core = load_core(bert_folder)
+        adapter = make_adapter(core, LORAS["all"])
         site = f"encoder.layer.0.{QUERY}"
+        query = core.model.get_submodule(site)
         train, predict = (
-            Bank([adapter], train=train).rows([0]).delta(site, x) for train in (True, False)
+            Bank([adapter], train=train).rows([0]).linear(site, x, query)
+            for train in (True, False)
         )
         assert torch.equal(train, predict)
         assert train.requires_grad and not predict.requires_grad

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from multibert_spacy.errors import AdapterError
 from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSettings
-from multibert_spacy.models.bank import Bank, _OneLora
+from multibert_spacy.models.bank import Bank, _LoraLinear
 from tests.models.tiny import (
     TEXTS,
     PlainRows,
@@ -148,7 +148,7 @@ class TestMixed:
             gradients = torch.autograd.grad(loss, list(adapter.parameters()))
             assert {g.dtype for g in gradients} == {torch.float32}
             results.append(torch.cat([g.flatten() for g in gradients]))
-        assert torch.cosine_similarity(*results, dim=0) > 0.99
+        assert torch.cosine_similarity(*results, dim=0) > 0.98
 
     def test_predicting_keeps_no_graph(self, bert_folder, kind):
         core = load_core(bert_folder)
@@ -215,13 +215,17 @@ class TestRefused:
             Bank([])
 
 
-def test_one_lora_has_the_gradients_of_the_plain_product() -> None:
-    x, a, b = (torch.randn(shape, requires_grad=True) for shape in [(3, 5, 7), (2, 7), (6, 2)])
-    output = _OneLora.apply(x, a, b, 1.5)
-    expected = 1.5 * (x @ a.T @ b.T)
+@pytest.mark.parametrize("drop", [False, True])
+def test_lora_linear_has_the_gradients_of_the_plain_product(drop) -> None:
+    shapes = [(3, 5, 7), (6, 7), (6,), (2, 7), (6, 2)]
+    x, w, bias, a, b = (torch.randn(shape, requires_grad=True) for shape in shapes)
+    keep = torch.randint(0, 2, (15, 7)) * 2.0 if drop else None
+    output = _LoraLinear.apply(x, keep, w, bias, a, b, 1.5)
+    z = x * keep.view(x.shape) if drop else x
+    expected = x @ w.T + bias + 1.5 * (z @ a.T @ b.T)
     assert_close(output, expected)
     weights = torch.randn_like(output)
     assert_close(
-        torch.autograd.grad(output, [x, a, b], weights),
-        torch.autograd.grad(expected, [x, a, b], weights),
+        torch.autograd.grad(output, [x, w, bias, a, b], weights),
+        torch.autograd.grad(expected, [x, w, bias, a, b], weights),
     )

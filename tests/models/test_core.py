@@ -273,11 +273,13 @@ class TestPrecision:
 
     @pytest.mark.parametrize("native, dtype", [(True, torch.bfloat16), (False, torch.float32)])
     def test_auto_is_bf16_where_the_cpu_has_it(self, monkeypatch, native, dtype):
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: native)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
         assert resolve_precision("auto", CPU) == dtype
 
     def test_auto_is_fp32_where_torch_cannot_tell(self, monkeypatch):
         monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
+        monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
         assert resolve_precision("auto", CPU) == torch.float32
 
     @pytest.mark.parametrize("native, dtype", [(True, torch.bfloat16), (False, torch.float32)])

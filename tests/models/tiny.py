@@ -112,12 +112,13 @@ class PlainRows:
         self.kind = adapter.settings.kind
         self.n_virtual = adapter.settings.n_virtual if self.kind == "prefix" else 0
 
-    def delta(self, site, x):
+    def linear(self, site, x, module):
+        y = module(x)
         if self.kind != "lora" or site not in self.adapter.sites:
-            return None
+            return y
         i = self.adapter.sites.index(site)
         a, b = self.adapter.a[i].to(x.dtype), self.adapter.b[i].to(x.dtype)
-        return self.adapter.settings.alpha / self.adapter.settings.rank * (x @ a.T @ b.T)
+        return y + self.adapter.settings.alpha / self.adapter.settings.rank * (x @ a.T @ b.T)
 
     def prefix(self, layer, dtype):
         if self.kind != "prefix":

