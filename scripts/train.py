@@ -1,31 +1,14 @@
-"""Training stages of the project: `spacy train` with a budget in epochs, resumable, on record.
+"""Training stages of the project: each command is one `spacy train` per run (see `runs.py`)."""
 
-Each command is one `spacy train` per run, with the configs of this project. What it adds: the
-number of steps that an epoch has, which a schedule needs beforehand; skipping runs that are
-complete; and a JSON in `metrics/` with the command, seed, commit, budget, speed and dev scores.
-A run writes into a draft folder that is renamed when it is complete.
-"""
-
-import json
 import shutil
-import subprocess
-import sys
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import spacy
-import srsly
 import typer
-from rich.console import Console
-from spacy.cli.train import train as spacy_train
-from spacy.training.batchers import minibatch_by_padded_size
 
-from multibert_spacy.training.corpus import read_docs
+from .runs import Run, console, parse_settings, train
 
 app = typer.Typer(add_completion=False, help=__doc__)
-console = Console()
 
 HEADS = {
     "formal": ["news", "tweet"],
@@ -45,123 +28,6 @@ HEADS = {
 DOMAINS = [domain for domains in HEADS.values() for domain in domains]
 
 
-@dataclass
-class Run:
-    """One `spacy train`.
-
-    name (str): Names the folder under `training/` and the file under `metrics/`.
-    config (Path): The config.
-    overrides (dict): Of the config.
-    epochs (float): Passes over the training part.
-    corpus (Path): With the folders train and dev.
-    domains (list[str]): Domains to train on.
-    """
-
-    name: str
-    config: Path
-    corpus: Path
-    domains: list[str]
-    epochs: float
-    overrides: dict[str, Any] = field(default_factory=dict)
-    evaluations: int = 1
-    batch_words: int = 512
-
-    def steps(self) -> int:
-        """RETURNS (int): Batches of an epoch."""
-        docs = read_docs(self.corpus / "train", spacy.blank("fa").vocab, domains=self.domains)
-        return sum(1 for _ in minibatch_by_padded_size(docs, size=self.batch_words, buffer=256))
-
-
-def commit() -> str:
-    """RETURNS (str): The commit of the checkout, with + if it has changes; "" outside of one."""
-    call = ["git", "describe", "--always", "--dirty=+", "--abbrev=10"]
-    result = subprocess.run(call, capture_output=True, text=True, check=False)
-    return result.stdout.strip()
-
-
-def count_pieces(model: Path, corpus: Path, domains: list[str]) -> int:
-    """RETURNS (int): Pieces of the training part, as the tagger or detector sees them."""
-    nlp = spacy.load(model)
-    core = nlp.get_pipe("transformer").core  # type: ignore[attr-defined]
-    proc = nlp.get_pipe(nlp.pipe_names[-1])
-    normalize = getattr(proc, "normalizer", None) or proc.model.normalizer  # type: ignore[attr-defined]
-    docs = read_docs(corpus / "train", nlp.vocab, domains=domains)
-    return sum(len(p) for doc in docs for p in core.pieces([normalize(w.text) for w in doc]))
-
-
-def train(run: Run, out: Path, metrics: Path) -> Path:
-    """Train, unless it is done.
-
-    run (Run): What to train.
-    out (Path): Folder of all runs.
-    metrics (Path): Folder of the JSON files.
-    RETURNS (Path): The best checkpoint.
-    """
-    folder = out / run.name
-    if (folder / "done.json").exists():
-        console.print(f"{run.name}: done before")
-        return folder / "model-best"
-    draft = folder.with_name(f".{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    overrides = {
-        "paths.train": str(run.corpus / "train"),
-        "paths.dev": str(run.corpus / "dev"),
-        "paths.log": str(draft / "log.jsonl"),
-        **run.overrides,
-    }
-    per_epoch = None
-    if "vars.max_steps" not in overrides:
-        per_epoch = run.steps()
-        steps = max(1, round(per_epoch * run.epochs))
-        overrides["vars.max_steps"] = steps
-        overrides["vars.eval_frequency"] = max(1, -(-steps // max(1, run.evaluations)))
-        overrides["vars.batch_words"] = run.batch_words
-    overrides["vars.warmup_steps"] = min(50, overrides["vars.max_steps"] // 10)
-    console.rule(f"{run.name}: {overrides['vars.max_steps']} steps")
-    start = time.perf_counter()
-    spacy_train(run.config, draft, overrides=overrides)
-    seconds = time.perf_counter() - start
-    log = list(srsly.read_jsonl(draft / "log.jsonl"))
-    pieces = count_pieces(draft / "model-best", run.corpus, run.domains)
-    result: dict[str, Any] = {
-        "run": run.name,
-        "command": "python -m scripts.train " + " ".join(sys.argv[1:]),
-        "config": run.config.as_posix(),
-        "commit": commit(),
-        "seed": overrides.get("system.seed", 0),
-        "split": "train, scored on dev",
-        "corpus": run.corpus.name,
-        "domains": run.domains,
-        "overrides": {k: v for k, v in run.overrides.items() if not k.startswith("paths.")},
-        "epochs": run.epochs if per_epoch else None,
-        "steps": overrides["vars.max_steps"],
-        "pieces_per_epoch": pieces,
-        "minutes_with_evaluation": round(seconds / 60, 2),
-        "dev": [
-            {"step": row["step"], "score": row["score"], **_scores(row)}
-            for row in log
-            if row.get("score") is not None
-        ],
-    }
-    if per_epoch:
-        result["pieces_per_second_with_evaluation"] = round(pieces * run.epochs / seconds)
-    result["best_dev_score"] = max(row["score"] for row in result["dev"])
-    shutil.rmtree(draft / "model-last", ignore_errors=True)
-    srsly.write_json(draft / "done.json", result)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
-    path = metrics / f"{run.name.replace('/', '_')}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf8")
-    return folder / "model-best"
-
-
-def _scores(row: dict[str, Any]) -> dict[str, Any]:
-    scores = row.get("scores") or row.get("other_scores") or {}
-    return {k: v for k, v in scores.items() if isinstance(v, float) and k != "speed"}
-
-
 Corpus = Annotated[Path, typer.Option(help="Folder with train/ and dev/")]
 Core = Annotated[str, typer.Option(help="Hugging Face name or folder of the core")]
 Out = Annotated[Path, typer.Option(help="Folder of all runs")]
@@ -172,6 +38,9 @@ Adapter = Annotated[str, typer.Option(help="lora, prefix, paper_lora, paper_pref
 Seed = Annotated[int, typer.Option(help="Seed")]
 Words = Annotated[int, typer.Option(help="Padded words of a batch")]
 Configs = Annotated[Path, typer.Option(help="Folder of the configs")]
+Settings = Annotated[
+    list[str], typer.Option("--set", help="key=value of the config, as adapters.lora.rank=8")
+]
 
 
 @app.command()
@@ -190,6 +59,7 @@ def pretrain(
     evaluations: Annotated[int, typer.Option(help="Scorings of the dev part")] = 2,
     batch_words: Words = 512,
     seed: Seed = 0,
+    settings: Settings = [],  # noqa: B006
 ) -> None:
     """Step one: a shared adapter and the head, on all domains of a head."""
     names = domains.split(",") if domains else HEADS[head]
@@ -201,6 +71,7 @@ def pretrain(
         "vars.trainable": adapter == "none",
         "components.multibert_ner.model.adapter": f"${{adapters.{adapter}}}",
         "system.seed": seed,
+        **parse_settings(settings),
     }
     run = Run(
         name or f"pretrain/{head}", configs / "pretrain.cfg", corpus, names, epochs, overrides
@@ -223,6 +94,7 @@ def tune(
     evaluations: Annotated[int, typer.Option(help="Scorings of the dev part")] = 2,
     batch_words: Words = 512,
     seed: Seed = 0,
+    settings: Settings = [],  # noqa: B006
 ) -> None:
     """Step two: a copy of the adapter is tuned on each domain, the head is frozen."""
     todo = [(head, domain) for head, domains in HEADS.items() for domain in domains]
@@ -235,6 +107,7 @@ def tune(
             "vars.freeze_core": not full,
             "vars.freeze_head": not full,
             "system.seed": seed,
+            **parse_settings(settings),
         }
         run = Run(f"{to}/{domain}", configs / "domain.cfg", corpus, [domain], epochs, overrides)
         run.evaluations, run.batch_words = evaluations, batch_words
@@ -265,9 +138,12 @@ def detector(
     configs: Configs = Path("configs"),
     steps: Annotated[int, typer.Option(help="Batches of 8 groups")] = 150,
     smallest: Annotated[int, typer.Option(help="Texts of the smallest groups")] = 1,
+    masked: Annotated[float, typer.Option(help="Share of groups without giveaway words")] = 0.0,
     rate: Rate = 1e-3,
+    name: Annotated[str, typer.Option(help="Name of the run")] = "detector",
     evaluations: Annotated[int, typer.Option(help="Scorings of the dev part")] = 2,
     seed: Seed = 0,
+    settings: Settings = [],  # noqa: B006
 ) -> None:
     """The domain detector, on shuffled groups of up to 8 texts."""
     overrides: dict[str, Any] = {
@@ -275,11 +151,14 @@ def detector(
         "vars.domains": sorted(DOMAINS),
         "vars.learn_rate": rate,
         "vars.smallest": smallest,
+        "vars.masked": masked,
         "vars.max_steps": steps,
         "vars.eval_frequency": max(1, steps // evaluations),
         "system.seed": seed,
+        **parse_settings(settings),
+        **parse_settings(settings),
     }
-    run = Run("detector", configs / "detector.cfg", corpus, sorted(DOMAINS), 0, overrides)
+    run = Run(name, configs / "detector.cfg", corpus, sorted(DOMAINS), 0, overrides)
     train(run, out, metrics)
 
 

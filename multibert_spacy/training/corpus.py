@@ -5,6 +5,7 @@ filter. Tokens are the corpus's own, so that gold tags and words fit.
 """
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,9 +20,12 @@ from spacy.vocab import Vocab
 from ..errors import ConfigError, CorpusError
 from ..pipeline.domain_detector import join_docs
 
-__all__ = ["build_domain_corpus_v1", "build_group_corpus_v1", "read_docs"]
+__all__ = ["build_domain_corpus_v1", "build_group_corpus_v1", "mask_words", "read_docs"]
 
 Reader = Callable[[Language], Iterator[Example]]
+
+_GIVEAWAY = re.compile("[A-Za-z\u00c0-\u024f\\d#＃@＠]|//")
+"""Latin letters, digits of any script, hashtags, mentions, and the shreds of links."""
 
 
 def read_docs(
@@ -61,6 +65,23 @@ def read_docs(
             f"{path} has no doc left with words: domains {list(domains)}, exclude {list(exclude)}"
         )
     return chosen
+
+
+def mask_words(doc: Doc) -> Doc:
+    """Leave out every word that holds Latin letters, digits, a hashtag, a mention or a link: by
+    these a channel is known without reading it.
+
+    doc (Doc): Not modified.
+    RETURNS (Doc): A new doc, possibly without words, of the same domain and thread.
+    """
+    words = [word for word in doc if not _GIVEAWAY.search(word.text)]
+    masked = Doc(
+        doc.vocab,
+        words=[word.text for word in words],
+        spaces=[bool(word.whitespace_) for word in words],
+    )
+    masked._.domain, masked._.thread = doc._.domain, doc._.thread
+    return masked
 
 
 def _remember(load: Callable[[Vocab], list[Doc]]) -> Callable[[Vocab], list[Doc]]:
@@ -123,6 +144,7 @@ def build_group_corpus_v1(
     smallest: int = 0,
     join: bool = True,
     n_groups: int = 0,
+    masked: float = 0.0,
     seed: int = 0,
 ) -> Reader:
     """Examples for the detector: groups of docs drawn at random from one domain (section 5).
@@ -135,12 +157,16 @@ def build_group_corpus_v1(
         of a domain is dropped.
     n_groups (int): Groups per domain and pass, drawn with replacement of docs between groups; 0
         cuts each shuffled domain once, so that large domains have more groups.
+    masked (float): Share of the groups that are given without the words by which a channel is
+        known (see `mask_words`), so that a detector learns to read the others, too.
     seed (int): Seed of the drawing. Each further pass draws anew.
     """
     if group_size < 1 or not 0 <= smallest <= group_size:
         raise ConfigError(f"Groups of {smallest} to {group_size} docs make no sense")
     if n_groups < 0:
         raise ConfigError(f"n_groups must be 0 or more, got {n_groups}")
+    if not 0 <= masked <= 1:
+        raise ConfigError(f"masked must be in [0, 1], got {masked}")
     rng = random.Random(seed)
     wanted = [domains] if isinstance(domains, str) else domains
     load = _remember(lambda vocab: read_docs(path, vocab, domains=wanted, exclude=exclude))
@@ -156,6 +182,8 @@ def build_group_corpus_v1(
         if join:
             rng.shuffle(groups)
         for i, (name, group) in enumerate(groups):
+            if masked and rng.random() < masked:
+                group = [mask_words(doc) for doc in group]
             for doc in [join_docs(group, nlp.vocab)] if join else group:
                 reference = doc.copy()
                 reference.cats = {other: float(other == name) for other in names}

@@ -5,7 +5,6 @@ the very same groups, so that an adapter, a bag of words and TF-IDF can be compa
 """
 
 import random
-import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -18,13 +17,13 @@ from spacy.tokens import Doc
 from spacy.util import minibatch
 
 from multibert_spacy.pipeline.domain_detector import join_docs
+from multibert_spacy.training.corpus import mask_words
 
 __all__ = [
     "SIZES",
     "Detect",
     "detect_with",
     "make_groups",
-    "mask_words",
     "predicted_docs",
     "score_detector",
     "thread_groups",
@@ -34,26 +33,6 @@ SIZES = (1, 2, 4, 8)
 
 Group = list[Doc]
 Detect = Callable[[Sequence[Group]], list[str | None]]
-
-_GIVEAWAY = re.compile("[A-Za-z\u00c0-\u024f\\d#＃@＠]|//")
-"""Latin letters, digits of any script, hashtags, mentions, and the shreds of links."""
-
-
-def mask_words(doc: Doc) -> Doc:
-    """Leave out every word that holds Latin letters, digits, a hashtag, a mention or a link: by
-    these a channel is known without reading it.
-
-    doc (Doc): Not modified.
-    RETURNS (Doc): A new doc, possibly without words, of the same domain and thread.
-    """
-    words = [word for word in doc if not _GIVEAWAY.search(word.text)]
-    masked = Doc(
-        doc.vocab,
-        words=[word.text for word in words],
-        spaces=[bool(word.whitespace_) for word in words],
-    )
-    masked._.domain, masked._.thread = doc._.domain, doc._.thread
-    return masked
 
 
 def make_groups(

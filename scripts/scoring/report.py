@@ -13,7 +13,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..corpora.docbin import write_atomically
-from ..train import commit
+from ..runs import commit
 
 __all__ = [
     "build_header",

@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 
 from multibert_spacy.errors import ConfigError
 from multibert_spacy.pipeline.domain_detector import join_docs
+from multibert_spacy.training.corpus import mask_words
 from multibert_spacy.training.scorers import score_ner
 from scripts import evaluate as script
 from scripts.evaluate import app, evaluate, evaluate_single
 from scripts.scoring.detection import (
     detect_with,
     make_groups,
-    mask_words,
     predicted_docs,
     score_detector,
     thread_groups,

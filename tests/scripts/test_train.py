@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import typer
 from spacy.tokens import DocBin
 
-from scripts import train
+from scripts import runs, train
 from scripts.toy_core import build_toy_core
 from tests.conftest import HEADS, toy_doc
 
@@ -53,7 +54,7 @@ def test_two_steps_are_recorded_and_not_repeated(
     def trained_again(*args: object, **kwargs: object) -> None:
         raise AssertionError("a finished run was repeated")
 
-    monkeypatch.setattr(train, "spacy_train", trained_again)
+    monkeypatch.setattr(runs, "spacy_train", trained_again)
     train.pretrain("social", core=str(tmp_path / "core"), **common)
     train.tune(**common)
 
@@ -74,3 +75,14 @@ def test_a_half_finished_run_is_started_anew(corpus: Path, tmp_path: Path) -> No
     )
     assert not (out / "pretrain" / "social" / "model-best" / "rest").exists()
     assert (out / "pretrain" / "social" / "done.json").exists()
+
+
+def test_settings_are_json_or_plain() -> None:
+    settings = ["adapters.lora.rank=8", "paths.core=a=b", 'adapters.lora.target_modules=["x"]']
+    assert runs.parse_settings(settings) == {
+        "adapters.lora.rank": 8,
+        "paths.core": "a=b",
+        "adapters.lora.target_modules": ["x"],
+    }
+    with pytest.raises(typer.BadParameter, match="rank"):
+        runs.parse_settings(["rank"])

@@ -245,6 +245,23 @@ def test_groups_of_one_domain(corpus, nlp):
         assert eg.reference.text == eg.predicted.text
 
 
+def test_a_share_of_the_groups_is_masked(corpus, nlp):
+    def kept(masked, **settings):
+        reader = group_corpus(corpus, group_size=1, masked=masked, n_groups=40, **settings)
+        return [" ".join(group) for group in groups(reader(nlp))]
+
+    assert "" not in kept(0.0)
+    assert set(kept(1.0)) == {""}
+    assert 30 < sum(text == "" for text in kept(0.5)) < 90
+    assert kept(0.5, seed=1) == kept(0.5, seed=1)
+
+
+@pytest.mark.parametrize("masked", [-0.1, 1.1])
+def test_a_share_is_between_0_and_1(corpus, masked):
+    with pytest.raises(ConfigError, match="masked must be in"):
+        group_corpus(corpus, masked=masked)
+
+
 def test_the_groups_are_shuffled(corpus, nlp):
     found = groups(group_corpus(corpus, group_size=1, domains=["travel", "news"])(nlp))
     assert sorted(found) == [[x] for x in ("n0", "n1", "n2", "t0", "t1", "t2", "t3", "t4")]

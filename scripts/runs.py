@@ -1,0 +1,162 @@
+"""One `spacy train`: with a budget in epochs, resumable, on record.
+
+What it adds to `spacy train`: the number of steps that an epoch has, which a schedule needs
+beforehand; skipping runs that are complete; and a JSON in `metrics/` with the command, seed,
+commit, budget, speed and dev scores. A run writes into a draft folder that is renamed when it is
+complete.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import spacy
+import srsly
+import typer
+from rich.console import Console
+from spacy.cli.train import train as spacy_train
+from spacy.training.batchers import minibatch_by_padded_size
+
+from multibert_spacy.training.corpus import read_docs
+
+__all__ = ["Run", "commit", "console", "parse_settings", "train"]
+
+console = Console()
+
+
+@dataclass
+class Run:
+    """One `spacy train`.
+
+    name (str): Names the folder under `training/` and the file under `metrics/`.
+    config (Path): The config.
+    overrides (dict): Of the config.
+    epochs (float): Passes over the training part.
+    corpus (Path): With the folders train and dev.
+    domains (list[str]): Domains to train on.
+    """
+
+    name: str
+    config: Path
+    corpus: Path
+    domains: list[str]
+    epochs: float
+    overrides: dict[str, Any] = field(default_factory=dict)
+    evaluations: int = 1
+    batch_words: int = 512
+
+    def steps(self) -> int:
+        """RETURNS (int): Batches of an epoch."""
+        docs = read_docs(self.corpus / "train", spacy.blank("fa").vocab, domains=self.domains)
+        return sum(1 for _ in minibatch_by_padded_size(docs, size=self.batch_words, buffer=256))
+
+
+def commit() -> str:
+    """RETURNS (str): The commit of the checkout, with + if it has changes; "" outside of one."""
+    call = ["git", "describe", "--always", "--dirty=+", "--abbrev=10"]
+    result = subprocess.run(call, capture_output=True, text=True, check=False)
+    return result.stdout.strip()
+
+
+def count_pieces(model: Path, corpus: Path, domains: list[str]) -> int:
+    """RETURNS (int): Pieces of the training part, as the tagger or detector sees them."""
+    nlp = spacy.load(model)
+    core = nlp.get_pipe("transformer").core  # type: ignore[attr-defined]
+    proc = nlp.get_pipe(nlp.pipe_names[-1])
+    normalize = getattr(proc, "normalizer", None) or proc.model.normalizer  # type: ignore[attr-defined]
+    docs = read_docs(corpus / "train", nlp.vocab, domains=domains)
+    return sum(len(p) for doc in docs for p in core.pieces([normalize(w.text) for w in doc]))
+
+
+def train(run: Run, out: Path, metrics: Path) -> Path:
+    """Train, unless it is done.
+
+    run (Run): What to train.
+    out (Path): Folder of all runs.
+    metrics (Path): Folder of the JSON files.
+    RETURNS (Path): The best checkpoint.
+    """
+    folder = out / run.name
+    if (folder / "done.json").exists():
+        console.print(f"{run.name}: done before")
+        return folder / "model-best"
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    overrides = {
+        "paths.train": str(run.corpus / "train"),
+        "paths.dev": str(run.corpus / "dev"),
+        "paths.log": str(draft / "log.jsonl"),
+        **run.overrides,
+    }
+    per_epoch = None
+    if "vars.max_steps" not in overrides:
+        per_epoch = run.steps()
+        steps = max(1, round(per_epoch * run.epochs))
+        overrides["vars.max_steps"] = steps
+        overrides["vars.eval_frequency"] = max(1, -(-steps // max(1, run.evaluations)))
+        overrides["vars.batch_words"] = run.batch_words
+    overrides["vars.warmup_steps"] = min(50, overrides["vars.max_steps"] // 10)
+    console.rule(f"{run.name}: {overrides['vars.max_steps']} steps")
+    start = time.perf_counter()
+    spacy_train(run.config, draft, overrides=overrides)
+    seconds = time.perf_counter() - start
+    log = list(srsly.read_jsonl(draft / "log.jsonl"))
+    pieces = count_pieces(draft / "model-best", run.corpus, run.domains)
+    result: dict[str, Any] = {
+        "run": run.name,
+        "command": "python -m scripts.train " + " ".join(sys.argv[1:]),
+        "config": run.config.as_posix(),
+        "commit": commit(),
+        "seed": overrides.get("system.seed", 0),
+        "split": "train, scored on dev",
+        "corpus": run.corpus.name,
+        "domains": run.domains,
+        "overrides": {k: v for k, v in run.overrides.items() if not k.startswith("paths.")},
+        "epochs": run.epochs if per_epoch else None,
+        "steps": overrides["vars.max_steps"],
+        "pieces_per_epoch": pieces,
+        "minutes_with_evaluation": round(seconds / 60, 2),
+        "dev": [
+            {"step": row["step"], "score": row["score"], **_scores(row)}
+            for row in log
+            if row.get("score") is not None
+        ],
+    }
+    if per_epoch:
+        result["pieces_per_second_with_evaluation"] = round(pieces * run.epochs / seconds)
+    result["best_dev_score"] = max(row["score"] for row in result["dev"])
+    shutil.rmtree(draft / "model-last", ignore_errors=True)
+    srsly.write_json(draft / "done.json", result)
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
+    path = metrics / f"{run.name.replace('/', '_')}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf8")
+    return folder / "model-best"
+
+
+def _scores(row: dict[str, Any]) -> dict[str, Any]:
+    scores = row.get("scores") or row.get("other_scores") or {}
+    return {k: v for k, v in scores.items() if isinstance(v, float) and k != "speed"}
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """settings (list[str]): key=value, the value in JSON or a plain string.
+    RETURNS (dict): Overrides of a config.
+    """
+    overrides = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"expected key=value, got {setting!r}", param_hint="--set")
+        try:
+            overrides[key] = json.loads(value)
+        except json.JSONDecodeError:
+            overrides[key] = value
+    return overrides
