@@ -66,9 +66,9 @@ def commit() -> str:
 def count_pieces(model: Path, corpus: Path, domains: list[str]) -> int:
     """RETURNS (int): Pieces of the training part, as the tagger or detector sees them."""
     nlp = spacy.load(model)
-    core = nlp.get_pipe("transformer").core  # type: ignore[attr-defined]
+    core = nlp.get_pipe("transformer").core
     proc = nlp.get_pipe(nlp.pipe_names[-1])
-    normalize = getattr(proc, "normalizer", None) or proc.model.normalizer  # type: ignore[attr-defined]
+    normalize = getattr(proc, "normalizer", None) or proc.model.normalizer
     docs = read_docs(corpus / "train", nlp.vocab, domains=domains)
     return sum(len(p) for doc in docs for p in core.pieces([normalize(w.text) for w in doc]))
 

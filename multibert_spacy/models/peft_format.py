@@ -25,6 +25,7 @@ from .adapters import (
     PrefixSettings,
 )
 from .core import Core, layer_of
+from .halves import exact_halves
 
 __all__ = ["read_adapter", "write_adapter"]
 
@@ -48,7 +49,7 @@ def write_adapter(adapter: Adapter, folder: Path) -> None:
     if isinstance(adapter, NoAdapter):
         return
     adapter.peft_config().save_pretrained(str(folder))
-    tensors = {k: v.detach().cpu().contiguous() for k, v in adapter.export().items()}
+    tensors = exact_halves(adapter.export())
     save_file(tensors, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
 
 

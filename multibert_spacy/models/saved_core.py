@@ -20,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 from ..errors import CoreError
 from .core import Core
+from .halves import exact_halves
 from .storage import FORMAT, MANIFEST, file_hashes, verify_files
 
 __all__ = ["load_core", "quiet_transformers", "save_core", "strip_pooler"]
@@ -52,12 +53,8 @@ def save_core(core: Core, folder: Path, fingerprint: str) -> None:
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    tensors = {k: v.detach().cpu().contiguous() for k, v in core.model.state_dict().items()}
-    halves = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
-    exact = all(torch.equal(halves[k].to(v.dtype), v) for k, v in tensors.items())
-    save_file(
-        halves if exact else tensors, str(draft / "model.safetensors"), metadata={"format": "pt"}
-    )
+    tensors = exact_halves(core.model.state_dict())
+    save_file(tensors, str(draft / "model.safetensors"), metadata={"format": "pt"})
     config = {k: v for k, v in core.model.config.to_diff_dict().items() if k != "_name_or_path"}
     config["model_type"] = core.model.config.model_type
     (draft / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")

@@ -22,6 +22,7 @@ from torch import Tensor
 from ..errors import AdapterError
 from .adapters import Adapter, NoAdapter
 from .core import Core
+from .halves import exact_halves
 from .peft_format import read_adapter, write_adapter
 
 __all__ = ["FORMAT", "file_hashes", "read_folder", "verify_files", "write_folder"]
@@ -69,8 +70,7 @@ def write_folder(
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     write_adapter(adapter, draft)
-    tensors = {k: v.detach().cpu().contiguous() for k, v in head.items()}
-    save_file(tensors, str(draft / "head.safetensors"), metadata={"format": "pt"})
+    save_file(exact_halves(head), str(draft / "head.safetensors"), metadata={"format": "pt"})
     manifest = {
         "format": FORMAT,
         "kind": adapter.settings.kind,

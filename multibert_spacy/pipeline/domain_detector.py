@@ -187,13 +187,19 @@ class DomainDetector(FolderBytes, TextCategorizer):
         *,
         nlp: Language | None = None,
         labels: Iterable[str] | None = None,
+        folder: str | None = None,
     ) -> None:
-        """Make the network.
+        """Make the network, or read a trained one.
 
         get_examples (Callable): Examples with the domain in `reference.cats`.
         nlp (Language): The pipeline.
         labels (Iterable[str]): The domains; none at all takes those of the examples, sorted.
+        folder (str): What `to_disk` of another detector wrote, read instead.
+        RAISES (AdapterError): If that is missing, damaged, or made for another core.
         """
+        if folder is not None:
+            self.from_disk(folder)
+            return
         labels = list(labels or ())
         if not labels:
             labels = sorted({label for eg in get_examples() for label in eg.reference.cats})
