@@ -95,6 +95,7 @@ def build_domain_classifier_v1(
     batch_pieces: int = 4096,
     pooling: str = "mean",
     dropout: float = 0.1,
+    layers: int = 0,
 ) -> ClassifierModel:
     """A text classifier on the core with an adapter of its own (section 5 of the paper).
 
@@ -105,6 +106,8 @@ def build_domain_classifier_v1(
     batch_pieces (int): Padded pieces of one forward pass.
     pooling (str): "mean" or "first".
     dropout (float): In front of the linear layer.
+    layers (int): Of the core that are run, from the first; 0 is all, as in the paper. The cost of
+        detection is in proportion to it.
     RETURNS (Model[list[Doc], Floats2d]): Probabilities that sum to 1.
     """
     return ClassifierModel(
@@ -115,4 +118,5 @@ def build_domain_classifier_v1(
         batch_pieces=batch_pieces,
         pooling=pooling,
         dropout=dropout,
+        layers=layers,
     )

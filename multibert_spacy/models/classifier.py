@@ -5,6 +5,7 @@ pooling; the paper's ParsBERT was trained with its first piece, which `pooling =
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from ..errors import AdapterError, ConfigError
 from ..text.align import pack_rows
 from ..text.batching import batch_by_pieces
 from ..types import Floats2d, WindowBatch
-from .adapters import Adapter, AdapterSettings
+from .adapters import Adapter, AdapterSettings, LoraSettings
 from .bank import Bank
-from .core import Core
+from .core import Core, layer_of
 from .listener import CoreListener, ModuleShim
 from .storage import read_folder, write_folder
 
@@ -34,9 +35,17 @@ class ClassifierModule(nn.Module):
     """Rows of pieces -> logits, one per class."""
 
     def __init__(
-        self, adapter: Adapter, n_classes: int, width: int, *, pooling: str, dropout: float
+        self,
+        adapter: Adapter,
+        n_classes: int,
+        width: int,
+        *,
+        pooling: str,
+        dropout: float,
+        layers: int,
     ) -> None:
         super().__init__()
+        self.n_layers = layers or None
         self.adapter = adapter
         self.linear = nn.Linear(width, n_classes)
         nn.init.zeros_(self.linear.weight)
@@ -62,7 +71,8 @@ class ClassifierModule(nn.Module):
         ids = torch.from_numpy(batch.ids).to(core.device, non_blocking=True)
         lengths = torch.from_numpy(batch.lengths).to(core.device, non_blocking=True)
         rows = bank.rows([0] * len(batch.ids))
-        hidden = core.forward(ids, lengths, rows, dropout=self.dropout.p if self.training else 0.0)
+        dropout = self.dropout.p if self.training else 0.0
+        hidden = core.forward(ids, lengths, rows, dropout=dropout, n_layers=self.n_layers)
         if self.pooling == "first":
             pooled = hidden[:, 0].float()
         else:
@@ -85,12 +95,15 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         batch_pieces: int,
         pooling: str,
         dropout: float,
+        layers: int = 0,
     ) -> None:
         """See `build_domain_classifier_v1`."""
         if pooling not in POOLINGS:
             raise ConfigError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
         if max_pieces < 3:
             raise ConfigError(f"max_pieces must be at least 3, got {max_pieces}")
+        if layers < 0:
+            raise ConfigError(f"layers must be 0 (all) or more, got {layers}")
         self.settings = settings
         self.listener = listener
         self.normalizer = normalizer
@@ -98,6 +111,7 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         self.batch_pieces = batch_pieces
         self.pooling = pooling
         self.dropout = dropout
+        self.n_layers = layers
         super().__init__(
             "multibert_domain_classifier",
             forward,
@@ -122,8 +136,15 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
     def build(self, n_classes: int, adapter: Adapter) -> None:
         """Set the network. n_classes (int): Its outputs."""
         core = self.listener.core
+        if self.n_layers > core.n_layers:
+            raise ConfigError(f"layers = {self.n_layers}, but the core has {core.n_layers}")
         module = ClassifierModule(
-            adapter, n_classes, core.width, pooling=self.pooling, dropout=self.dropout
+            adapter,
+            n_classes,
+            core.width,
+            pooling=self.pooling,
+            dropout=self.dropout,
+            layers=self.n_layers,
         )
         self.shims[:] = [ModuleShim(module.to(core.device))]
         self._dims["nO"] = n_classes
@@ -138,7 +159,7 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
 
     def write(self, folder: Path, labels: Sequence[str]) -> None:
         """Write adapter and linear layer."""
-        meta = {"labels": list(labels), "pooling": self.pooling}
+        meta = {"labels": list(labels), "pooling": self.pooling, "layers": self.n_layers}
         tensors = self.module.linear.state_dict()
         write_folder(folder, self.module.adapter, tensors, meta, self.listener.fingerprint)
 
@@ -153,6 +174,10 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             raise AdapterError(
                 f"{folder} is for pooling = {manifest.get('pooling')!r}, not {self.pooling!r}"
             )
+        if manifest.get("layers", 0) != self.n_layers:
+            raise AdapterError(
+                f"{folder} is for layers = {manifest.get('layers', 0)}, not {self.n_layers}"
+            )
         self.build(len(labels), adapter)
         try:
             self.module.linear.load_state_dict(tensors)
@@ -166,7 +191,14 @@ def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:
         return
     core = model.listener.core
     pieces = [piece for row in model.rows(X or []) for piece in row]
-    model.build(Y.shape[1], model.settings.build(core, pieces))
+    settings = model.settings
+    if isinstance(settings, LoraSettings) and model.n_layers:
+        sites = core.linear_sites(settings.target_modules, settings.first_layer)
+        below = tuple(site for site in sites if layer_of(site)[0] < model.n_layers)
+        if not below:
+            raise ConfigError(f"The adapter's first layer is not among the first {model.n_layers}")
+        settings = replace(settings, target_modules=below, first_layer=0)
+    model.build(Y.shape[1], settings.build(core, pieces))
 
 
 def forward(

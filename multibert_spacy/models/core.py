@@ -159,6 +159,7 @@ class Core:
         *,
         dropout: float = 0.0,
         position_offset: int = 0,
+        n_layers: int | None = None,
     ) -> Tensor:
         """Hidden states of the last layer.
 
@@ -167,6 +168,7 @@ class Core:
         dropout (float): Applied after the embeddings and each block; only while the core is
             trained, a frozen one runs without.
         position_offset (int): Added to every position.
+        n_layers (int): Stop after so many layers; None is all.
         RETURNS (b, t, h): In the compute type. Positions behind a row's length are undefined.
         RAISES (ConfigError): If t is more than the positions the core has.
         """
@@ -184,7 +186,7 @@ class Core:
         with torch.autocast(self.device.type, self.dtype, enabled=autocast):
             x = _embed(model.embeddings, ids, self.first_position + position_offset)
             x = F.dropout(x, drop, training=drop > 0)
-            for i, layer in enumerate(model.encoder.layer):
+            for i, layer in enumerate(model.encoder.layer[:n_layers]):
                 x = self._layer(layer, i, x, mask, adapter, drop)
         return x
 

@@ -44,6 +44,7 @@ def make_model(core, settings=KINDS["lora"], *, seed=0, **options):
         "batch_pieces": 4096,
         "pooling": "mean",
         "dropout": 0.0,
+        "layers": 0,
         **options,
     }
     normalizer = options.pop("normalizer", build_no_normalizer_v1())
@@ -305,3 +306,47 @@ class TestFolder:
         other = make_model(load_core(core_folders["xlmr"]))
         with pytest.raises(AdapterError, match="made for another core"):
             other.read(tmp_path / "detector", CLASSES)
+
+
+class TestLayers:
+    @pytest.mark.parametrize("kind", sorted(KINDS))
+    def test_only_the_first_are_run(self, core, kind):
+        model = make_model(core, KINDS[kind], layers=1)
+        expected = []
+        for words in TEXTS:
+            batch = make_batch(core, [words])
+            ids, lengths = torch.from_numpy(batch.ids), torch.from_numpy(batch.lengths)
+            rows = PlainRows(model.module.adapter)
+            with torch.no_grad():
+                pooled = core.forward(ids, lengths, rows, n_layers=1)[0].mean(0)
+                expected.append(model.module.linear(F.layer_norm(pooled, (32,))))
+        probs = torch.from_numpy(model.predict(docs_of()))
+        assert_close(probs, torch.stack(expected).softmax(-1))
+
+    def test_the_bare_core_stops_where_hugging_face_is(self, core):
+        batch = make_batch(core, [TEXTS[0]])
+        ids, lengths = torch.from_numpy(batch.ids), torch.from_numpy(batch.lengths)
+        with torch.no_grad():
+            states = core.model(ids, output_hidden_states=True).hidden_states
+            assert_close(core.forward(ids, lengths, n_layers=1), states[1], rtol=0, atol=1e-5)
+
+    def test_layers_above_carry_no_adapter(self, core):
+        sites = make_model(core, layers=1).module.adapter.sites
+        assert len(sites) == 6
+        assert all(site.startswith("encoder.layer.0.") for site in sites)
+        with pytest.raises(ConfigError, match="first layer"):
+            make_model(core, LoraSettings(first_layer=1), layers=1)
+
+    @pytest.mark.parametrize("layers", [-1, 3])
+    def test_the_core_must_have_them(self, core, layers):
+        with pytest.raises(ConfigError, match=f"{layers}"):
+            make_model(core, layers=layers)
+
+    def test_round_trip(self, core, tmp_path):
+        model = make_model(core, layers=1)
+        model.write(tmp_path / "saved", CLASSES)
+        other = make_model(core, layers=1, seed=1)
+        other.read(tmp_path / "saved", CLASSES)
+        assert_close(other.predict(docs_of()), model.predict(docs_of()))
+        with pytest.raises(AdapterError, match="layers = 1, not 0"):
+            make_model(core).read(tmp_path / "saved", CLASSES)
