@@ -3,10 +3,16 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 THREADS ?= example/threads.jsonl
 
-.PHONY: run test lint clean
+.PHONY: run train test lint clean
 
-# Train fa_multibert on the sample corpus, install it, tag the example threads and show them.
+# Build fa_multibert from the shipped adapters, install it, tag the example threads and show them.
 run: $(VENV)/project
+	$(BIN)/python -m spacy project run pretrained
+	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps packages/pretrained/fa_multibert-*/dist/*.whl
+	$(BIN)/python -m scripts.show fa_multibert $(THREADS) --html training/threads.html
+
+# The same, trained from nothing on the sample corpus.
+train: $(VENV)/project
 	$(BIN)/python -m spacy project run all
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps packages/sample/fa_multibert-*/dist/*.whl
 	$(BIN)/python -m scripts.show fa_multibert $(THREADS) --html training/threads.html
