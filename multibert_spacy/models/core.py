@@ -99,6 +99,8 @@ class Core:
         """Pieces of each word. Not by way of the wrapper, which sets truncation and padding on
         every call and so cannot be used by two threads.
         """
+        for special in self.tokenizer.all_special_tokens:  # "[SEP]" in a text is text
+            words = [word.replace(special, " ".join(special)) for word in words]
         words = [f"{self._space}{word}" for word in words]
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is None:

@@ -175,6 +175,15 @@ class TestPieces:
         (pieces,) = load_core(core_folder).pieces(["\ud83d"])
         assert pieces
 
+    @pytest.mark.parametrize("fast", [True, False])
+    def test_a_special_pieces_name_in_a_text_is_text(self, core_folders, fast):
+        for kind, folder in core_folders.items() if fast else [("bert", core_folders["bert"])]:
+            tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=fast)
+            core = Core(load_model(folder), tokenizer)
+            for word in core.pieces(["[SEP]", "<s>", "x</s>x", "[CLS]", "<pad>", "[PAD]"]):
+                assert word, kind
+                assert not {core.bos, core.eos, core.pad} & set(word), kind
+
     def test_long_words_are_not_truncated(self, core_folders):
         (pieces,) = load_core(core_folders["roberta"]).pieces(["ا" * 2000])
         assert len(pieces) == 4001
