@@ -136,7 +136,7 @@ def detector(
     out: Out = Path("training/sample"),
     metrics: Metrics = Path("metrics/sample"),
     configs: Configs = Path("configs"),
-    steps: Annotated[int, typer.Option(help="Batches of 8 groups")] = 150,
+    steps: Annotated[int, typer.Option(help="Batches of 1,000 words")] = 150,
     smallest: Annotated[int, typer.Option(help="Texts of the smallest groups")] = 1,
     masked: Annotated[float, typer.Option(help="Share of groups without giveaway words")] = 0.0,
     rate: Rate = 1e-3,

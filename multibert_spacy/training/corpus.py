@@ -151,7 +151,8 @@ def build_group_corpus_v1(
 
     path, domains, exclude: As in `multibert_spacy.DomainCorpus.v1`.
     group_size (int): Docs per group.
-    smallest (int): If given, each group's size is drawn from [smallest, group_size].
+    smallest (int): If given, each group's size is drawn from [smallest, group_size], in inverse
+        proportion to it, so that as many docs are seen in groups of each size.
     join (bool): True yields one doc per group, for training. False yields the docs themselves,
         group by group and each group a thread, for a detector in a pipeline: what is left over
         of a domain is dropped.
@@ -192,8 +193,10 @@ def build_group_corpus_v1(
                 yield Example(predicted, reference)
 
     def _draw(docs: list[Doc]) -> Iterator[list[Doc]]:
+        sizes = range(smallest or group_size, group_size + 1)
+
         def size() -> int:
-            return rng.randint(smallest, group_size) if smallest else group_size
+            return rng.choices(sizes, weights=[1 / n for n in sizes])[0]
 
         if n_groups:
             for _ in range(n_groups):
