@@ -14,7 +14,7 @@ is named after, or all domains of the head it is named after. The results are me
 report, `single`: what the adapters are compared with.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,7 +38,7 @@ from .scoring.detection import (
     predicted_docs,
     score_detector,
 )
-from .scoring.entities import N_RESAMPLES, score_entities
+from .scoring.entities import N_RESAMPLES, count_docs, score_entities
 from .scoring.report import (
     build_header,
     confusion_table,
@@ -49,7 +49,7 @@ from .scoring.report import (
 )
 from .train import HEADS
 
-__all__ = ["app", "evaluate", "evaluate_single", "print_report"]
+__all__ = ["GROUP_SIZE", "app", "evaluate", "evaluate_single", "parse_models", "print_report"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
@@ -73,7 +73,8 @@ def evaluate(
     limit_groups (int): Groups of eight per domain at the most, for all scores; 0 is all.
     n_resamples (int): Resamples of the intervals.
     RETURNS (dict): "given", if there is a tagger, and "detector", if there is a detector; with
-        both also "detected".
+        both also "detected". "doc_counts" has the counts of each doc (see `count_docs`) of
+        "given" and "detected".
     RAISES (ConfigError): If there is neither.
     """
     tagger, detector = ("multibert_ner" in nlp.pipe_names, "domain_detector" in nlp.pipe_names)
@@ -84,20 +85,26 @@ def evaluate(
     groups = make_groups(docs, GROUP_SIZE, seed=seed, limit_docs=limit_groups * GROUP_SIZE)
     references = [doc for group in groups for doc in group]
     report: dict[str, Any] = {}
+    counts: dict[str, Any] = {}
+    draws: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples, "groups": HEADS}
     if tagger:
         predicted = [join_docs([doc], nlp.vocab) for doc in references]
         for doc, reference in zip(predicted, references, strict=True):
             doc._.domain = reference._.domain
         examples = _run(nlp, predicted, references, "domains given")
-        report["given"] = score_entities(examples, seed=seed, n_resamples=n_resamples)
+        report["given"] = score_entities(examples, **draws)
+        counts["given"] = count_docs(examples, docs)
     if tagger and detector:
         examples = _run(nlp, predicted_docs(groups, nlp), references, "domains detected")
-        report["detected"] = score_entities(examples, seed=seed, n_resamples=n_resamples)
+        report["detected"] = score_entities(examples, **draws)
         report["detected"].update(score_domains(examples))
+        counts["detected"] = count_docs(examples, docs)
     if detector:
         report["detector"] = score_detector(
             detect_with(nlp), docs, seed=seed, limit_groups=limit_groups, console=console
         )
+    if counts:
+        report["doc_counts"] = counts
     return report
 
 
@@ -108,6 +115,7 @@ def evaluate_single(
     seed: int = 0,
     limit_groups: int = 0,
     n_resamples: int = N_RESAMPLES,
+    change: Callable[[Doc], Doc] | None = None,
 ) -> dict[str, Any]:
     """Score models that know one domain each, or treat all of a head's as one.
 
@@ -115,14 +123,16 @@ def evaluate_single(
         several names.
     path (Path): Part of a corpus.
     seed, limit_groups, n_resamples (int): As in `evaluate`.
-    RETURNS (dict): "models", what they are and on what they were scored, and "single", the
-        scores of all together.
+    change (Callable): Gives the gold doc to score on in place of one of the corpus.
+    RETURNS (dict): "models", what they are and on what they were scored, "single", the scores of
+        all together, and "doc_counts", the counts of each doc of "single".
     RAISES (ConfigError): If a model has a detector or no default domain, if two are for the same
         domain, or if there is no doc for one.
     """
     done: list[str] = []
     described: dict[str, Any] = {}
     examples: list[Example] = []
+    counts: dict[str, Any] = {}
     for name, source in models.items():
         nlp = spacy.load(source)
         _check_single(nlp, name)
@@ -134,20 +144,21 @@ def evaluate_single(
         if twice := sorted(set(domains) & set(done)):
             raise ConfigError(f"More than one model is for {', '.join(twice)}")
         done.extend(domains)
-        groups = make_groups(
-            [doc for doc in docs if doc._.domain in domains],
-            GROUP_SIZE,
-            seed=seed,
-            limit_docs=limit_groups * GROUP_SIZE,
-        )
+        docs = [doc for doc in docs if doc._.domain in domains]
+        docs = [change(doc) for doc in docs] if change else docs
+        limit = limit_groups * GROUP_SIZE
+        groups = make_groups(docs, GROUP_SIZE, seed=seed, limit_docs=limit)
         references = [doc for group in groups for doc in group]
         predicted = [join_docs([doc], nlp.vocab) for doc in references]
-        examples.extend(_run(nlp, predicted, references, f"model of {name}"))
+        own = _run(nlp, predicted, references, f"model of {name}")
+        examples.extend(own)
+        counts.update(count_docs(own, docs))
         described[name] = {**describe_model(nlp, source), "domains": domains}
     # The order of `evaluate`, so that both draw the same docs in resampling.
     examples.sort(key=lambda eg: str(eg.reference._.domain))
-    scores = score_entities(examples, seed=seed, n_resamples=n_resamples)
-    return {"models": described, "single": scores}
+    scores = score_entities(examples, seed=seed, n_resamples=n_resamples, groups=HEADS)
+    counts = dict(sorted(counts.items()))
+    return {"models": described, "single": scores, "doc_counts": {"single": counts}}
 
 
 def _check_single(nlp: Language, name: str) -> None:
@@ -184,7 +195,11 @@ def print_report(report: Mapping[str, Any], console: Console) -> None:
         console.print(confusion_table(report["detector"]["raw"]["confusion"], title))
 
 
-def _parse_models(value: str) -> dict[str, str]:
+def parse_models(value: str) -> dict[str, str]:
+    """value (str): HEAD=PATH,DOMAIN=PATH,...
+    RETURNS (dict): Name -> folder or package.
+    RAISES (BadParameter): If an item is no such pair or a name is given twice.
+    """
     models: dict[str, str] = {}
     for item in value.split(","):
         name, equals, source = (part.strip() for part in item.partition("="))
@@ -212,7 +227,7 @@ def main(
     if bool(model) == bool(models):
         raise typer.BadParameter("Give either MODEL or --models")
     try:
-        sources = _parse_models(models) if models else {}
+        sources = parse_models(models) if models else {}
         if single and model:
             nlp = spacy.load(model)
             _check_single(nlp, model)

@@ -156,7 +156,6 @@ def detector(
         "vars.eval_frequency": max(1, steps // evaluations),
         "system.seed": seed,
         **parse_settings(settings),
-        **parse_settings(settings),
     }
     run = Run(name, configs / "detector.cfg", corpus, sorted(DOMAINS), 0, overrides)
     train(run, out, metrics)

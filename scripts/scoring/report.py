@@ -80,14 +80,29 @@ def describe_model(nlp: Language, source: str) -> dict[str, Any]:
 
 
 def save(report: Mapping[str, Any], path: Path) -> None:
-    """Write a report as JSON, floats with four decimals."""
-    text = json.dumps(_rounded(report), ensure_ascii=False, indent=1)
-    write_atomically(path, f"{text}\n".encode())
+    """Write a report as JSON, floats with four decimals, a list of lists (the counts of the docs
+    of a domain) on one line.
+    """
+    write_atomically(path, f"{_to_json(_rounded(report))}\n".encode())
+
+
+def _to_json(value: Any, line: str = "\n") -> str:
+    """RETURNS (str): As `json.dumps` with indent=1, but for lists of lists."""
+    inner = f"{line} "
+    if isinstance(value, dict) and value:
+        items = [
+            f"{json.dumps(key, ensure_ascii=False)}: {_to_json(item, inner)}"
+            for key, item in value.items()
+        ]
+        return f"{{{inner}{f',{inner}'.join(items)}{line}}}"
+    if isinstance(value, list) and value and not all(isinstance(item, list) for item in value):
+        return f"[{inner}{f',{inner}'.join(_to_json(item, inner) for item in value)}{line}]"
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {str(key): _rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_rounded(item) for item in value]
     return round(value, 4) if isinstance(value, float) else value
@@ -121,6 +136,10 @@ def entity_table(modes: Mapping[str, Mapping[str, Any]]) -> Table:
     table.add_section()
     for name in ("micro", "macro"):
         table.add_row(name, "", "", *(_f(scores[name]) for scores in columns))
+    by_head = [scores.get("macro_by_head", {}) for scores in columns]
+    for name in dict.fromkeys(name for macros in by_head for name in macros):
+        cells = [_f(macros[name]) if name in macros else "-" for macros in by_head]
+        table.add_row(f"macro, {name}", "", "", *cells)
     return table
 
 

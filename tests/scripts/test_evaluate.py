@@ -339,7 +339,7 @@ def pipeline_docs():
 
 def test_domains_given_and_detected():
     report = evaluate(stub_nlp(), pipeline_docs())
-    assert list(report) == ["given", "detected", "detector"]
+    assert list(report) == ["given", "detected", "detector", "doc_counts"]
     given, detected = report["given"], report["detected"]
     assert given["micro"]["p"] == 1.0
     assert given["micro"]["r"] == pytest.approx(7 / 8)
@@ -362,7 +362,7 @@ def test_a_wrong_domain_costs_entities():
 
 
 def test_tagger_or_detector_alone():
-    assert list(evaluate(stub_nlp(detector=False), pipeline_docs())) == ["given"]
+    assert list(evaluate(stub_nlp(detector=False), pipeline_docs())) == ["given", "doc_counts"]
     assert list(evaluate(stub_nlp(tagger=False), pipeline_docs())) == ["detector"]
     with pytest.raises(ConfigError, match="neither multibert_ner nor domain_detector"):
         evaluate(stub_nlp(tagger=False, detector=False), pipeline_docs())

@@ -1,0 +1,277 @@
+"""The floor that every adapter has to be above: a CRF on hand-made features.
+
+    python -m scripts.crf --corpus corpus/persian --metrics metrics/persian/crf.json
+
+One model for news, one for tweets, one for all ten channels together. Features are of the words'
+normal forms: the word, its affixes of one to four letters, its shape and kind, the same of its
+neighbours and the words two places away. The strengths of regularisation are chosen on the dev
+part, for each model alone; the test part is scored once. The report is that of
+`scripts.evaluate --models`, on the same docs in the same order.
+
+Trained models are kept in a folder and not trained again: delete it after changing a feature.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import pycrfsuite
+import spacy
+import typer
+from rich.console import Console
+from rich.progress import track
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from multibert_spacy.errors import ConfigError, MultibertError
+from multibert_spacy.pipeline.domain_detector import join_docs
+from multibert_spacy.text.normalize import normalize_word
+from multibert_spacy.text.spans import bio_tags, tags_to_entities
+from multibert_spacy.training.corpus import read_docs
+from multibert_spacy.training.scorers import score_ner
+
+from .corpora.bio import repair_bio
+from .evaluate import GROUP_SIZE, print_report
+from .scoring.detection import make_groups
+from .scoring.entities import N_RESAMPLES, count_docs, score_entities
+from .scoring.report import build_header, save
+from .train import HEADS
+
+__all__ = ["GRID", "MODELS", "Crf", "app", "evaluate_crf", "fit_crf", "word_features"]
+
+app = typer.Typer(add_completion=False)
+console = Console()
+
+MODELS = {"news": ["news"], "tweet": ["tweet"], "social": HEADS["social"]}
+"""Name of a model -> its domains."""
+
+GRID = ((0.05, 0.01), (0.05, 0.1), (0.2, 0.01), (0.2, 0.1))
+"""Weights of the L1 and L2 penalties (c1 and c2)."""
+
+MAX_ITERATIONS = 120
+REACH = 2
+AFFIX = 4
+
+_ZWNJ = "\u200c"
+_KINDS = (
+    (re.compile(r"[0-9]+"), "digits"),
+    (re.compile(r".*[0-9].*"), "digit"),
+    (re.compile(r"[#＃].*"), "hashtag"),
+    (re.compile(r"[@＠].*"), "mention"),
+    (re.compile(r"[A-Z].*"), "Latin"),
+    (re.compile(r".*[A-Za-z].*"), "latin"),
+    (re.compile(r".*[/:].*"), "link"),
+    (re.compile(r"[^\w\s]+"), "punctuation"),
+)
+
+
+def _shape(word: str) -> str:
+    """RETURNS (str): Runs of letters, digits and others, each cut to three: `xxx‌x`, `dd`, `Xx`."""
+    classes = [
+        "d" if char.isdigit() else ("X" if char.isupper() else "x") if char.isalpha() else char
+        for char in word
+    ]
+    return re.sub(r"(.)\1{3,}", r"\1\1\1", "".join(classes))
+
+
+def _own(word: str) -> list[str]:
+    """Features of one word by itself, without its form."""
+    found = [f"shape={_shape(word)}"]
+    found += [f"is={kind}" for pattern, kind in _KINDS if pattern.fullmatch(word)]
+    if _ZWNJ in word:
+        found.append("is=joined")
+    sizes = range(1, min(AFFIX, len(word)) + 1)
+    return found + [f"p={word[:n]}" for n in sizes] + [f"s={word[-n:]}" for n in sizes]
+
+
+def word_features(words: Sequence[str]) -> list[list[str]]:
+    """Features of each word of a sentence.
+
+    words (Sequence[str]): As they are written.
+    RETURNS (list[list[str]]): A list for each word.
+    """
+    forms = [normalize_word(word) for word in words]
+    own = [_own(form) for form in forms]
+    features = []
+    for i in range(len(forms)):
+        row = ["bias"]
+        for k in range(-REACH, REACH + 1):
+            if not 0 <= i + k < len(forms):
+                row.append(f"{k}:outside")
+                continue
+            row.append(f"{k}:w={forms[i + k]}")
+            if abs(k) < REACH:
+                row.extend(f"{k}:{feature}" for feature in own[i + k])
+        for k in (-1, 0):
+            if 0 <= i + k and i + k + 1 < len(forms):
+                row.append(f"{k}:w|w={forms[i + k]}|{forms[i + k + 1]}")
+        features.append(row)
+    return features
+
+
+class Crf:
+    """A trained model.
+
+    path (Path): File of python-crfsuite.
+    """
+
+    def __init__(self, path: Path):
+        self.tagger = pycrfsuite.Tagger()
+        self.tagger.open(str(path))
+        self.labels = sorted({tag[2:] for tag in self.tagger.labels() if tag != "O"})
+        self.illegal = 0
+        """Tags that were repaired: nothing forbids a CRF a step that it has never seen."""
+
+    def tag(self, doc: Doc) -> Doc:
+        """RETURNS (Doc): The same doc, with its entities."""
+        tags, repairs = repair_bio(self.tagger.tag(word_features([word.text for word in doc])))
+        self.illegal += sum(repairs.values())
+        column = {tag: i for i, tag in enumerate(bio_tags(self.labels))}
+        found = tags_to_entities([column[tag] for tag in tags], self.labels, [1.0] * len(doc))
+        doc.set_ents([Span(doc, ent.start, ent.end, label=ent.label) for ent in found])
+        return doc
+
+    def examples(self, references: Sequence[Doc], title: str) -> list[Example]:
+        """RETURNS (list[Example]): Predicted docs beside the gold ones."""
+        docs = track(references, title, console=console)
+        return [Example(self.tag(join_docs([doc], doc.vocab)), doc) for doc in docs]
+
+
+def fit_crf(
+    train: Sequence[Doc],
+    dev: Sequence[Doc],
+    folder: Path,
+    *,
+    grid: Sequence[tuple[float, float]] = GRID,
+    max_iterations: int = MAX_ITERATIONS,
+) -> tuple[Crf, dict[str, Any]]:
+    """Train for each pair of strengths; the one with the best micro F1 on dev is taken.
+
+    train, dev (Sequence[Doc]): Gold docs.
+    folder (Path): Gets a file for each pair; what is there is not trained again.
+    grid (Sequence[tuple]): Pairs of c1 and c2. Of equals the first is taken.
+    max_iterations (int): Of L-BFGS.
+    RETURNS (tuple): The model, and a dict of its settings.
+    """
+    trainer = None
+    on_dev: dict[str, float] = {}
+    models: dict[str, Crf] = {}
+    for c1, c2 in grid:
+        name = f"c1={c1:g},c2={c2:g}"
+        path = folder / f"{name}.crfsuite"
+        if not path.exists():
+            trainer = trainer or _load(train)
+            trainer.set_params({"c1": c1, "c2": c2, "max_iterations": max_iterations})
+            draft = path.with_name(f".{path.name}.draft")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            trainer.train(str(draft))
+            draft.rename(path)
+        models[name] = Crf(path)
+        scores = score_ner(models[name].examples(dev, f"{folder.name}, {name}: dev"))
+        on_dev[name] = scores["ents_f"] or 0.0
+        console.print(f"{folder.name}, {name}: {100 * on_dev[name]:.1f} on dev")
+    best = max(on_dev, key=on_dev.__getitem__)
+    c1, c2 = list(grid)[list(on_dev).index(best)]
+    models[best].illegal = 0
+    settings = {
+        "algorithm": "lbfgs",
+        "c1": c1,
+        "c2": c2,
+        "max_iterations": max_iterations,
+        "features": {"words": REACH, "affixes": AFFIX, "shape_affixes_kind_of": REACH - 1},
+        "attributes": int(models[best].tagger.info().header["num_attrs"]),
+        "dev_f": on_dev,
+    }
+    return models[best], settings
+
+
+def _load(docs: Sequence[Doc]) -> pycrfsuite.Trainer:
+    trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
+    for doc in docs:
+        tags = [f"{w.ent_iob_}-{w.ent_type_}" if w.ent_type_ else "O" for w in doc]
+        trainer.append(word_features([word.text for word in doc]), tags)
+    return trainer
+
+
+def evaluate_crf(
+    corpus: Path,
+    out: Path,
+    *,
+    split: str = "test",
+    models: Mapping[str, Sequence[str]] = MODELS,
+    grid: Sequence[tuple[float, float]] = GRID,
+    seed: int = 0,
+    limit_groups: int = 0,
+    n_resamples: int = N_RESAMPLES,
+) -> dict[str, Any]:
+    """Train the models whose domains the part has, and score them together.
+
+    corpus (Path): Folder with train, dev and the part.
+    out (Path): Folder of the trained models.
+    split (str): The part to score on.
+    models (Mapping): Name -> domains. A domain is in one of them.
+    grid (Sequence[tuple]): As in `fit_crf`.
+    seed, limit_groups, n_resamples (int): As in `scripts.evaluate.evaluate`.
+    RETURNS (dict): "models", "single" and "doc_counts", as `evaluate_single` has them.
+    RAISES (ConfigError): If the part has no domain of any model.
+    """
+    vocab = spacy.blank("fa").vocab
+    train, dev, docs = (read_docs(corpus / part, vocab) for part in ("train", "dev", split))
+    described: dict[str, Any] = {}
+    examples: list[Example] = []
+    for name, wanted in models.items():
+        domains = sorted({doc._.domain for doc in docs} & set(wanted))
+        if not domains:
+            continue
+        own_train, own_dev, own = (
+            [doc for doc in part if doc._.domain in domains] for part in (train, dev, docs)
+        )
+        crf, settings = fit_crf(own_train, own_dev, out / name, grid=grid)
+        groups = make_groups(own, GROUP_SIZE, seed=seed, limit_docs=limit_groups * GROUP_SIZE)
+        examples += crf.examples([doc for g in groups for doc in g], f"{name}: {split}")
+        described[name] = {
+            "name": "crf",
+            "version": version("python-crfsuite"),
+            "source": "python-crfsuite",
+            "domains": domains,
+            "settings": {**settings, "repaired_tags": crf.illegal},
+        }
+    if not examples:
+        known = ", ".join(domain for wanted in models.values() for domain in wanted)
+        raise ConfigError(f"{corpus / split} has none of these domains: {known}")
+    examples.sort(key=lambda eg: str(eg.reference._.domain))
+    scores = score_entities(examples, seed=seed, n_resamples=n_resamples, groups=HEADS)
+    counts = count_docs(examples, docs)
+    return {"models": described, "single": scores, "doc_counts": {"single": counts}}
+
+
+@app.command(help=__doc__)
+def main(
+    corpus: Annotated[Path, typer.Option(help="Folder with the parts.")] = Path("corpus/persian"),
+    split: Annotated[str, typer.Option(help="Part to score on.")] = "test",
+    metrics: Annotated[
+        Path | None, typer.Option(help="JSON file; by default metrics/<corpus>/crf.json.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the models; by default training/<corpus>/crf.")
+    ] = None,
+    limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of groups and intervals.")] = 0,
+) -> None:
+    try:
+        docs = read_docs(corpus / split, spacy.blank("fa").vocab)
+        given: dict[str, Any] = {"split": split, "seed": seed, "limit_groups": limit_groups}
+        header = build_header("scripts.crf", docs, corpus=corpus, **given)
+        scores = evaluate_crf(corpus, out or Path("training", corpus.name, "crf"), **given)
+    except MultibertError as err:
+        Console(stderr=True, soft_wrap=True).print(str(err), style="red", markup=False)
+        raise typer.Exit(1) from err
+    report = {**header, **scores}
+    save(report, metrics or Path("metrics", corpus.name, "crf.json"))
+    print_report(report, console)
+
+
+if __name__ == "__main__":
+    app()
