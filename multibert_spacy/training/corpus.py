@@ -151,8 +151,8 @@ def build_group_corpus_v1(
 
     path, domains, exclude: As in `multibert_spacy.DomainCorpus.v1`.
     group_size (int): Docs per group.
-    smallest (int): If given, each group's size is drawn from [smallest, group_size], in inverse
-        proportion to it, so that as many docs are seen in groups of each size.
+    smallest (int): If given, each group's size is drawn from [smallest, group_size] with a weight
+        of 1 / size ** 2: small groups are hard, and hold few docs.
     join (bool): True yields one doc per group, for training. False yields the docs themselves,
         group by group and each group a thread, for a detector in a pipeline: what is left over
         of a domain is dropped.
@@ -196,7 +196,7 @@ def build_group_corpus_v1(
         sizes = range(smallest or group_size, group_size + 1)
 
         def size() -> int:
-            return rng.choices(sizes, weights=[1 / n for n in sizes])[0]
+            return rng.choices(sizes, weights=[n**-2 for n in sizes])[0]
 
         if n_groups:
             for _ in range(n_groups):
