@@ -1,0 +1,49 @@
+"""What stands in assets/adapters: complete, of one core, small, and as the config expects it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from spacy.util import load_config
+
+from multibert_spacy.errors import AdapterError
+from multibert_spacy.models.storage import read_manifest, verify_files
+
+ROOT = Path(__file__).parents[1]
+DOMAINS = ROOT / "assets" / "adapters" / "domains"
+DETECTOR = ROOT / "assets" / "adapters" / "detector"
+FORMAL = ["EVE", "FAC", "LOC", "NAT", "ORG", "PER", "POG", "PRO"]
+SOCIAL = ["LOC", "MISC", "ORG", "PER"]
+NAMES = {
+    **dict.fromkeys(["news", "tweet"], ("formal", FORMAL)),
+    **dict.fromkeys(
+        ["academic", "art", "economic", "fun", "game", "general_news"]
+        + ["health", "it_news", "sports", "travel"],
+        ("social", SOCIAL),
+    ),
+}
+
+
+def test_all_twelve_domains_are_there():
+    assert sorted(path.name for path in DOMAINS.iterdir()) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_domain(name):
+    manifest = read_manifest(DOMAINS / name)
+    verify_files(DOMAINS / name, manifest["files"], AdapterError)
+    assert (manifest["head"], sorted(manifest["labels"])) == NAMES[name]
+    assert manifest["core"] == read_manifest(DETECTOR / "adapter")["core"]
+    assert sum(path.stat().st_size for path in (DOMAINS / name).iterdir()) < 3e6
+    assert "Test F1" in (DOMAINS / name / "README.md").read_text("utf8")
+
+
+def test_the_detector():
+    manifest = read_manifest(DETECTOR / "adapter")
+    verify_files(DETECTOR / "adapter", manifest["files"], AdapterError)
+    assert sorted(manifest["labels"]) == sorted(NAMES)
+    assert json.loads((DETECTOR / "cfg").read_text("utf8"))["labels"] == manifest["labels"]
+    config = load_config(ROOT / "configs" / "pretrained.cfg")
+    model = config["components"]["domain_detector"]["model"]
+    assert model["layers"] == manifest["layers"]
+    assert model.get("pooling", "mean") == manifest["pooling"]
