@@ -1,0 +1,1 @@
+"""Speed, memory and load time of our pipeline and of what one would take instead."""

@@ -1,0 +1,215 @@
+"""The systems that are timed. Each is made once and then tags all texts as often as it is told."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from spacy.language import Language
+from transformers import AutoModel
+
+from multibert_spacy.pipeline.tagging import doc_rows, row_batches
+from multibert_spacy.types import WindowBatch
+
+from . import rivals
+from .build import folder_of, load
+from .texts import Text, domain_names, given_domains
+
+__all__ = ["LIMIT", "Setup", "System", "choose", "systems", "tag"]
+
+LIMIT = "bare bf16"
+"""The bare core's forward pass: what the times of all others are divided by."""
+MANY = 12
+"""Domains of the systems that know several: as many as the project has."""
+
+
+@dataclass(frozen=True)
+class System:
+    """Something to time.
+
+    name (str): In the report.
+    note (str): What it does, for the reader of the report.
+    make (Callable): Takes a `Setup`; returns what tags all texts and counts what it found.
+    pipeline (tuple): Adapter, domains and detector of the pipeline that it loads, if one of ours.
+    """
+
+    name: str
+    note: str
+    make: Callable[["Setup"], Callable[[], int]]
+    pipeline: tuple[str, int, str | None] | None = None
+
+
+@dataclass
+class Setup:
+    """What all systems share.
+
+    core (Path): Hugging Face folder.
+    texts (list[Text]): What is tagged.
+    folders (Path): With the saved pipelines.
+    seed (int): Of the domains that are drawn.
+    """
+
+    core: Path
+    texts: list[Text]
+    folders: Path
+    seed: int = 0
+    strings: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.strings = [text.text for text in self.texts]
+
+    def domains(self, n_domains: int) -> list[str]:
+        """RETURNS (list[str]): What each text is tagged as."""
+        return given_domains(self.texts, domain_names(n_domains), seed=self.seed)
+
+    def folder(self, adapter: str, n_domains: int, detector: str | None) -> Path:
+        """RETURNS (Path): Where a pipeline is saved."""
+        return folder_of(self.folders, adapter, n_domains, detector)
+
+    def load(self, adapter: str, n_domains: int, detector: str | None) -> Language:
+        """RETURNS (Language): A saved pipeline."""
+        return load(self.folder(adapter, n_domains, detector))
+
+    @cached_property
+    def batches(self) -> list[WindowBatch]:
+        """The pieces of all texts as our tagger sees them, in batches as our tagger makes them,
+        but sorted over all texts.
+        """
+        nlp = self.load(*self.saved()[0])
+        tagger: Any = nlp.get_pipe("multibert_ner")
+        docs = [nlp.make_doc(text) for text in self.strings]
+        core = tagger.model.core
+        window, overlap = tagger.window, tagger.overlap
+        rows = doc_rows(
+            docs, [""] * len(docs), core, tagger.normalizer, window=window, overlap=overlap
+        )
+        return [batch for _, batch in row_batches(rows, core, tagger.batch_pieces)]
+
+    def saved(self) -> list[tuple[str, int, str | None]]:
+        """RETURNS (list): Adapter, domains and detector of each pipeline that is saved."""
+        found = []
+        for path in sorted(self.folders.iterdir()):
+            adapter, n_domains, detector = path.name.split("-")
+            found.append((adapter, int(n_domains), None if detector == "given" else detector))
+        return found
+
+    @cached_property
+    def n_pieces(self) -> int:
+        """Pieces of all texts, with the special ones and with what windows share."""
+        return sum(int(batch.lengths.sum()) for batch in self.batches)
+
+
+def _bare(setup: Setup, *, dtype: torch.dtype) -> Callable[[], int]:
+    """transformers' own model with its own attention (SDPA), and nothing else."""
+    with rivals.quiet():
+        model: Any = AutoModel.from_pretrained(
+            setup.core, add_pooling_layer=False, torch_dtype=dtype, attn_implementation="sdpa"
+        ).eval()
+    batches = []
+    for batch in setup.batches:
+        ids = torch.from_numpy(batch.ids)
+        seen = torch.arange(ids.shape[1]) < torch.from_numpy(batch.lengths)[:, None]
+        batches.append({"input_ids": ids, "attention_mask": seen.long()})
+
+    @torch.inference_mode()
+    def run() -> int:
+        return sum(model(**batch).last_hidden_state.shape[0] for batch in batches)
+
+    return run
+
+
+def _our_core(setup: Setup) -> Callable[[], int]:
+    """`Core.forward` without an adapter."""
+    tagger: Any = setup.load(*setup.saved()[0]).get_pipe("multibert_ner")
+    core = tagger.model.core
+    batches = [(torch.from_numpy(b.ids), torch.from_numpy(b.lengths)) for b in setup.batches]
+
+    @torch.inference_mode()
+    def run() -> int:
+        return sum(core.forward(ids, lengths).shape[0] for ids, lengths in batches)
+
+    return run
+
+
+def tag(nlp: Language, texts: Sequence[str], domains: Sequence[str] | None) -> int:
+    """Raw texts to `doc.ents`. domains (Sequence[str]): None where they are to be detected.
+    RETURNS (int): Entities.
+    """
+    if domains is None:
+        return sum(len(doc.ents) for doc in nlp.pipe(texts))
+    contexts = ({"domain": domain} for domain in domains)
+    pairs = zip(texts, contexts, strict=True)
+    return sum(len(doc.ents) for doc, _ in nlp.pipe(pairs, as_tuples=True))
+
+
+def _ours(setup: Setup, *, pipeline: tuple[str, int, str | None]) -> Callable[[], int]:
+    adapter, n_domains, detector = pipeline
+    domains = None if detector else setup.domains(n_domains)
+    return partial(tag, setup.load(adapter, n_domains, detector), setup.strings, domains)
+
+
+def _our_system(adapter: str, n_domains: int, detector: str | None = None) -> System:
+    pipeline = (adapter, n_domains, detector)
+    if detector:
+        name = f"ours {adapter} {n_domains}, detected by {detector}"
+        note = "raw text to doc.ents, the domain detected in groups of 8"
+    else:
+        name, note = f"ours {adapter} {n_domains}", "raw text to doc.ents, domains given"
+    return System(name, note, partial(_ours, pipeline=pipeline), pipeline)
+
+
+def systems(sizes: Sequence[int] = (1, MANY, 100)) -> list[System]:
+    """RETURNS (list[System]): All of them; ours with so many domains."""
+    fp32, bf16 = torch.float32, torch.bfloat16
+    return [
+        System("bare fp32", "forward pass of transformers' model", partial(_bare, dtype=fp32)),
+        System(LIMIT, "forward pass of transformers' model", partial(_bare, dtype=bf16)),
+        System("our core", "Core.forward without an adapter, bf16", _our_core),
+        System(
+            "spacy-transformers + ner",
+            "raw text to doc.ents, one domain, fp32",
+            lambda s: rivals.spacy_ner(s.core, s.strings),
+        ),
+        System(
+            "HF pipeline fp32",
+            "raw text to entities, one domain, batches of 32",
+            lambda s: rivals.hf_pipeline(s.core, s.strings, fp32),
+        ),
+        System(
+            "HF pipeline bf16",
+            "raw text to entities, one domain, batches of 32",
+            lambda s: rivals.hf_pipeline(s.core, s.strings, bf16),
+        ),
+        System(
+            f"PEFT set_adapter {MANY}",
+            "raw text to tags of pieces, LoRA, domain after domain, bf16",
+            lambda s: rivals.peft_one_by_one(s.core, s.strings, s.domains(MANY)),
+        ),
+        System(
+            f"PEFT adapter_names {MANY}",
+            "raw text to tags of pieces, LoRA, domains mixed, bf16",
+            lambda s: rivals.peft_mixed(s.core, s.strings, s.domains(MANY)),
+        ),
+        *(_our_system(adapter, n) for adapter in ("lora", "prefix") for n in sizes),
+        *(_our_system("lora", MANY, detector) for detector in ("lora", "bow")),
+    ]
+
+
+def choose(all_systems: Sequence[System], names: str) -> list[System]:
+    """Filter the systems.
+
+    names (str): Parts of names, comma-separated; empty is all. LIMIT is always taken.
+    RAISES (ValueError): If a part is in no name.
+    """
+    parts = [part.strip() for part in names.split(",") if part.strip()]
+    for part in parts:
+        if not any(part in system.name for system in all_systems):
+            known = "; ".join(system.name for system in all_systems)
+            raise ValueError(f"No system's name has {part!r} in it; there are: {known}")
+    return [
+        system
+        for system in all_systems
+        if not parts or system.name == LIMIT or any(part in system.name for part in parts)
+    ]

@@ -1,0 +1,183 @@
+"""Training an adapter: our code and stock PEFT under autocast, on the same batches and weights.
+
+Both start at the adapter and head of a saved pipeline (PEFT reads its folder), with dropout off
+and Adam at one learning rate, and see random tags: the losses that both report must be near.
+"""
+
+import gc
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from spacy.training.batchers import minibatch_by_padded_size
+from torch.nn import functional as F
+
+from multibert_spacy.models.tagger import Head
+from multibert_spacy.pipeline.tagging import doc_rows, row_batches, word_loss
+from multibert_spacy.types import WindowBatch
+
+from . import fresh
+from .build import load
+from .rivals import quiet
+from .texts import domain_names
+
+__all__ = ["BATCH_WORDS", "compare_training", "train_ours", "train_peft"]
+
+BATCH_WORDS = 192
+"""Padded words of a batch, as in project.yml."""
+RATE = 1e-3
+WARM_UP = 3
+
+Tags = list[NDArray[np.int64]]
+
+
+def _batches(
+    folder: str, texts: Sequence[str], steps: int
+) -> tuple[Any, list[tuple[WindowBatch, Tags]]]:
+    """RETURNS (tuple): A pipeline, and batches with a random tag for each kept word."""
+    nlp = load(Path(folder))
+    tagger: Any = nlp.get_pipe("multibert_ner")
+    name = domain_names(1)[0]
+    n_tags = 2 * len(tagger.labels_of(name)) + 1
+    core, rng = tagger.model.core, random.Random(0)
+    docs = list(nlp.pipe(texts, disable=nlp.pipe_names))
+    batches: list[tuple[WindowBatch, Tags]] = []
+    while len(batches) < steps + WARM_UP:
+        for part in minibatch_by_padded_size(docs, size=BATCH_WORDS, buffer=256):
+            rows = doc_rows(
+                part, [name] * len(part), core, tagger.normalizer, window=512, overlap=128
+            )
+            for _, batch in row_batches(rows, core, tagger.batch_pieces):
+                batches.append((batch, [_tags(first, n_tags, rng) for first in batch.firsts]))
+    return nlp, batches[: steps + WARM_UP]
+
+
+def _tags(firsts: NDArray[np.int64], n_tags: int, rng: random.Random) -> NDArray[np.int64]:
+    """O for seven words in eight, no tag for a word without pieces."""
+    tags = [rng.randrange(n_tags) if rng.random() < 1 / 8 else 0 for _ in firsts]
+    return np.where(firsts >= 0, np.array(tags, dtype=np.int64), -100)
+
+
+def _run(
+    step: Callable[[WindowBatch, Tags], float], batches: Sequence[tuple[WindowBatch, Tags]]
+) -> dict[str, float]:
+    """Time the steps after the first few."""
+    losses = [step(*batch) for batch in batches[:WARM_UP]]
+    start = time.perf_counter()
+    losses += [step(*batch) for batch in batches[WARM_UP:]]
+    seconds = time.perf_counter() - start
+    n_pieces = sum(int(batch.lengths.sum()) for batch, _ in batches[WARM_UP:])
+    return {
+        "pieces_per_second": n_pieces / seconds,
+        "first_loss": losses[0],
+        "last_loss": statistics.mean(losses[-10:]),
+    }
+
+
+def train_ours(folder: str, texts: Sequence[str], steps: int, threads: int) -> dict[str, float]:
+    """Train as `MultibertNER.update` does, from the batches on."""
+    torch.set_num_threads(threads)
+    nlp, batches = _batches(folder, texts, steps)
+    tagger: Any = nlp.get_pipe("multibert_ner")
+    tagger.train_only(tagger.domains, heads=True)
+    sgd = nlp.create_optimizer()
+    sgd.learn_rate = RATE
+
+    def step(batch: WindowBatch, tags: Tags) -> float:
+        parts, backprop = tagger.model.begin_update(batch)
+        found = [word_loss(part, own) for part, own in zip(parts, tags, strict=True)]
+        n_words = max(1, sum(n for _, n, _ in found))
+        backprop([gradient / n_words for _, _, gradient in found])
+        tagger.finish_update(sgd)
+        return sum(loss for loss, _, _ in found) / n_words
+
+    return _run(step, batches)
+
+
+def train_peft(
+    core: str, folder: str, texts: Sequence[str], steps: int, threads: int
+) -> dict[str, float]:
+    """Train with PEFT, torch's autocast and torch's Adam."""
+    from peft import PeftModel
+    from transformers import AutoModel
+
+    torch.set_num_threads(threads)
+    nlp, batches = _batches(folder, texts, steps)
+    tagger: Any = nlp.get_pipe("multibert_ner")
+    name = domain_names(1)[0]
+    labels = tagger.labels_of(name)
+    own = Path(folder) / "multibert_ner" / "domains" / name
+    del nlp, tagger
+    gc.collect()
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    with quiet():
+        base = AutoModel.from_pretrained(core, add_pooling_layer=False, **still)
+    head = Head(labels, base.config.hidden_size)
+    head.linear.load_state_dict(load_file(own / "head.safetensors"))
+    model = PeftModel.from_pretrained(base, str(own), is_trainable=True).train()
+    trained = [p for p in [*model.parameters(), *head.parameters()] if p.requires_grad]
+    sgd = torch.optim.Adam(trained, lr=RATE)
+
+    def step(batch: WindowBatch, tags: Tags) -> float:
+        ids = torch.from_numpy(batch.ids)
+        seen = torch.arange(ids.shape[1]) < torch.from_numpy(batch.lengths)[:, None]
+        where = [(i, j) for i, firsts in enumerate(batch.firsts) for j in firsts if j >= 0]
+        at = torch.tensor(where).view(-1, 2)
+        gold = torch.from_numpy(np.concatenate(tags))
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = model(input_ids=ids, attention_mask=seen.long()).last_hidden_state
+        logits = head(hidden[at[:, 0], at[:, 1]].float())
+        loss = F.cross_entropy(logits, gold[gold >= 0])
+        loss.backward()
+        sgd.step()
+        sgd.zero_grad()
+        return float(loss.detach())
+
+    return _run(step, batches)
+
+
+def compare_training(
+    core: Path, folder: Path, texts: Sequence[str], *, steps: int, threads: int, repeats: int
+) -> dict[str, Any]:
+    """Train both ways, each in processes of its own, in turn.
+
+    core (Path): Hugging Face folder.
+    folder (Path): Saved pipeline with one LoRA domain.
+    texts (Sequence[str]): What is read.
+    steps (int): Batches that are timed.
+    threads (int): Of torch.
+    repeats (int): Processes for each; medians are returned.
+    RETURNS (dict): "ours" and "peft": pieces per second, losses, peak MB. "ratio": of the speeds.
+    """
+    common = {
+        "folder": str(folder.resolve()),
+        "texts": list(texts),
+        "steps": steps,
+        "threads": threads,
+    }
+    systems: dict[str, tuple[Callable[..., dict[str, float]], dict[str, Any]]] = {
+        "ours": (train_ours, common),
+        "peft": (train_peft, {**common, "core": str(core.resolve())}),
+    }
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
+    for _ in range(repeats):
+        for name, (function, arguments) in systems.items():
+            found, peak = fresh.call(function, arguments, threads=threads)
+            runs[name].append({**found, "peak_mb": peak})
+    report: dict[str, Any] = {
+        name: {key: statistics.median(run[key] for run in own) for key in own[0]}
+        for name, own in runs.items()
+    }
+    speeds = [
+        ours["pieces_per_second"] / peft["pieces_per_second"]
+        for ours, peft in zip(runs["ours"], runs["peft"], strict=True)
+    ]
+    settings = {"steps": steps, "batch_words": BATCH_WORDS, "precision": "bf16"}
+    return {**settings, **report, "ratio": statistics.median(speeds)}
