@@ -48,7 +48,7 @@ REPEATS = 3
 
 
 def benchmark(
-    core: Path,
+    core: str,
     texts: list[Text],
     folder: Path,
     *,
@@ -62,7 +62,7 @@ def benchmark(
 ) -> dict[str, Any]:
     """Measure everything.
 
-    core (Path): Hugging Face folder.
+    core (str): Hugging Face name or folder.
     texts (list[Text]): What is tagged.
     folder (Path): Gets the pipelines, a gigabyte with the embedded core and 100 domains.
     chosen (Sequence[System]): What is timed.
@@ -91,7 +91,7 @@ def benchmark(
         # In a process of its own, so that this one stays small: see `fresh.call`.
         task = progress.add_task("build pipelines", total=None)
         arguments = {
-            "core": str(core),
+            "core": core,
             "wanted": list(dict.fromkeys(pipelines)),
             "texts": setup.strings[:256],
             "folder": str(folder.resolve()),
@@ -156,7 +156,7 @@ def describe_machine() -> dict[str, Any]:
 
 @app.command(help=__doc__)
 def main(
-    core: Annotated[Path, typer.Option(help="Hugging Face folder.")] = Path("assets/core"),
+    core: Annotated[str, typer.Option(help="Hugging Face name or folder.")] = "assets/core",
     corpus: Annotated[Path, typer.Option(help="Whose sentences are joined to texts.")] = Path(
         "corpus/sample"
     ),
@@ -193,7 +193,7 @@ def main(
         settings = {"rounds": rounds, "threads": threads, "machine": describe_machine()}
         with tempfile.TemporaryDirectory() as folder:
             measured = benchmark(
-                core,
+                str(Path(core).resolve()) if Path(core).exists() else core,
                 what,
                 Path(folder),
                 chosen=chosen,

@@ -45,13 +45,13 @@ class System:
 class Setup:
     """What all systems share.
 
-    core (Path): Hugging Face folder.
+    core (str): Hugging Face name or folder.
     texts (list[Text]): What is tagged.
     folders (Path): With the saved pipelines.
     seed (int): Of the domains that are drawn.
     """
 
-    core: Path
+    core: str
     texts: list[Text]
     folders: Path
     seed: int = 0
@@ -74,8 +74,8 @@ class Setup:
 
     @cached_property
     def batches(self) -> list[WindowBatch]:
-        """The pieces of all texts as our tagger sees them, in batches as our tagger makes them,
-        but sorted over all texts.
+        """The pieces of all texts as our tagger sees them, sorted over all texts, in batches of
+        the size that is best for the bare core.
         """
         nlp = self.load(*self.saved()[0])
         tagger: Any = nlp.get_pipe("multibert_ner")
@@ -85,7 +85,7 @@ class Setup:
         rows = doc_rows(
             docs, [""] * len(docs), core, tagger.normalizer, window=window, overlap=overlap
         )
-        return [batch for _, batch in row_batches(rows, core, tagger.batch_pieces)]
+        return [batch for _, batch in row_batches(rows, core, rivals.BUDGET)]
 
     def saved(self) -> list[tuple[str, int, str | None]]:
         """RETURNS (list): Adapter, domains and detector of each pipeline that is saved."""

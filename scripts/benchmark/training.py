@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from spacy.training.batchers import minibatch_by_padded_size
+from thinc.api import Adam
 from torch.nn import functional as F
 
 from multibert_spacy.models.tagger import Head
@@ -87,8 +88,7 @@ def train_ours(folder: str, texts: Sequence[str], steps: int, threads: int) -> d
     nlp, batches = _batches(folder, texts, steps)
     tagger: Any = nlp.get_pipe("multibert_ner")
     tagger.train_only(tagger.domains, heads=True)
-    sgd = nlp.create_optimizer()
-    sgd.learn_rate = RATE
+    sgd = Adam(RATE, L2=0.0, grad_clip=0.0)
 
     def step(batch: WindowBatch, tags: Tags) -> float:
         parts, backprop = tagger.model.begin_update(batch)
@@ -144,11 +144,11 @@ def train_peft(
 
 
 def compare_training(
-    core: Path, folder: Path, texts: Sequence[str], *, steps: int, threads: int, repeats: int
+    core: str, folder: Path, texts: Sequence[str], *, steps: int, threads: int, repeats: int
 ) -> dict[str, Any]:
     """Train both ways, each in processes of its own, in turn.
 
-    core (Path): Hugging Face folder.
+    core (str): Hugging Face name or folder.
     folder (Path): Saved pipeline with one LoRA domain.
     texts (Sequence[str]): What is read.
     steps (int): Batches that are timed.
@@ -164,7 +164,7 @@ def compare_training(
     }
     systems: dict[str, tuple[Callable[..., dict[str, float]], dict[str, Any]]] = {
         "ours": (train_ours, common),
-        "peft": (train_peft, {**common, "core": str(core.resolve())}),
+        "peft": (train_peft, {**common, "core": core}),
     }
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
     for _ in range(repeats):

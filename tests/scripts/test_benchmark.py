@@ -37,7 +37,7 @@ TEXTS = [
 def core(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark") / "core"
     build_toy_core(folder)
-    return folder
+    return str(folder)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def setup(core, tmp_path_factory):
     """A setup with a saved LoRA pipeline of twelve domains."""
     folder = tmp_path_factory.mktemp("pipelines")
     strings = [text.text for text in TEXTS]
-    write_pipelines(str(core), [("lora", MANY, None)], strings, str(folder), 0)
+    write_pipelines(core, [("lora", MANY, None)], strings, str(folder), 0)
     return Setup(core, TEXTS, folder)
 
 
