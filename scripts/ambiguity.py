@@ -24,13 +24,12 @@ from rich.table import Table
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from multibert_spacy.errors import ConfigError, DomainError, MultibertError
-from multibert_spacy.pipeline.domain_detector import join_docs
+from multibert_spacy.errors import ConfigError, DomainError
 from multibert_spacy.text.normalize import normalize_word
 from multibert_spacy.training.corpus import read_docs
 
-from .evaluate import GROUP_SIZE
-from .scoring.detection import make_groups
+from .record import readable_errors
+from .scoring.detection import draw_docs, given_docs
 from .scoring.report import build_header, describe_model, save
 
 __all__ = ["SENTENCES", "ambiguous_names", "app", "tag_sentences"]
@@ -173,10 +172,7 @@ def ambiguous_names(
 def _tag(
     nlp: Language, docs: Sequence[Doc], progress: Console | None
 ) -> Iterable[tuple[Doc, Doc]]:
-    predicted = [join_docs([doc], nlp.vocab) for doc in docs]
-    for doc, reference in zip(predicted, docs, strict=True):
-        doc._.domain = reference._.domain
-    tagged = zip(docs, nlp.pipe(predicted), strict=True)
+    tagged = zip(docs, nlp.pipe(given_docs(docs, nlp)), strict=True)
     return track(tagged, "domains given", total=len(docs), console=progress or console)
 
 
@@ -238,7 +234,7 @@ def main(
     limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the groups, if they are limited.")] = 0,
 ) -> None:
-    try:
+    with readable_errors():
         nlp = spacy.load(model)
         tagger: Any = nlp.get_pipe("multibert_ner")
         known = tagger.domains
@@ -251,12 +247,8 @@ def main(
         report = build_header("scripts.ambiguity", docs, corpus=corpus, **given)
         report["model"] = describe_model(nlp, model)
         report["own"] = tag_sentences(nlp, wanted)
-        limit = limit_groups * GROUP_SIZE
-        groups = make_groups(docs, GROUP_SIZE, seed=seed, limit_docs=limit)
-        report["gold"] = ambiguous_names(nlp, [doc for g in groups for doc in g], top=top)
-    except MultibertError as err:
-        Console(stderr=True, soft_wrap=True).print(str(err), style="red", markup=False)
-        raise typer.Exit(1) from err
+        drawn = draw_docs(docs, seed=seed, limit_groups=limit_groups)
+        report["gold"] = ambiguous_names(nlp, drawn, top=top)
     save(report, metrics or Path("metrics", corpus.name, "ambiguity.json"))
     _print_report(report, wanted)
 

@@ -25,10 +25,10 @@ from spacy.cli.train import train as spacy_train
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from multibert_spacy.errors import MultibertError
 from multibert_spacy.text.normalize import normalize_word
 from multibert_spacy.training.corpus import read_docs
 
+from .record import readable_errors
 from .scoring.detection import SIZES, Detect, detect_with, make_groups, score_detector
 from .scoring.report import build_header, confusion_table, detector_table, save
 
@@ -153,7 +153,7 @@ def main(
     limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the groups.")] = 0,
 ) -> None:
-    try:
+    with readable_errors():
         vocab = spacy.blank("fa").vocab
         train, dev, docs = (read_docs(corpus / part, vocab) for part in ("train", "dev", split))
         report = build_header(
@@ -174,9 +174,6 @@ def main(
             settings = {"config": config.name, "steps": steps}
             scores = _score(detect_with(nlp), docs, seed, limit_groups)
             report["bow"] = {"settings": settings, **scores}
-    except MultibertError as err:
-        Console(stderr=True, soft_wrap=True).print(str(err), style="red", markup=False)
-        raise typer.Exit(1) from err
     save(report, metrics or Path("metrics", corpus.name, "baseline.json"))
     print_report(report, console)
 

@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from multibert_spacy.errors import ConfigError, MultibertError
+from multibert_spacy.errors import ConfigError
 
+from .record import plain_path, readable_errors
 from .scoring.entities import f1_of, interval_of, mean_of_known
-from .scoring.report import build_header, plain_path, save
+from .scoring.report import build_header, save
 from .train import HEADS
 
 __all__ = ["N_DRAWS", "app", "compare", "print_comparison", "read_counts"]
@@ -190,12 +191,9 @@ def main(
     resamples: Annotated[int, typer.Option(min=1, help="How often docs are drawn.")] = N_DRAWS,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
 ) -> None:
-    try:
+    with readable_errors():
         (a_counts, a_report), (b_counts, b_report) = read_counts(a), read_counts(b)
         result = compare(a_counts, b_counts, seed=seed, n_resamples=resamples)
-    except MultibertError as err:
-        Console(stderr=True, soft_wrap=True).print(str(err), style="red", markup=False)
-        raise typer.Exit(1) from err
     given: dict[str, Any] = {
         "split": a_report["split"],
         "limit_groups": a_report["limit_groups"],

@@ -16,12 +16,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from multibert_spacy.errors import MultibertError
-
 from .corpora import Corpus, read_arman, read_parsner_social, read_parstwiner
 from .corpora.docbin import write_corpora
 from .corpora.report import build_report, print_report, save_report
 from .corpora.splits import drop_leaks
+from .record import readable_errors
 
 __all__ = [
     "app",
@@ -93,11 +92,8 @@ def convert_persian(source: Path, out: Path, *, fold: int = 1, seed: int = 0) ->
 
 def _run(convert: Callable[..., Report], source: Path, out: Path, **settings: int) -> None:
     """Convert and print; an error on purpose is a message, not a traceback."""
-    try:
+    with readable_errors():
         report = convert(source, out, **settings)
-    except MultibertError as err:
-        Console(stderr=True, soft_wrap=True).print(f"{err}", style="red", markup=False)
-        raise typer.Exit(1) from err
     print_report(report, Console())
 
 

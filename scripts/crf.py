@@ -25,17 +25,18 @@ from rich.progress import track
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from multibert_spacy.errors import ConfigError, MultibertError
+from multibert_spacy.errors import ConfigError
 from multibert_spacy.pipeline.domain_detector import join_docs
 from multibert_spacy.text.normalize import normalize_word
 from multibert_spacy.text.spans import bio_tags, tags_to_entities
 from multibert_spacy.training.corpus import read_docs
 from multibert_spacy.training.scorers import score_ner
 
-from .corpora.bio import repair_bio
-from .evaluate import GROUP_SIZE, print_report
-from .scoring.detection import make_groups
-from .scoring.entities import N_RESAMPLES, count_docs, score_entities
+from .corpora.bio import doc_tags, repair_bio
+from .evaluate import print_report, report_single
+from .record import readable_errors
+from .scoring.detection import draw_docs
+from .scoring.entities import N_RESAMPLES
 from .scoring.report import build_header, save
 from .train import HEADS
 
@@ -190,8 +191,7 @@ def fit_crf(
 def _load(docs: Sequence[Doc]) -> pycrfsuite.Trainer:
     trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     for doc in docs:
-        tags = [f"{w.ent_iob_}-{w.ent_type_}" if w.ent_type_ else "O" for w in doc]
-        trainer.append(word_features([word.text for word in doc]), tags)
+        trainer.append(word_features([word.text for word in doc]), doc_tags(doc))
     return trainer
 
 
@@ -229,8 +229,8 @@ def evaluate_crf(
             [doc for doc in part if doc._.domain in domains] for part in (train, dev, docs)
         )
         crf, settings = fit_crf(own_train, own_dev, out / name, grid=grid)
-        groups = make_groups(own, GROUP_SIZE, seed=seed, limit_docs=limit_groups * GROUP_SIZE)
-        examples += crf.examples([doc for g in groups for doc in g], f"{name}: {split}")
+        drawn = draw_docs(own, seed=seed, limit_groups=limit_groups)
+        examples += crf.examples(drawn, f"{name}: {split}")
         described[name] = {
             "name": "crf",
             "version": version("python-crfsuite"),
@@ -241,10 +241,8 @@ def evaluate_crf(
     if not examples:
         known = ", ".join(domain for wanted in models.values() for domain in wanted)
         raise ConfigError(f"{corpus / split} has none of these domains: {known}")
-    examples.sort(key=lambda eg: str(eg.reference._.domain))
-    scores = score_entities(examples, seed=seed, n_resamples=n_resamples, groups=HEADS)
-    counts = count_docs(examples, docs)
-    return {"models": described, "single": scores, "doc_counts": {"single": counts}}
+    scores = report_single(examples, docs, seed=seed, n_resamples=n_resamples)
+    return {"models": described, **scores}
 
 
 @app.command(help=__doc__)
@@ -260,14 +258,11 @@ def main(
     limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
     seed: Annotated[int, typer.Option(help="Of groups and intervals.")] = 0,
 ) -> None:
-    try:
+    with readable_errors():
         docs = read_docs(corpus / split, spacy.blank("fa").vocab)
         given: dict[str, Any] = {"split": split, "seed": seed, "limit_groups": limit_groups}
         header = build_header("scripts.crf", docs, corpus=corpus, **given)
         scores = evaluate_crf(corpus, out or Path("training", corpus.name, "crf"), **given)
-    except MultibertError as err:
-        Console(stderr=True, soft_wrap=True).print(str(err), style="red", markup=False)
-        raise typer.Exit(1) from err
     report = {**header, **scores}
     save(report, metrics or Path("metrics", corpus.name, "crf.json"))
     print_report(report, console)

@@ -26,14 +26,17 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from multibert_spacy.errors import ConfigError, MultibertError
+from multibert_spacy.errors import ConfigError
 from multibert_spacy.pipeline.domain_detector import join_docs
 from multibert_spacy.training.corpus import read_docs
 from multibert_spacy.training.scorers import score_domains
 
+from .record import readable_errors
 from .scoring.detection import (
     SIZES,
     detect_with,
+    draw_docs,
+    given_docs,
     make_groups,
     predicted_docs,
     score_detector,
@@ -49,7 +52,14 @@ from .scoring.report import (
 )
 from .train import HEADS
 
-__all__ = ["GROUP_SIZE", "app", "evaluate", "evaluate_single", "parse_models", "print_report"]
+__all__ = [
+    "app",
+    "evaluate",
+    "evaluate_single",
+    "parse_models",
+    "print_report",
+    "report_single",
+]
 
 app = typer.Typer(add_completion=False)
 console = Console()
@@ -88,10 +98,7 @@ def evaluate(
     counts: dict[str, Any] = {}
     draws: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples, "groups": HEADS}
     if tagger:
-        predicted = [join_docs([doc], nlp.vocab) for doc in references]
-        for doc, reference in zip(predicted, references, strict=True):
-            doc._.domain = reference._.domain
-        examples = _run(nlp, predicted, references, "domains given")
+        examples = _run(nlp, given_docs(references, nlp), references, "domains given")
         report["given"] = score_entities(examples, **draws)
         counts["given"] = count_docs(examples, docs)
     if tagger and detector:
@@ -132,7 +139,7 @@ def evaluate_single(
     done: list[str] = []
     described: dict[str, Any] = {}
     examples: list[Example] = []
-    counts: dict[str, Any] = {}
+    scored: list[Doc] = []
     for name, source in models.items():
         nlp = spacy.load(source)
         _check_single(nlp, name)
@@ -146,19 +153,29 @@ def evaluate_single(
         done.extend(domains)
         docs = [doc for doc in docs if doc._.domain in domains]
         docs = [change(doc) for doc in docs] if change else docs
-        limit = limit_groups * GROUP_SIZE
-        groups = make_groups(docs, GROUP_SIZE, seed=seed, limit_docs=limit)
-        references = [doc for group in groups for doc in group]
+        references = draw_docs(docs, seed=seed, limit_groups=limit_groups)
         predicted = [join_docs([doc], nlp.vocab) for doc in references]
-        own = _run(nlp, predicted, references, f"model of {name}")
-        examples.extend(own)
-        counts.update(count_docs(own, docs))
+        examples.extend(_run(nlp, predicted, references, f"model of {name}"))
+        scored.extend(docs)
         described[name] = {**describe_model(nlp, source), "domains": domains}
-    # The order of `evaluate`, so that both draw the same docs in resampling.
+    scores = report_single(examples, scored, seed=seed, n_resamples=n_resamples)
+    return {"models": described, **scores}
+
+
+def report_single(
+    examples: list[Example], docs: Sequence[Doc], *, seed: int, n_resamples: int
+) -> dict[str, Any]:
+    """Score what several models tagged, each its own domains.
+
+    examples (list[Example]): Of all of them; sorted by domain, as those of `evaluate` are, so that
+        both draw the same docs in resampling.
+    docs (Sequence[Doc]): The gold docs of these domains, in the order of the corpus.
+    seed, n_resamples (int): As in `evaluate`.
+    RETURNS (dict): "single", the scores, and "doc_counts", the counts of each doc of "single".
+    """
     examples.sort(key=lambda eg: str(eg.reference._.domain))
     scores = score_entities(examples, seed=seed, n_resamples=n_resamples, groups=HEADS)
-    counts = dict(sorted(counts.items()))
-    return {"models": described, "single": scores, "doc_counts": {"single": counts}}
+    return {"single": scores, "doc_counts": {"single": count_docs(examples, docs)}}
 
 
 def _check_single(nlp: Language, name: str) -> None:
@@ -226,7 +243,7 @@ def main(
 ) -> None:
     if bool(model) == bool(models):
         raise typer.BadParameter("Give either MODEL or --models")
-    try:
+    with readable_errors():
         sources = parse_models(models) if models else {}
         if single and model:
             nlp = spacy.load(model)
@@ -247,9 +264,6 @@ def main(
         else:
             header["model"] = describe_model(nlp, model)
             scores = evaluate(nlp, docs, seed=seed, limit_groups=limit_groups)
-    except MultibertError as err:
-        Console(stderr=True, soft_wrap=True).print(str(err), style="red", markup=False)
-        raise typer.Exit(1) from err
     report = {**header, **scores}
     save(report, metrics or Path("metrics", corpus.name, "evaluate.json"))
     print_report(report, console)

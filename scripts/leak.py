@@ -24,13 +24,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from multibert_spacy.errors import MultibertError
 from multibert_spacy.training.corpus import read_docs
 
 from .corpora import SPLITS, Corpus, Sentence, read_arman
 from .corpora.arman import DEV_SHARE, FOLDS
 from .corpora.docbin import write_corpora
 from .corpora.splits import hold_out, normal_form
+from .record import readable_errors
 from .scoring.report import build_header, save
 
 __all__ = ["app", "join_folds", "measure_leak", "overlap"]
@@ -133,12 +133,9 @@ def main(
     ),
     seed: Annotated[int, typer.Option(help="Of the dev part.")] = 0,
 ) -> None:
-    try:
+    with readable_errors():
         leak = measure_leak(source, out, seed=seed)
         docs = read_docs(out / "test", spacy.blank("fa").vocab)
-    except MultibertError as err:
-        Console(stderr=True, soft_wrap=True).print(str(err), style="red", markup=False)
-        raise typer.Exit(1) from err
     given: dict[str, Any] = {"split": "test", "seed": seed, "limit_groups": 0}
     report = build_header("scripts.leak", docs, corpus=out, **given) | leak
     save(report, metrics)

@@ -26,12 +26,13 @@ from rich.console import Console
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from multibert_spacy.errors import MultibertError
 from multibert_spacy.text.normalize import normalize_word
 from multibert_spacy.training.corpus import read_docs
 
 from .compare import N_DRAWS, compare, print_comparison
+from .corpora.bio import doc_tags
 from .evaluate import evaluate, evaluate_single, parse_models
+from .record import readable_errors
 from .scoring.entities import N_RESAMPLES
 from .scoring.report import build_header, describe_model, entity_table, save
 
@@ -89,7 +90,7 @@ class Inventor:
             doc.vocab,
             words=[self.word(word.text) if word.ent_type_ else word.text for word in doc],
             spaces=[bool(word.whitespace_) for word in doc],
-            ents=[f"{w.ent_iob_}-{w.ent_type_}" if w.ent_type_ else "O" for w in doc],
+            ents=doc_tags(doc),
         )
         changed._.domain, changed._.thread = doc._.domain, doc._.thread
         return changed
@@ -195,7 +196,7 @@ def main(
 ) -> None:
     if bool(model) == bool(models):
         raise typer.BadParameter("Give either MODEL or --models")
-    try:
+    with readable_errors():
         what = parse_models(models) if models else spacy.load(model)
         docs = read_docs(corpus / split, spacy.blank("fa").vocab)
         given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
@@ -205,9 +206,6 @@ def main(
         parts: Sequence[Path] = [p for p in (corpus / "train", corpus / split) if p.exists()]
         inventor = Inventor(_known_words(parts), seed=seed)
         report |= evaluate_masked(what, corpus / split, inventor, **given)
-    except MultibertError as err:
-        Console(stderr=True, soft_wrap=True).print(str(err), style="red", markup=False)
-        raise typer.Exit(1) from err
     save(report, metrics or Path("metrics", corpus.name, "masked_names.json"))
     _print_report(report)
 

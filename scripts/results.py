@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .record import cite
+
 START, END = "<!-- RESULTS START (do not remove) -->", "<!-- RESULTS END (do not remove) -->"
 
 __all__ = ["results", "with_results"]
@@ -20,11 +22,7 @@ def _f(scores: dict[str, Any]) -> str:
 
 def _source(*reports: dict[str, Any] | None) -> str:
     """What stands under a table: command, commit, seed and split of each report."""
-    lines = [
-        f"`{r['command']}`, commit {r['commit']}, seed {r['seed']}, {r['split']}"
-        for r in reports
-        if r is not None
-    ]
+    lines = [cite(report) for report in reports if report is not None]
     return "From " + "; ".join(lines) + "."
 
 

@@ -8,8 +8,6 @@ complete.
 
 import json
 import shutil
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +22,9 @@ from spacy.training.batchers import minibatch_by_padded_size
 
 from multibert_spacy.training.corpus import read_docs
 
-__all__ = ["Run", "commit", "console", "parse_settings", "train"]
+from .record import command_line, commit
+
+__all__ = ["Run", "console", "parse_settings", "train"]
 
 console = Console()
 
@@ -54,13 +54,6 @@ class Run:
         """RETURNS (int): Batches of an epoch."""
         docs = read_docs(self.corpus / "train", spacy.blank("fa").vocab, domains=self.domains)
         return sum(1 for _ in minibatch_by_padded_size(docs, size=self.batch_words, buffer=256))
-
-
-def commit() -> str:
-    """RETURNS (str): The commit of the checkout, with + if it has changes; "" outside of one."""
-    call = ["git", "describe", "--always", "--dirty=+", "--abbrev=10"]
-    result = subprocess.run(call, capture_output=True, text=True, check=False)
-    return result.stdout.strip()
 
 
 def count_pieces(model: Path, corpus: Path, domains: list[str]) -> int:
@@ -110,7 +103,7 @@ def train(run: Run, out: Path, metrics: Path) -> Path:
     pieces = count_pieces(draft / "model-best", run.corpus, run.domains)
     result: dict[str, Any] = {
         "run": run.name,
-        "command": "python -m scripts.train " + " ".join(sys.argv[1:]),
+        "command": command_line("scripts.train"),
         "config": run.config.as_posix(),
         "commit": commit(),
         "seed": overrides.get("system.seed", 0),

@@ -18,6 +18,8 @@ import typer
 from rich.console import Console
 from spacy.language import Language
 
+from .record import cite
+
 __all__ = ["app", "card", "detector_card", "round_to_half", "ship", "write_cards"]
 
 app = typer.Typer(add_completion=False)
@@ -36,9 +38,15 @@ CHANNEL = (
 )
 
 
-def round_to_half(nlp: Language) -> None:
-    """Round what is trained (adapters, heads, detector) to fp16, in which it is then stored."""
-    for name in ("multibert_ner", "domain_detector"):
+def round_to_half(
+    nlp: Language, names: Sequence[str] = ("multibert_ner", "domain_detector")
+) -> None:
+    """Round what is trained (adapters, heads, detector) to fp16, in which it is then stored.
+
+    nlp (Language): The pipeline.
+    names (Sequence[str]): Its components on the core.
+    """
+    for name in names:
         for parameter in nlp.get_pipe(name).model.module.parameters():
             parameter.data = parameter.data.half().float()
 
@@ -127,10 +135,7 @@ def write_cards(report: dict[str, Any], out: Path) -> None:
     report (dict): What `scripts.evaluate` wrote about the pipeline built from them.
     out (Path): With `domains/` and `detector/`.
     """
-    source = (
-        f"`{report['command']}`, commit {report['commit']}, seed {report['seed']}, "
-        f"{report['split']} part"
-    )
+    source = f"{cite(report)} part"
     domains = sorted(path for path in (out / "domains").iterdir() if path.is_dir())
     for folder in domains:
         scores = report["given"]["per_domain"][folder.name]

@@ -22,9 +22,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from multibert_spacy.errors import MultibertError
 from multibert_spacy.training.corpus import read_docs
 
+from ..record import readable_errors
 from ..scoring.report import build_header, save
 from . import fresh
 from .build import ADAPTERS, write_pipelines
@@ -177,7 +177,7 @@ def main(
     metrics: Annotated[Path, typer.Option(help="JSON file.")] = Path("metrics/speed.json"),
     seed: Annotated[int, typer.Option(help="Of texts, domains and weights.")] = 0,
 ) -> None:
-    try:
+    with readable_errors(Mismatch, ValueError, fresh.FreshError):
         numbers = [int(size) for size in sizes.split(",")]
         chosen = choose(systems(numbers), only)
         docs = [] if texts else read_docs(corpus / split, spacy.blank("fa").vocab)
@@ -204,9 +204,6 @@ def main(
                 threads=threads,
                 seed=seed,
             )
-    except (Mismatch, MultibertError, ValueError, fresh.FreshError) as err:
-        Console(stderr=True, soft_wrap=True).print(str(err), style="red", markup=False)
-        raise typer.Exit(1) from err
     report = {**header, **settings, **measured}
     save(report, metrics)
     print_report(report, console)

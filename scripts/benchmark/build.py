@@ -22,6 +22,7 @@ from multibert_spacy.pipeline.tagging import doc_rows, row_batches
 from multibert_spacy.types import Floats2d
 
 from ..sampling.labels import HEAD_OF, LABELS
+from ..ship import round_to_half
 from .texts import GROUP_SIZE, domain_names
 
 __all__ = ["ADAPTERS", "DETECTORS", "build_pipeline", "calibrated", "load", "write_pipelines"]
@@ -116,8 +117,7 @@ def build_pipeline(
     _set_heads(nlp, texts[:N_SAMPLE], names)
     if detector:
         _set_detector(nlp, texts[:N_SAMPLE], rng)
-    for p in tagger.model.module.parameters():
-        p.data = p.data.half().float()
+    round_to_half(nlp, ["multibert_ner"])
     tagger.model.weights_changed()
     return nlp
 

@@ -3,11 +3,18 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-__all__ = ["AFTER_O", "AFTER_OTHER", "AT_START", "is_legal", "parse_tag", "repair_bio"]
+from spacy.tokens import Doc
+
+__all__ = ["AFTER_O", "AFTER_OTHER", "AT_START", "doc_tags", "is_legal", "parse_tag", "repair_bio"]
 
 AT_START = "I at sentence start"
 AFTER_O = "I after O"
 AFTER_OTHER = "I after another type"
+
+
+def doc_tags(doc: Doc) -> list[str]:
+    """RETURNS (list[str]): The tag of each word of a gold doc, such as `B-PER`."""
+    return [f"{w.ent_iob_}-{w.ent_type_}" if w.ent_type_ else "O" for w in doc]
 
 
 def parse_tag(tag: str, types: Mapping[str, str]) -> str | None:

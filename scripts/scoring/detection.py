@@ -23,6 +23,8 @@ __all__ = [
     "SIZES",
     "Detect",
     "detect_with",
+    "draw_docs",
+    "given_docs",
     "make_groups",
     "predicted_docs",
     "score_detector",
@@ -75,6 +77,25 @@ def thread_groups(docs: Iterable[Doc], *, limit: int = 0) -> list[Group]:
         if not limit or seen[domain] <= limit:
             groups.append(group)
     return groups
+
+
+def draw_docs(docs: Iterable[Doc], *, seed: int = 0, limit_groups: int = 0) -> list[Doc]:
+    """RETURNS (list[Doc]): The docs of the largest groups, group by group; see `make_groups`.
+    limit_groups (int): Groups per domain at the most; 0 is all.
+    """
+    size = max(SIZES)
+    groups = make_groups(docs, size, seed=seed, limit_docs=limit_groups * size)
+    return [doc for group in groups for doc in group]
+
+
+def given_docs(references: Iterable[Doc], nlp: Language) -> list[Doc]:
+    """RETURNS (list[Doc]): New docs with the same words and the domain given."""
+    docs = []
+    for reference in references:
+        doc = join_docs([reference], nlp.vocab)
+        doc._.domain = reference._.domain
+        docs.append(doc)
+    return docs
 
 
 def predicted_docs(groups: Sequence[Group], nlp: Language) -> list[Doc]:

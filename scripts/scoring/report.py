@@ -1,9 +1,6 @@
 """Head, file and tables of a report."""
 
 import json
-import re
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..corpora.docbin import write_atomically
-from ..runs import commit
+from ..record import command_line, commit, plain_path
 
 __all__ = [
     "build_header",
@@ -21,29 +18,8 @@ __all__ = [
     "describe_model",
     "detector_table",
     "entity_table",
-    "plain_path",
     "save",
 ]
-
-
-def plain_path(path: str) -> str:
-    """RETURNS (str): The path from the current folder if it lies in it, else only its name: a
-    report should not tell whose machine it was made on.
-    """
-    if not Path(path).is_absolute():
-        return path
-    try:
-        return Path(path).relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return Path(path).name
-
-
-def _command(module: str) -> str:
-    args = [
-        re.sub(r"(^|[=,])(/[^,]*)", lambda match: match[1] + plain_path(match[2]), arg)
-        for arg in sys.argv[1:]
-    ]
-    return shlex.join(["python", "-m", module, *args])
 
 
 def build_header(
@@ -63,7 +39,7 @@ def build_header(
         domains[doc._.domain]["docs"] += 1
         domains[doc._.domain]["entities"] += len(doc.ents)
     return {
-        "command": _command(module),
+        "command": command_line(module),
         "commit": commit(),
         "seed": seed,
         "corpus": corpus.name,

@@ -19,6 +19,7 @@ from multibert_spacy.training.corpus import mask_words
 from multibert_spacy.training.scorers import score_ner
 from scripts import evaluate as script
 from scripts.evaluate import app, evaluate, evaluate_single
+from scripts.record import plain_path
 from scripts.scoring.detection import (
     detect_with,
     make_groups,
@@ -27,7 +28,7 @@ from scripts.scoring.detection import (
     thread_groups,
 )
 from scripts.scoring.entities import count_spans, score_entities
-from scripts.scoring.report import build_header, plain_path, save
+from scripts.scoring.report import build_header, save
 
 VOCAB = Vocab()
 
