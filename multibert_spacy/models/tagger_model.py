@@ -46,6 +46,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         head: str,
         labels: Sequence[str] = (),
         copy_from: str | None = None,
+        start: Path | None = None,
         pieces: Sequence[int] = (),
         counts: Sequence[int] = (),
     ) -> None:
@@ -54,10 +55,13 @@ class TaggerModel(Model[WindowBatch, Logits]):
         domain (str): Its name.
         head (str): Its head; made with `labels` if there is none of that name.
         copy_from (str): Another domain, whose adapter is copied. None starts a new adapter.
+        start (Path): A domain's folder, whose adapter the new one starts as: one that was trained
+            for another head (its head is not read). Its rank and sites hold, not the settings'.
         pieces (Sequence[int]): Text for a prefix's start values.
         counts (Sequence[int]): Of each tag, for a new head's start values.
         RAISES (DomainError): If a new head has no labels, or a known one other labels, or if
             there is no domain to copy.
+        RAISES (AdapterError): If the folder is damaged, or of another kind of adapter.
         """
         module = self.module
         known = module.heads.get(head)
@@ -68,7 +72,13 @@ class TaggerModel(Model[WindowBatch, Logits]):
             )
         if known is None and not labels:
             raise DomainError(f"The new head {head!r} of domain {domain!r} has no labels")
-        if copy_from is None:
+        if start is not None:
+            adapter, _, _ = read_folder(start, self.core, self.listener.fingerprint)
+            if adapter.settings.kind != module.settings.kind:
+                raise AdapterError(
+                    f"{start} holds a {adapter.settings.kind}, not a {module.settings.kind}"
+                )
+        elif copy_from is None:
             adapter = module.settings.build(self.core, pieces)
         else:
             source = module.adapter_of(copy_from)

@@ -97,6 +97,7 @@ class TaggerDomains(FolderBytes):
         head: str = "default",
         labels: Sequence[str] | None = None,
         adapters: str | None = None,
+        start: str | None = None,
     ) -> None:
         """Make one domain to train, or read trained ones.
 
@@ -107,6 +108,7 @@ class TaggerDomains(FolderBytes):
         head (str): Name of its head.
         labels (Sequence[str]): The head's labels; None takes those of the examples, sorted.
         adapters (str): A folder with one folder per domain, read instead.
+        start (str): A domain's folder, whose adapter the new one starts as.
         RAISES (DomainError): If there are no labels.
         RAISES (AdapterError): If there is no adapter in the folder, or a damaged one.
         """
@@ -127,6 +129,7 @@ class TaggerDomains(FolderBytes):
             domain,
             head=head,
             labels=labels,
+            start=None if start is None else Path(start),
             pieces=list(pieces),
             counts=tag_counts(references, labels),
         )
