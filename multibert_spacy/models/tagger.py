@@ -1,10 +1,11 @@
-"""The tagger's network: a bank of adapters on the core, and a linear head per label scheme.
+"""The tagger's network: a bank of adapters on the core, and a head per label scheme, which is a
+linear layer and the transitions of a chain.
 
 As in the paper, a head is trained together with the shared adapter of its domains and frozen when
 a domain's own adapter is tuned. Heads of different sizes in one batch cost one small matmul each.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,8 @@ NO_PIECES = 30.0
 
 
 class Head(nn.Module):
-    """A label scheme: hidden states (w, h) -> logits (w, k), k = 2 * len(labels) + 1.
+    """A label scheme: hidden states (w, h) -> logits (w, k), k = 2 * len(labels) + 1, and the
+    transitions (k, k) between the tags of neighbouring words (see `text/chain.py`).
 
     The hidden states are standardised first (a layer norm without weights), so that one learning
     rate fits cores of any scale: those of e5 have a standard deviation of 0.1, BERT's of 1.
@@ -40,12 +42,27 @@ class Head(nn.Module):
         """
         super().__init__()
         self.labels = tuple(labels)
-        self.linear = nn.Linear(width, 2 * len(self.labels) + 1)
+        n_tags = 2 * len(self.labels) + 1
+        self.linear = nn.Linear(width, n_tags)
+        self.transitions = nn.Parameter(torch.zeros(n_tags, n_tags))
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
         if len(counts):
             smoothed = torch.tensor(counts, dtype=torch.float32) + 1
             self.linear.bias.data.copy_((smoothed / smoothed.sum()).log())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """RETURNS (dict): What is stored: weight (k, h), bias (k,), transitions (k, k)."""
+        return {**self.linear.state_dict(), "transitions": self.transitions}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """tensors (Mapping): What `tensors` returned; no transitions are all zero.
+        RAISES (RuntimeError): If names or shapes differ.
+        """
+        own = dict(tensors)
+        transitions = own.pop("transitions", torch.zeros_like(self.transitions))
+        names = {f"linear.{name}": tensor for name, tensor in own.items()}
+        self.load_state_dict({**names, "transitions": transitions})
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.linear(F.layer_norm(x, x.shape[-1:]))

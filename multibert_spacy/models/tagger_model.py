@@ -92,7 +92,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         """Write one domain's folder. RAISES (DomainError): If there is no such domain."""
         head = self.module.head_name(domain)
         meta = {"domain": domain, "head": head, "labels": list(self.module.labels_of(domain))}
-        tensors = self.module.heads[head].linear.state_dict()
+        tensors = self.module.heads[head].tensors()
         write_folder(
             folder, self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint
         )
@@ -110,7 +110,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         labels, name = manifest["labels"], manifest.get("head")
         head = Head(labels, self.core.width)
         try:
-            head.linear.load_state_dict(tensors)
+            head.load(tensors)
         except RuntimeError as e:
             raise AdapterError(f"The head in {folder} does not fit: {e}") from e
         domain = domain or manifest.get("domain")
@@ -130,6 +130,23 @@ class TaggerModel(Model[WindowBatch, Logits]):
         while name in taken and not _equal(module.heads[name], head):
             name = f"{name}/{domain}"
         return name
+
+    def transitions_of(self, domain: str) -> Floats2d:
+        """RETURNS (k, k): Transitions of the domain's head."""
+        head = self.module.heads[self.module.head_name(domain)]
+        transitions: Floats2d = head.transitions.detach().cpu().numpy()
+        return transitions
+
+    def learn_transitions(self, domain: str, gradient: Floats2d) -> None:
+        """Add to the gradient of the transitions of the domain's head, unless it is frozen.
+
+        gradient (k, k): As the linear layer's it comes from the loss, which knows all words of a
+            doc, where the model knows rows.
+        """
+        transitions = self.module.heads[self.module.head_name(domain)].transitions
+        if transitions.requires_grad:
+            new = torch.from_numpy(gradient).to(transitions)
+            transitions.grad = new if transitions.grad is None else transitions.grad + new
 
     def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
         """See `TaggerModule.set_trainable`."""

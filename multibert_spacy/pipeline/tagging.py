@@ -13,20 +13,22 @@ from ..errors import ConfigError, DomainError
 from ..models.core import Core
 from ..text.align import pack_rows, window_row
 from ..text.batching import batch_by_pieces
-from ..text.spans import bio_tags, softmax
+from ..text.chain import chain_loss
+from ..text.spans import bio_tags
 from ..text.windows import split_windows
 from ..types import Floats2d, WindowBatch
 
 __all__ = [
     "Row",
+    "by_domain",
     "check_name",
+    "doc_loss",
     "doc_rows",
     "gold_tags",
     "join_by_doc",
     "row_batches",
     "split_by_row",
     "tag_counts",
-    "word_loss",
 ]
 
 
@@ -164,15 +166,37 @@ def tag_counts(docs: Sequence[Doc], labels: Sequence[str]) -> list[int]:
     return list(counts.values())
 
 
-def word_loss(logits: Floats2d, gold: NDArray[np.int64]) -> tuple[float, int, Floats2d]:
-    """Cross-entropy, summed over the words with a gold tag.
+def by_domain(domains: Sequence[str]) -> Iterator[tuple[str, list[int]]]:
+    """YIELDS (tuple): Each domain, and where it stands."""
+    for domain in dict.fromkeys(domains):
+        yield domain, [i for i, other in enumerate(domains) if other == domain]
 
-    logits (w, k), gold (w,): -100 where there is none.
-    RETURNS (tuple): The sum, the number of words, the gradient (w, k).
+
+def doc_loss(
+    logits: Sequence[Floats2d],
+    gold: Sequence[NDArray[np.int64]],
+    domains: Sequence[str],
+    transitions_of: Callable[[str], Floats2d],
+) -> tuple[float, list[Floats2d], dict[str, Floats2d]]:
+    """The loss of docs of any domains, per word with a gold tag.
+
+    logits (list): For each doc (w, k).
+    gold (list): For each doc, what `gold_tags` returned.
+    domains (Sequence[str]): For each doc.
+    transitions_of (Callable): Transitions (k, k) of a domain's head.
+    RETURNS (tuple): The mean loss; for each doc its gradient (w, k); for each domain that of the
+        transitions (k, k).
     """
-    gradient = softmax(logits) if len(logits) else logits
-    known = np.flatnonzero(gold >= 0)
-    loss = -float(np.log(np.maximum(gradient[known, gold[known]], 1e-30)).sum())
-    gradient[known, gold[known]] -= 1.0
-    gradient[gold < 0] = 0.0
-    return loss, len(known), gradient
+    n_words = max(sum(int((tags >= 0).sum()) for tags in gold), 1)
+    total = 0.0
+    gradients: list[Floats2d] = [np.zeros_like(own) for own in logits]
+    d_transitions = {}
+    for domain, members in by_domain(domains):
+        loss, d_logits, d_moves = chain_loss(
+            [logits[i] for i in members], [gold[i] for i in members], transitions_of(domain)
+        )
+        total += loss
+        for i, gradient in zip(members, d_logits, strict=True):
+            gradients[i] = gradient / n_words
+        d_transitions[domain] = d_moves / n_words
+    return total / n_words, gradients, d_transitions
