@@ -22,7 +22,7 @@ from spacy.training.batchers import minibatch_by_padded_size
 
 from multibert_spacy.training.corpus import read_docs
 
-from .record import command_line, commit
+from .record import command_line, commit, running_module
 
 __all__ = ["Run", "console", "parse_settings", "train"]
 
@@ -103,7 +103,7 @@ def train(run: Run, out: Path, metrics: Path) -> Path:
     pieces = count_pieces(draft / "model-best", run.corpus, run.domains)
     result: dict[str, Any] = {
         "run": run.name,
-        "command": command_line("scripts.train"),
+        "command": command_line(running_module("scripts.train")),
         "config": run.config.as_posix(),
         "commit": commit(),
         "seed": overrides.get("system.seed", 0),
