@@ -9,6 +9,7 @@ complete.
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,8 +140,8 @@ def _scores(row: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in scores.items() if isinstance(v, float) and k != "speed"}
 
 
-def parse_settings(settings: list[str]) -> dict[str, Any]:
-    """settings (list[str]): key=value, the value in JSON or a plain string.
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """settings (Sequence[str]): key=value, the value in JSON or a plain string.
     RETURNS (dict): Overrides of a config.
     """
     overrides = {}
