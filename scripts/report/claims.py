@@ -108,10 +108,13 @@ def _recipe(metrics: Metrics) -> Iterator[Claim]:
         "scratch": "Starting from the shared adapter beats a new adapter.",
         "excluded": "A domain needs no part in step one: the adapter can come later.",
     }
+    if "tuned" not in recipe["mean"]:
+        return
     for name, claim in paper.items():
-        if name in recipe["ways"] and (mean_of := recipe["mean"].get(name)) is not None:
+        if (mean_of := recipe["mean"].get(name)) is not None:
             tuned = recipe["mean"]["tuned"]
-            found = [own[name]["against_tuned"] for own in recipe["targets"].values()]
+            targets = [own for own in recipe["targets"].values() if name in own]
+            found = [own[name]["against_tuned"] for own in targets]
             real = sum(own["p"] is not None and own["p"] < 0.05 for own in found)
             yield Claim(
                 claim,
