@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,6 +23,10 @@ from .core import Core
 __all__ = ["Head", "TaggerModule"]
 
 NO_PIECES = 30.0
+START_SHARE = 0.25
+"""Of a tag pair's log-odds. On models trained without transitions 0, 0.25, 0.5, 0.75 and 1 gave a
+dev F1 of 76.4, 77.4, 76.6, 76.4 and 74.9 (formal), 71.7, 71.8, 71.4, 71.4 and 70.7 (social)."""
+MOST_ODDS = 4.0
 
 
 class Head(nn.Module):
@@ -32,13 +37,17 @@ class Head(nn.Module):
     rate fits cores of any scale: those of e5 have a standard deviation of 0.1, BERT's of 1.
     """
 
-    def __init__(self, labels: Sequence[str], width: int, counts: Sequence[int] = ()) -> None:
+    def __init__(
+        self, labels: Sequence[str], width: int, pairs: NDArray[np.int64] | None = None
+    ) -> None:
         """labels (Sequence[str]): Entity labels.
         width (int): Of the core.
-        counts (Sequence[int]): How often each tag stands in the training part. The layer starts
-            as this prior, with weights of zero. Otherwise the adapter learns the prior, which on
-            the embedded core ended in no entity at all: after 42 steps on ten sentences the loss
-            was 0.35 with BERT's start values and below 0.001 with these.
+        pairs (k, k): How often the column's tag follows the row's in the training part. The layer
+            starts as the prior of the tags, with weights of zero. Otherwise the adapter learns
+            the prior, which on the embedded core ended in no entity at all: after 42 steps on ten
+            sentences the loss was 0.35 with BERT's start values and below 0.001 with these. The
+            transitions start as a quarter of the pairs' log-odds: from zero they had learnt next
+            to nothing after 740 steps.
         """
         super().__init__()
         self.labels = tuple(labels)
@@ -47,9 +56,15 @@ class Head(nn.Module):
         self.transitions = nn.Parameter(torch.zeros(n_tags, n_tags))
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
-        if len(counts):
-            smoothed = torch.tensor(counts, dtype=torch.float32) + 1
-            self.linear.bias.data.copy_((smoothed / smoothed.sum()).log())
+        if pairs is not None:
+            smoothed = torch.from_numpy(pairs).float()
+            prior = smoothed.sum(0) + 1
+            prior = prior / prior.sum()
+            self.linear.bias.data.copy_(prior.log())
+            following = smoothed + prior  # one more pair, spread as the prior is
+            following = following / following.sum(1, keepdim=True)
+            odds = (following / prior).log().clamp(-MOST_ODDS, MOST_ODDS)
+            self.transitions.data.copy_(START_SHARE * odds)
 
     def tensors(self) -> dict[str, Tensor]:
         """RETURNS (dict): What is stored: weight (k, h), bias (k,), transitions (k, k)."""

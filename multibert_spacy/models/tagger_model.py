@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from thinc.api import Model
 
 from ..errors import AdapterError, DomainError
@@ -48,7 +50,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         copy_from: str | None = None,
         start: Path | None = None,
         pieces: Sequence[int] = (),
-        counts: Sequence[int] = (),
+        pairs: NDArray[np.int64] | None = None,
     ) -> None:
         """Add a domain with an adapter of its own.
 
@@ -58,7 +60,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         start (Path): A domain's folder, whose adapter the new one starts as: one that was trained
             for another head (its head is not read). Its rank and sites hold, not the settings'.
         pieces (Sequence[int]): Text for a prefix's start values.
-        counts (Sequence[int]): Of each tag, for a new head's start values.
+        pairs (k, k): Counts of tag pairs, for a new head's start values; see `Head`.
         RAISES (DomainError): If a new head has no labels, or a known one other labels, or if
             there is no domain to copy.
         RAISES (AdapterError): If the folder is damaged, or of another kind of adapter.
@@ -85,7 +87,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
             adapter = type(source)(*_build_args(source, self.core))
             adapter.load_state_dict(source.state_dict())
         if known is None:
-            module.add_head(head, Head(labels, self.core.width, counts).to(self.core.device))
+            module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
         module.add_domain(domain, head, adapter.to(self.core.device))
 
     def write_domain(self, domain: str, folder: Path) -> None:

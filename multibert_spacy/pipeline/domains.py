@@ -18,7 +18,7 @@ from ..errors import AdapterError, DomainError
 from ..models.storage import MANIFEST
 from ..models.tagger_model import TaggerModel
 from .folders import FolderBytes
-from .tagging import check_name, tag_counts
+from .tagging import check_name, tag_pairs
 
 __all__ = ["TaggerDomains"]
 
@@ -131,7 +131,7 @@ class TaggerDomains(FolderBytes):
             labels=labels,
             start=None if start is None else Path(start),
             pieces=list(pieces),
-            counts=tag_counts(references, labels),
+            pairs=tag_pairs(references, labels),
         )
         self.cfg["default_domain"] = self.cfg["default_domain"] or domain
         self.train_only([domain], heads=True)

@@ -28,7 +28,7 @@ __all__ = [
     "join_by_doc",
     "row_batches",
     "split_by_row",
-    "tag_counts",
+    "tag_pairs",
 ]
 
 
@@ -151,19 +151,24 @@ def gold_tags(eg: Example, labels: Sequence[str], domain: str) -> NDArray[np.int
     return np.array(tags, dtype=np.int64)
 
 
-def tag_counts(docs: Sequence[Doc], labels: Sequence[str]) -> list[int]:
-    """RETURNS (list[int]): How often each of `bio_tags(labels)` stands in the docs; entities with
-    other labels count as O.
+def tag_pairs(docs: Sequence[Doc], labels: Sequence[str]) -> NDArray[np.int64]:
+    """Count which tag follows which.
+
+    docs (Sequence[Doc]): Gold docs; entities with other labels count as O.
+    labels (Sequence[str]): A head's labels.
+    RETURNS (k, k): From the row's tag to the column's, in the order of `bio_tags(labels)`; a doc's
+        first word follows O.
     """
-    counts = dict.fromkeys(bio_tags(labels), 0)
+    index = {tag: i for i, tag in enumerate(bio_tags(labels))}
+    counts = np.zeros((len(index), len(index)), dtype=np.int64)
     for doc in docs:
+        tags = np.zeros(len(doc) + 1, dtype=np.int64)
         for ent in doc.ents:
-            if f"B-{ent.label_}" in counts:
-                counts[f"B-{ent.label_}"] += 1
-                counts[f"I-{ent.label_}"] += len(ent) - 1
-    n_entity_words = sum(counts.values())
-    counts["O"] = sum(len(doc) for doc in docs) - n_entity_words
-    return list(counts.values())
+            if ent.label_ in labels:
+                tags[ent.start + 1] = index[f"B-{ent.label_}"]
+                tags[ent.start + 2 : ent.end + 1] = index[f"I-{ent.label_}"]
+        np.add.at(counts, (tags[:-1], tags[1:]), 1)
+    return counts
 
 
 def by_domain(domains: Sequence[str]) -> Iterator[tuple[str, list[int]]]:

@@ -462,6 +462,27 @@ def test_trained_adapters_are_read(trained_folder, trained, toy_core):
         assert [entities(doc) for doc in tagged(nlp, domain)] == expected
 
 
+def test_step_one_may_start_from_another_heads_adapter(trained_folder, trained, toy_core):
+    start = trained_folder / "multibert_ner" / "domains" / "news"
+    nlp = initialised(toy_core, {"head": "new", "start": str(start)})
+    tagger = nlp.get_pipe("multibert_ner")
+    assert tagger.domains == ("new",) and tagger.labels_of("new") == ("LOC", "ORG")
+    assert same(weights(nlp, "new"), weights(trained, "news"))
+    assert all(p.requires_grad for p in tagger.model.module.adapter_of("new").parameters())
+    before = weights(nlp, "new")
+    examples = toy_examples(nlp, "travel", 2)
+    for eg in examples:
+        eg.predicted._.domain = "new"
+    nlp.update(examples, sgd=nlp.create_optimizer())
+    assert not same(weights(nlp, "new"), before)
+
+
+def test_a_start_of_another_kind(trained_folder, toy_core):
+    start = trained_folder / "multibert_ner" / "domains" / "news"
+    with pytest.raises(AdapterError, match="holds a lora, not a prefix"):
+        initialised(toy_core, {"start": str(start)}, config={"model": {"adapter": PREFIX}})
+
+
 def test_adapters_of_another_core(trained_folder, bert_folder):
     with pytest.raises(AdapterError, match="another core"):
         initialised(bert_folder, {"adapters": str(trained_folder / "multibert_ner" / "domains")})

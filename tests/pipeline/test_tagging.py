@@ -21,7 +21,7 @@ from multibert_spacy.pipeline.tagging import (
     join_by_doc,
     row_batches,
     split_by_row,
-    tag_counts,
+    tag_pairs,
 )
 
 VOCAB = Vocab()
@@ -239,14 +239,20 @@ def test_unknown_labels_are_named():
         gold_tags(eg, ["LOC", "ORG"], "news")
 
 
-def test_tag_counts():
+def test_tag_pairs():
     docs = [
         Doc(VOCAB, words=["a", "b", "c", "d"], ents=["B-LOC", "I-LOC", "O", "B-EVE"]),
         Doc(VOCAB, words=["a", "b"], ents=["B-LOC", "O"]),
         Doc(VOCAB, words=[]),
     ]
-    assert tag_counts(docs, ["LOC", "ORG"]) == [3, 2, 1, 0, 0]
-    assert tag_counts([], ["LOC"]) == [0, 0, 0]
+    assert tag_pairs(docs, ["LOC", "ORG"]).tolist() == [
+        [1, 2, 0, 0, 0],  # O to O; O to B-LOC twice: the first words
+        [1, 0, 1, 0, 0],
+        [1, 0, 0, 0, 0],
+        [0] * 5,
+        [0] * 5,
+    ]
+    assert tag_pairs([], ["LOC"]).tolist() == [[0] * 3] * 3
 
 
 # Loss
