@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import srsly
 from spacy.language import Language
 from spacy.pipeline import TextCategorizer
 from spacy.tokens import Doc
@@ -22,6 +21,8 @@ from thinc.api import Config, Model
 
 from ..errors import AdapterError, ConfigError
 from ..models.classifier import ClassifierModel
+from ..models.manifest import check_seal, read_json, write_json
+from ..models.storage import file_hash, verify_files
 from ..text.threads import apply_context, group_docs
 from ..types import Floats2d
 from .folders import FolderBytes
@@ -211,28 +212,31 @@ class DomainDetector(FolderBytes, TextCategorizer):
         """
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
-        srsly.write_json(path / "cfg", {"labels": self.labels})
-        if "model" in exclude or not self.labels:
-            return
-        if isinstance(self.model, ClassifierModel):
-            self.model.write(path / "adapter", self.labels)
-        else:
-            self.model.to_disk(path / "model")
+        cfg: dict[str, Any] = {"labels": self.labels}
+        if "model" not in exclude and self.labels:
+            if isinstance(self.model, ClassifierModel):
+                self.model.write(path / "adapter", self.labels)
+            else:
+                self.model.to_disk(path / "model")
+                cfg["files"] = {"model": file_hash(path / "model")}
+        write_json(path / "cfg", cfg)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "DomainDetector":
         """Read what `to_disk` wrote.
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
-        try:
-            self.cfg["labels"] = list(srsly.read_json(path / "cfg")["labels"])
-        except (OSError, ValueError, KeyError, TypeError) as e:
-            raise AdapterError(f"{path / 'cfg'} is missing or damaged: {e}") from e
+        cfg = read_json(path / "cfg", AdapterError)
+        check_seal(cfg, path / "cfg", AdapterError)
+        if not isinstance(cfg.get("labels"), list):
+            raise AdapterError(f"{path / 'cfg'} is damaged: it has no list of labels")
+        self.cfg["labels"] = cfg["labels"]
         if "model" in exclude or not self.labels:
             return self
         if isinstance(self.model, ClassifierModel):
             self.model.read(path / "adapter", self.labels)
         else:
+            verify_files(path, cfg.get("files", {}), AdapterError)
             try:
                 self.model.from_disk(path / "model")
             except Exception as e:  # thinc raises whatever a damaged file makes it stumble over
