@@ -23,6 +23,7 @@ from ..errors import AdapterError, ConfigError
 from ..models.classifier import ClassifierModel
 from ..models.manifest import check_seal, read_json, write_json
 from ..models.storage import file_hash, verify_files
+from ..text.spans import check_finite
 from ..text.threads import apply_context, group_docs
 from ..types import Floats2d
 from .folders import FolderBytes
@@ -138,13 +139,31 @@ class DomainDetector(FolderBytes, TextCategorizer):
                 yield from group
 
     def _one_by_one(self, groups: Sequence[list[Doc]]) -> Iterator[list[Doc]]:
-        """A group that fails goes to the error handler, without the others."""
+        """A doc that fails goes to the error handler alone, and its group is read without it. If
+        none fails alone, the group does as a whole.
+        """
         for group in groups:
+            sound, error = group, None
             try:
                 self.annotate_groups([group])
-                yield group
             except Exception as e:
-                self.get_error_handler()(self.name, self, group, e)
+                sound, error = [doc for doc in group if self._is_sound(doc)], e
+            if error is not None and len(sound) < len(group):
+                yield from self._one_by_one([sound])
+            elif error is not None:
+                self.get_error_handler()(self.name, self, group, error)
+            elif sound:
+                yield sound
+
+    def _is_sound(self, doc: Doc) -> bool:
+        """Whether a doc can be read on its own; if not, the error handler is told."""
+        try:
+            if _open(doc):
+                self.predict([join_docs([doc], self.vocab)])
+        except Exception as e:
+            self.get_error_handler()(self.name, self, [doc], e)
+            return False
+        return True
 
     def annotate_groups(self, groups: Sequence[list[Doc]]) -> None:
         """Detect and write the domain of each group's docs that have none.
@@ -168,6 +187,7 @@ class DomainDetector(FolderBytes, TextCategorizer):
         if filled:
             output = self.model.predict([docs[i] for i in filled])
             scores[filled] = self.model.ops.to_numpy(output)
+        check_finite(scores, self.name)
         return scores
 
     def set_annotations(self, docs: Iterable[Doc], scores: Floats2d) -> None:

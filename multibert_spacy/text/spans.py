@@ -5,9 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import MultibertError
 from ..types import Entity, Floats2d
 
-__all__ = ["bio_tags", "decode_entities", "log_softmax", "softmax", "tags_to_entities"]
+__all__ = [
+    "bio_tags",
+    "check_finite",
+    "decode_entities",
+    "log_softmax",
+    "softmax",
+    "tags_to_entities",
+]
 
 
 def bio_tags(labels: Sequence[str]) -> list[str]:
@@ -15,6 +23,18 @@ def bio_tags(labels: Sequence[str]) -> list[str]:
     RETURNS (list[str]): The tags in the order of the head's outputs: O, then B- and I- of each.
     """
     return ["O", *(f"{prefix}-{label}" for label in labels for prefix in "BI")]
+
+
+def check_finite(scores: Floats2d, whose: str) -> None:
+    """scores (w, k): A network's outputs, of which `argmax` would take a NaN for the highest.
+    whose (str): The component, for the message.
+    RAISES (MultibertError): If one is no finite number.
+    """
+    if not np.isfinite(scores).all():
+        raise MultibertError(
+            f"'{whose}' computes scores that are no finite numbers: set "
+            'precision = "fp32" on the frozen_transformer, or train the adapter anew'
+        )
 
 
 def log_softmax(logits: Floats2d) -> Floats2d:
@@ -89,9 +109,11 @@ def decode_entities(logits: Floats2d, labels: Sequence[str]) -> list[Entity]:
     logits (w, k): Head outputs; a row of zeros with a large first value stands for "no pieces".
     labels (Sequence[str]): The head's labels; k = 2 * len(labels) + 1.
     RETURNS (list[Entity]): Words count from 0 at the first row.
+    RAISES (MultibertError): If a logit is no finite number.
     """
     if not len(logits):
         return []
+    check_finite(logits, "multibert_ner")
     tags = logits.argmax(axis=-1)
     if not tags.any():
         return []
