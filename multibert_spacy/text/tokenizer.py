@@ -26,6 +26,7 @@ from pathlib import Path
 
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
+from spacy.tokens import Doc
 from spacy.util import registry
 
 from ..errors import MultibertError
@@ -76,13 +77,27 @@ _TOKENS = {
     "character": "\\S[\u0300-\u036f\u20d0-\u20ff\ufe00-\ufe0f]*",
 }
 _TOKEN = re.compile("|".join(_TOKENS.values()))
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAGIC = b"multibert tokenizer "
 
 
 class PersianTokenizer(Tokenizer):
-    """spaCy's tokenizer, whose file begins with its hash: a bit flipped in the saved patterns
-    would cut other words without an error.
+    """spaCy's tokenizer, which says what is no text, and whose file begins with its hash: a bit
+    flipped in the saved patterns would cut other words without an error.
     """
+
+    def __call__(self, text: str) -> Doc:
+        """RAISES (MultibertError): For a lone half of a surrogate pair, which is no text: spaCy
+        cannot store it, and `doc.text` would not be the input without it.
+        """
+        half = _LONE_SURROGATE.search(text)
+        if half is not None:
+            raise MultibertError(
+                f"Character {half.start()} of a text is the lone surrogate {half.group()!r}. "
+                'Replace it first: text.encode("utf-16", "surrogatepass").decode("utf-16", '
+                '"replace")'
+            )
+        return super().__call__(text)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write what spaCy writes behind a line with its SHA-256."""
