@@ -24,7 +24,7 @@ from .adapters import Adapter, AdapterSettings, LoraSettings
 from .bank import Bank
 from .core import Core, layer_of
 from .listener import CoreListener, ModuleShim
-from .storage import read_folder, write_folder
+from .storage import check_head, read_folder, write_folder
 
 __all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule"]
 
@@ -178,11 +178,9 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             raise AdapterError(
                 f"{folder} is for layers = {manifest.get('layers', 0)}, not {self.n_layers}"
             )
+        check_head(folder, tensors, len(labels), self.listener.core)
         self.build(len(labels), adapter)
-        try:
-            self.module.linear.load_state_dict(tensors)
-        except RuntimeError as e:
-            raise AdapterError(f"The linear layer in {folder} does not fit: {e}") from e
+        self.module.linear.load_state_dict(tensors)
 
 
 def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:

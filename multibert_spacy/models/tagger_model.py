@@ -14,7 +14,7 @@ from ..types import Floats2d, WindowBatch
 from .adapters import AdapterSettings
 from .core import Core
 from .listener import CoreListener, ModuleShim
-from .storage import read_folder, write_folder
+from .storage import check_head, read_folder, write_folder
 from .tagger import Head, TaggerModule
 
 __all__ = ["TaggerModel"]
@@ -110,11 +110,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
         """
         adapter, tensors, manifest = read_folder(folder, self.core, self.listener.fingerprint)
         labels, name = manifest["labels"], manifest.get("head")
+        check_head(folder, tensors, 2 * len(labels) + 1, self.core, chain=True)
         head = Head(labels, self.core.width)
-        try:
-            head.load(tensors)
-        except RuntimeError as e:
-            raise AdapterError(f"The head in {folder} does not fit: {e}") from e
+        head.load(tensors)
         domain = domain or manifest.get("domain")
         if not isinstance(domain, str) or not isinstance(name, str):
             raise AdapterError(f"{folder}/multibert.json must name a domain and a head")

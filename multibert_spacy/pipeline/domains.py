@@ -10,11 +10,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
-import srsly
 from spacy.language import Language
 from spacy.training import Example, validate_get_examples
 
 from ..errors import AdapterError, DomainError
+from ..models.manifest import check_seal, read_json, write_json
 from ..models.storage import MANIFEST
 from ..models.tagger_model import TaggerModel
 from .folders import FolderBytes
@@ -151,7 +151,7 @@ class TaggerDomains(FolderBytes):
         """
         path = Path(path)
         (path / "domains").mkdir(parents=True, exist_ok=True)
-        srsly.write_json(path / "cfg", self.cfg)
+        write_json(path / "cfg", self.cfg)
         if "model" in exclude:
             return
         for old in (path / "domains").iterdir():
@@ -167,10 +167,9 @@ class TaggerDomains(FolderBytes):
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
-        try:
-            self.cfg.update(srsly.read_json(path / "cfg"))
-        except (OSError, ValueError, TypeError) as e:
-            raise AdapterError(f"{path / 'cfg'} is missing or damaged: {e}") from e
+        cfg = read_json(path / "cfg", AdapterError)
+        check_seal(cfg, path / "cfg", AdapterError)
+        self.cfg["default_domain"] = cfg.get("default_domain")
         if self.configured_domain is not None:
             self.cfg["default_domain"] = self.configured_domain
         if "model" not in exclude:

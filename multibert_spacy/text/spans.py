@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import MultibertError
 from ..types import Entity, Floats2d
 from .chain import best_tags, tag_probabilities
 
-__all__ = ["bio_tags", "decode_entities", "tags_to_entities"]
+__all__ = ["bio_tags", "check_finite", "decode_entities", "tags_to_entities"]
 
 
 def bio_tags(labels: Sequence[str]) -> list[str]:
@@ -16,6 +17,18 @@ def bio_tags(labels: Sequence[str]) -> list[str]:
     RETURNS (list[str]): The tags in the order of the head's outputs: O, then B- and I- of each.
     """
     return ["O", *(f"{prefix}-{label}" for label in labels for prefix in "BI")]
+
+
+def check_finite(scores: Floats2d, whose: str) -> None:
+    """scores (w, k): A network's outputs, of which `argmax` would take a NaN for the highest.
+    whose (str): The component, for the message.
+    RAISES (MultibertError): If one is no finite number.
+    """
+    if not np.isfinite(scores).all():
+        raise MultibertError(
+            f"'{whose}' computes scores that are no finite numbers: set "
+            'precision = "fp32" on the frozen_transformer, or train the adapter anew'
+        )
 
 
 def tags_to_entities(
@@ -51,7 +64,10 @@ def decode_entities(
     transitions (k, k): The head's.
     RETURNS (list): For each doc its entities. Their scores are probabilities given all of the
         doc's words. Words count from 0 at the first row.
+    RAISES (MultibertError): If a logit is no finite number.
     """
+    for own in logits:
+        check_finite(own, "multibert_ner")
     tags = best_tags(logits, transitions)
     entities: list[list[Entity]] = [[] for _ in logits]
     some = [i for i, own in enumerate(tags) if own.any()]
