@@ -22,6 +22,7 @@ from thinc.api import Config, Model
 
 from ..errors import AdapterError, ConfigError
 from ..models.classifier import ClassifierModel
+from ..models.runner import GRAPH
 from ..text.threads import apply_context, group_docs
 from ..types import Floats2d
 from .folders import FolderBytes
@@ -198,7 +199,7 @@ class DomainDetector(FolderBytes, TextCategorizer):
         RAISES (AdapterError): If that is missing, damaged, or made for another core.
         """
         if folder is not None:
-            self.from_disk(folder)
+            self._read(Path(folder))
             return
         labels = list(labels or ())
         if not labels:
@@ -224,6 +225,11 @@ class DomainDetector(FolderBytes, TextCategorizer):
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
+        if isinstance(self.model, ClassifierModel):
+            self.model.graph = path / GRAPH
+        return self._read(path, exclude=exclude)
+
+    def _read(self, path: Path, *, exclude: Iterable[str] = ()) -> "DomainDetector":
         try:
             self.cfg["labels"] = list(srsly.read_json(path / "cfg")["labels"])
         except (OSError, ValueError, KeyError, TypeError) as e:

@@ -15,6 +15,7 @@ from spacy.language import Language
 from spacy.training import Example, validate_get_examples
 
 from ..errors import AdapterError, DomainError
+from ..models.runner import GRAPH
 from ..models.storage import MANIFEST
 from ..models.tagger_model import TaggerModel
 from .folders import FolderBytes
@@ -167,6 +168,7 @@ class TaggerDomains(FolderBytes):
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
+        self.model.module.graph = path / GRAPH
         try:
             self.cfg.update(srsly.read_json(path / "cfg"))
         except (OSError, ValueError, TypeError) as e:
