@@ -7,6 +7,7 @@ a domain's own adapter is tuned. Heads of different sizes in one batch cost one 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from ..types import Floats2d, WindowBatch
 from .adapters import Adapter, AdapterSettings
 from .bank import Bank
 from .core import Core
+from .runner import Runner, make_runner
 
 __all__ = ["Head", "TaggerModule"]
 
@@ -96,13 +98,16 @@ class TaggerModule(nn.Module):
     def __init__(self, settings: AdapterSettings, dropout: float) -> None:
         """settings (AdapterSettings): Of adapters made here; read ones bring their own.
         dropout (float): On hidden states in front of the head, and in a core that is trained.
+
+        graph (Path), settable: Where a graph of the core is kept, see `make_runner`.
         """
         super().__init__()
         self.settings = settings
         self.dropout = nn.Dropout(dropout)
         self.heads: dict[str, Head] = {}
         self._domains: dict[str, _Domain] = {}
-        self._bank: tuple[torch.dtype, Bank] | None = None
+        self.graph: Path | None = None
+        self._runner: Runner | None = None
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -162,7 +167,7 @@ class TaggerModule(nn.Module):
         modules: dict[str, nn.Module] = {f"head {n}": head for n, head in self.heads.items()}
         modules.update((f"domain {n}", d.adapter) for n, d in self._domains.items())
         self._registered = nn.ModuleDict({n.encode().hex(): m for n, m in modules.items()})
-        self._bank = None
+        self._runner = None
 
     def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
         """Choose what is trained: these domains' adapters and, if `heads`, their heads. All else
@@ -180,15 +185,19 @@ class TaggerModule(nn.Module):
 
     def weights_changed(self) -> None:
         """To be called after an update: the stacked copy of the adapters is out of date."""
-        self._bank = None
+        self._runner = None
 
-    def _stacked(self, core: Core) -> Bank:
-        """All adapters in the core's type, made when first needed."""
-        bank = self._bank
-        if bank is None or bank[0] != core.dtype:
-            adapters = [domain.adapter for domain in self._domains.values()]
-            bank = self._bank = (core.dtype, Bank(adapters, core.dtype))
-        return bank[1]
+    @property
+    def adapters(self) -> list[Adapter]:
+        """In the order of `domains`."""
+        return [domain.adapter for domain in self._domains.values()]
+
+    def runner(self, core: Core) -> Runner:
+        """All adapters, ready for prediction; made when first needed."""
+        runner = self._runner
+        if runner is None or runner.core is not core:
+            runner = self._runner = make_runner(core, self.adapters, graph=self.graph)
+        return runner
 
     def forward(self, core: Core, batch: WindowBatch) -> list[tuple[list[int], Tensor]]:
         """Logits of the kept words that have pieces.
@@ -202,16 +211,16 @@ class TaggerModule(nn.Module):
         by_head: dict[str, list[int]] = {}
         for i, name in enumerate(batch.domains):
             by_head.setdefault(self.head_name(name), []).append(i)
+        ids = torch.from_numpy(batch.ids).to(device, non_blocking=True)
+        lengths = torch.from_numpy(batch.lengths).to(device, non_blocking=True)
         if self.training:
             names = sorted(set(batch.domains))
             bank = Bank([self.adapter_of(name) for name in names], train=True)
             rows = bank.rows([names.index(name) for name in batch.domains])
+            hidden = core.forward(ids, lengths, rows, dropout=self.dropout.p)
         else:
             index = {name: i for i, name in enumerate(self._domains)}
-            rows = self._stacked(core).rows([index[name] for name in batch.domains])
-        ids = torch.from_numpy(batch.ids).to(device, non_blocking=True)
-        lengths = torch.from_numpy(batch.lengths).to(device, non_blocking=True)
-        hidden = core.forward(ids, lengths, rows, dropout=self.dropout.p if self.training else 0.0)
+            hidden = self.runner(core)(ids, lengths, [index[name] for name in batch.domains])
         outputs = []
         for name, members in by_head.items():
             where = [(i, first) for i in members for first in batch.firsts[i] if first >= 0]

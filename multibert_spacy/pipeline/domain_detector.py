@@ -22,9 +22,10 @@ from thinc.api import Config, Model
 from ..errors import AdapterError, ConfigError
 from ..models.classifier import ClassifierModel
 from ..models.manifest import check_seal, read_json, write_json
+from ..models.runner import GRAPH
 from ..models.storage import file_hash, verify_files
 from ..text.spans import check_finite
-from ..text.threads import apply_context, group_docs
+from ..text.threads import apply_context, buffer_groups, group_docs
 from ..types import Floats2d
 from .folders import FolderBytes
 
@@ -129,7 +130,7 @@ class DomainDetector(FolderBytes, TextCategorizer):
         batch_size (int): Docs to buffer.
         YIELDS (Doc): The docs, in order.
         """
-        for groups in _buffer(group_docs(stream, self.group_size), batch_size):
+        for groups in buffer_groups(group_docs(stream, self.group_size), batch_size):
             try:
                 self.annotate_groups(groups)
                 done = groups
@@ -219,7 +220,7 @@ class DomainDetector(FolderBytes, TextCategorizer):
         RAISES (AdapterError): If that is missing, damaged, or made for another core.
         """
         if folder is not None:
-            self.from_disk(folder)
+            self._read(Path(folder))
             return
         labels = list(labels or ())
         if not labels:
@@ -246,6 +247,11 @@ class DomainDetector(FolderBytes, TextCategorizer):
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
+        if isinstance(self.model, ClassifierModel):
+            self.model.graph = path / GRAPH
+        return self._read(path, exclude=exclude)
+
+    def _read(self, path: Path, *, exclude: Iterable[str] = ()) -> "DomainDetector":
         cfg = read_json(path / "cfg", AdapterError)
         check_seal(cfg, path / "cfg", AdapterError)
         if not isinstance(cfg.get("labels"), list):
@@ -268,20 +274,6 @@ def _open(doc: Doc) -> bool:
     """Whether a doc's domain is to be detected."""
     apply_context(doc)
     return doc._.domain is None
-
-
-def _buffer(groups: Iterable[list[Doc]], n_docs: int) -> Iterator[list[list[Doc]]]:
-    """YIELDS (list): Groups that together hold at least n_docs docs, at the end what is left."""
-    batch: list[list[Doc]] = []
-    total = 0
-    for group in groups:
-        batch.append(group)
-        total += len(group)
-        if total >= n_docs:
-            yield batch
-            batch, total = [], 0
-    if batch:
-        yield batch
 
 
 def join_docs(docs: Sequence[Doc], vocab: Vocab) -> Doc:

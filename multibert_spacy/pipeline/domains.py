@@ -15,6 +15,7 @@ from spacy.training import Example, validate_get_examples
 
 from ..errors import AdapterError, DomainError
 from ..models.manifest import check_seal, read_json, write_json
+from ..models.runner import GRAPH
 from ..models.storage import MANIFEST
 from ..models.tagger_model import TaggerModel
 from .folders import FolderBytes
@@ -167,6 +168,7 @@ class TaggerDomains(FolderBytes):
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
+        self.model.module.graph = path / GRAPH
         cfg = read_json(path / "cfg", AdapterError)
         check_seal(cfg, path / "cfg", AdapterError)
         self.cfg["default_domain"] = cfg.get("default_domain")

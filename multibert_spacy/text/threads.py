@@ -14,7 +14,7 @@ from spacy.tokens import Doc
 
 from ..errors import ConfigError
 
-__all__ = ["apply_context", "group_docs", "install_extensions"]
+__all__ = ["apply_context", "buffer_groups", "group_docs", "install_extensions"]
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +105,20 @@ def _say_cut(group: Sequence[Doc], where: str) -> None:
 
 
 _said: list[bool] = []
+
+
+def buffer_groups(groups: Iterable[list[Doc]], n_docs: int) -> Iterator[list[list[Doc]]]:
+    """YIELDS (list): Groups that together hold at least n_docs docs, at the end what is left."""
+    batch: list[list[Doc]] = []
+    total = 0
+    for group in groups:
+        batch.append(group)
+        total += len(group)
+        if total >= n_docs:
+            yield batch
+            batch, total = [], 0
+    if batch:
+        yield batch
 
 
 install_extensions()
