@@ -22,6 +22,7 @@ from ..text.batching import batch_by_pieces
 from ..types import Floats2d, WindowBatch
 from .adapters import Adapter, AdapterSettings, LoraSettings
 from .bank import Bank
+from .compute import upload
 from .core import Core, layer_of
 from .listener import CoreListener, ModuleShim
 from .runner import Runner, make_runner
@@ -72,8 +73,8 @@ class ClassifierModule(nn.Module):
         """batch (WindowBatch): b rows; `firsts` and `domains` are not used.
         RETURNS (b, n_classes) float32.
         """
-        ids = torch.from_numpy(batch.ids).to(core.device, non_blocking=True)
-        lengths = torch.from_numpy(batch.lengths).to(core.device, non_blocking=True)
+        ids = upload(batch.ids, core.device)
+        lengths = upload(batch.lengths, core.device)
         index = [0] * len(batch.ids)
         if self.training:
             rows = Bank([self.adapter], train=True).rows(index)

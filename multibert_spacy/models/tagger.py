@@ -19,6 +19,7 @@ from ..errors import DomainError
 from ..types import Floats2d, WindowBatch
 from .adapters import Adapter, AdapterSettings
 from .bank import Bank
+from .compute import upload
 from .core import Core
 from .runner import Runner, make_runner
 
@@ -211,8 +212,8 @@ class TaggerModule(nn.Module):
         by_head: dict[str, list[int]] = {}
         for i, name in enumerate(batch.domains):
             by_head.setdefault(self.head_name(name), []).append(i)
-        ids = torch.from_numpy(batch.ids).to(device, non_blocking=True)
-        lengths = torch.from_numpy(batch.lengths).to(device, non_blocking=True)
+        ids = upload(batch.ids, device)
+        lengths = upload(batch.lengths, device)
         if self.training:
             names = sorted(set(batch.domains))
             bank = Bank([self.adapter_of(name) for name in names], train=True)
