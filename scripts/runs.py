@@ -79,8 +79,16 @@ def train(run: Run, out: Path, metrics: Path) -> Path:
     RETURNS (Path): The best checkpoint.
     """
     folder = out / run.name
+    record = metrics / f"{run.name.replace('/', '_')}.json"
     if (folder / "done.json").exists():
+        result = json.loads((folder / "done.json").read_text(encoding="utf8"))
         console.print(f"{run.name}: done before")
+        for key, value in _settings(run).items():
+            if key in result and result[key] != value:
+                old = f"{run.name}: {key} was {result[key]}, not {value}"
+                console.print(f"{old}; delete {folder} to train anew", style="red", markup=False)
+        if not record.exists():  # killed in between
+            _write(record, result)
         return folder / "model-best"
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
@@ -113,10 +121,7 @@ def train(run: Run, out: Path, metrics: Path) -> Path:
         "commit": commit(),
         "seed": overrides.get("system.seed", 0),
         "split": "train, scored on dev",
-        "corpus": run.corpus.name,
-        "domains": run.domains,
-        "overrides": {k: v for k, v in run.overrides.items() if not k.startswith("paths.")},
-        "epochs": run.epochs if per_epoch else None,
+        **_settings(run),
         "steps": overrides["vars.max_steps"],
         "pieces_per_epoch": pieces,
         "minutes_with_evaluation": round(seconds / 60, 2),
@@ -133,10 +138,26 @@ def train(run: Run, out: Path, metrics: Path) -> Path:
     srsly.write_json(draft / "done.json", result)
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
-    path = metrics / f"{run.name.replace('/', '_')}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf8")
+    _write(record, result)
     return folder / "model-best"
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """What a run's record says of what was asked for."""
+    return {
+        "corpus": run.corpus.name,
+        "domains": run.domains,
+        "overrides": {k: v for k, v in run.overrides.items() if not k.startswith("paths.")},
+        "epochs": None if "vars.max_steps" in run.overrides else run.epochs,
+    }
+
+
+def _write(path: Path, result: dict[str, Any]) -> None:
+    """Write a record beside and rename it, so that there is no half one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf8")
+    draft.replace(path)
 
 
 def _scores(row: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ..models.core import Core
 from ..text.align import pack_rows, window_row
 from ..text.batching import batch_by_pieces
 from ..text.chain import chain_loss
+from ..text.normalize import is_link
 from ..text.spans import bio_tags
 from ..text.windows import split_windows
 from ..types import Floats2d, WindowBatch
@@ -62,7 +63,7 @@ def doc_rows(
 ) -> list[Row]:
     """The windows of all docs, in order.
 
-    docs (Sequence[Doc]): The docs; one without words has no row.
+    docs (Sequence[Doc]): The docs; one without words has no row. Links have no pieces.
     domains (Sequence[str]): Their domains.
     core (Core): The core, for its pieces.
     normalizer (Callable): Normal form of a word.
@@ -72,7 +73,8 @@ def doc_rows(
     size = min(window, core.max_pieces) - 2
     rows = []
     for i, (doc, domain) in enumerate(zip(docs, domains, strict=True)):
-        pieces = core.pieces([normalizer(word.text) for word in doc])
+        words = [word.text for word in doc]
+        pieces = core.pieces(["" if is_link(word) else normalizer(word) for word in words])
         lengths = [len(word) for word in pieces]
         for part in split_windows(lengths, size=size, overlap=min(overlap, size - 1)):
             ids, firsts = window_row(pieces, part, size=size)

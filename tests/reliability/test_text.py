@@ -141,8 +141,7 @@ def test_spellings_that_the_normaliser_knows(trained):
     """Letters, signs and digits of another keyboard are the same to the network."""
     pairs = [(toy_text(name, n_words=8, seed=i), name) for name in NAMES for i in range(12)]
     result = shares(trained, pairs)
-    for name in ("Arabic yeh", "tatweel", "diacritics"):
+    for name in ("Arabic yeh", "tatweel", "diacritics", "trailing URL"):
         assert result[name]["entities"] > 50
         assert result[name]["share"] == 1.0
         assert result[name]["new"] == 0
-    assert result["trailing URL"]["share"] >= 0.9
