@@ -29,6 +29,9 @@ __all__ = ["Run", "console", "parse_settings", "train"]
 
 console = Console()
 
+PATIENCE = 3
+"""Scorings of the dev part without a new best after which a run stops."""
+
 
 @dataclass
 class Run:
@@ -95,6 +98,7 @@ def train(run: Run, out: Path, metrics: Path) -> Path:
         overrides["vars.max_steps"] = steps
         overrides["vars.eval_frequency"] = max(1, -(-steps // max(1, run.evaluations)))
         overrides["vars.batch_words"] = run.batch_words
+    overrides.setdefault("vars.patience", PATIENCE * overrides.get("vars.eval_frequency", 0))
     overrides["vars.warmup_steps"] = min(50, overrides["vars.max_steps"] // 10)
     console.rule(f"{run.name}: {overrides['vars.max_steps']} steps")
     start = time.perf_counter()

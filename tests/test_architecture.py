@@ -124,6 +124,20 @@ def test_hazm_is_imported_lazily():
             assert "hazm" not in ast.unparse(node)
 
 
+def test_the_extra_is_imported_by_two_modules():
+    """Which are imported by each other, and where an engine is chosen."""
+    users = [name_of(path) for path in MODULES if imports_package(path, "openvino")]
+    engine, graph = (f"multibert_spacy/models/openvino_{name}.py" for name in ("engine", "graph"))
+    assert users == [engine, graph]
+    assert [name_of(path) for path in MODULES if imports_package(path, "nncf")] == [graph]
+    for path in MODULES:
+        if name_of(path) in users:
+            continue
+        for node in ast.parse(path.read_text(encoding="utf8")).body:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                assert "openvino" not in ast.unparse(node), name_of(path)
+
+
 def test_windowing_exists_once():
     """Windows are made in one module, and cut out of a doc in one place."""
     makers = {name_of(path) for path in MODULES if calls(path, "Window")}

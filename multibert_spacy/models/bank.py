@@ -5,6 +5,7 @@ linear layer. Prefix: stacked keys and values, gathered by row. While one domain
 bank has one adapter, gradients flow through the stacking, and the gather falls away.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -188,14 +189,40 @@ class Bank:
         """
         one = len(set(index)) == 1
         if self.kv is not None:
-            pick = torch.as_tensor(index[:1] if one else index, device=self.kv.device)
-            return PrefixRows(self.kv if self.n == 1 else self.kv.index_select(2, pick))
+            if self.n == 1:
+                return PrefixRows(self.kv)
+            return self.gather(torch.as_tensor(index[:1] if one else index, device=self.kv.device))
         if not self.a:
             return None
         if self.n == 1:
             return LoraRows(self.a, self.b, self.dropout, self.scale)
         device = next(iter(self.a.values())).device
-        pick = torch.as_tensor(index[:1] if one else index, device=device)
+        return self.gather(torch.as_tensor(index[:1] if one else index, device=device))
+
+    def gather(self, pick: Tensor) -> RowAdapter | None:
+        """pick (b or 1,) int64: Adapters in the bank. RETURNS (RowAdapter): One for each row."""
+        if self.kv is not None:
+            return PrefixRows(self.kv.index_select(2, pick))
         a = {site: stack.index_select(0, pick) for site, stack in self.a.items()}
         b = {site: stack.index_select(0, pick) for site, stack in self.b.items()}
-        return LoraRows(a, b, self.dropout)
+        return LoraRows(a, b, self.dropout) if a else None
+
+    @property
+    def stacks(self) -> dict[str, Tensor]:
+        """What the adapters consist of, by name: A (n, r, in) and B (n, out, r) of each LoRA site,
+        or the prefixes' keys and values (l, 2, n, a, p, d). Of adapters that are not trained.
+        """
+        if self.kv is not None:
+            return {"kv": self.kv}
+        own = {"a": self.a, "b": self.b}
+        return {f"{k} {site}": part[site] for site in self.a for k, part in own.items()}
+
+    def with_stacks(self, stacks: Sequence[Tensor]) -> "Bank":
+        """RETURNS (Bank): The same with other adapters, in the order of `stacks`."""
+        other = copy.copy(self)
+        if self.kv is not None:
+            other.kv = stacks[0]
+        else:
+            other.a = dict(zip(self.a, stacks[::2], strict=True))
+            other.b = dict(zip(self.a, stacks[1::2], strict=True))
+        return other

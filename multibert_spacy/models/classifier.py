@@ -24,7 +24,8 @@ from .adapters import Adapter, AdapterSettings, LoraSettings
 from .bank import Bank
 from .core import Core, layer_of
 from .listener import CoreListener, ModuleShim
-from .storage import read_folder, write_folder
+from .runner import Runner, make_runner
+from .storage import check_head, read_folder, write_folder
 
 __all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule"]
 
@@ -52,27 +53,34 @@ class ClassifierModule(nn.Module):
         nn.init.zeros_(self.linear.bias)
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
-        self._bank: tuple[torch.dtype, Bank] | None = None
+        self.graph: Path | None = None
+        self._runner: Runner | None = None
 
     def weights_changed(self) -> None:
         """To be called after an update: the copy in the core's type is out of date."""
-        self._bank = None
+        self._runner = None
+
+    def runner(self, core: Core) -> Runner:
+        """The adapter, ready for prediction; made when first needed."""
+        runner = self._runner
+        if runner is None or runner.core is not core:
+            runner = make_runner(core, [self.adapter], n_layers=self.n_layers, graph=self.graph)
+            self._runner = runner
+        return runner
 
     def forward(self, core: Core, batch: WindowBatch) -> Tensor:
         """batch (WindowBatch): b rows; `firsts` and `domains` are not used.
         RETURNS (b, n_classes) float32.
         """
-        if self.training:
-            bank = Bank([self.adapter], train=True)
-        else:
-            if self._bank is None or self._bank[0] != core.dtype:
-                self._bank = (core.dtype, Bank([self.adapter], core.dtype))
-            bank = self._bank[1]
         ids = torch.from_numpy(batch.ids).to(core.device, non_blocking=True)
         lengths = torch.from_numpy(batch.lengths).to(core.device, non_blocking=True)
-        rows = bank.rows([0] * len(batch.ids))
-        dropout = self.dropout.p if self.training else 0.0
-        hidden = core.forward(ids, lengths, rows, dropout=dropout, n_layers=self.n_layers)
+        index = [0] * len(batch.ids)
+        if self.training:
+            rows = Bank([self.adapter], train=True).rows(index)
+            dropout = self.dropout.p
+            hidden = core.forward(ids, lengths, rows, dropout=dropout, n_layers=self.n_layers)
+        else:
+            hidden = self.runner(core)(ids, lengths, index)
         if self.pooling == "first":
             pooled = hidden[:, 0].float()
         else:
@@ -97,7 +105,10 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         dropout: float,
         layers: int = 0,
     ) -> None:
-        """See `build_domain_classifier_v1`."""
+        """See `build_domain_classifier_v1`.
+
+        graph (Path), settable before `build`: Where a graph of the core is kept.
+        """
         if pooling not in POOLINGS:
             raise ConfigError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
         if max_pieces < 3:
@@ -112,6 +123,7 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         self.pooling = pooling
         self.dropout = dropout
         self.n_layers = layers
+        self.graph: Path | None = None
         super().__init__(
             "multibert_domain_classifier",
             forward,
@@ -146,6 +158,7 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             dropout=self.dropout,
             layers=self.n_layers,
         )
+        module.graph = self.graph
         self.shims[:] = [ModuleShim(module.to(core.device))]
         self._dims["nO"] = n_classes
 
@@ -178,11 +191,9 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             raise AdapterError(
                 f"{folder} is for layers = {manifest.get('layers', 0)}, not {self.n_layers}"
             )
+        check_head(folder, tensors, len(labels), self.listener.core)
         self.build(len(labels), adapter)
-        try:
-            self.module.linear.load_state_dict(tensors)
-        except RuntimeError as e:
-            raise AdapterError(f"The linear layer in {folder} does not fit: {e}") from e
+        self.module.linear.load_state_dict(tensors)
 
 
 def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:

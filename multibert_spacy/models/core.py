@@ -25,7 +25,7 @@ from ..errors import ConfigError, CoreError
 from ..text.align import PieceCache
 from ..types import PieceIds
 from .attention import attend
-from .compute import resolve_precision
+from .compute import check_engine, resolve_precision
 
 __all__ = ["Core", "RowAdapter", "layer_of", "resolve_precision"]
 
@@ -50,13 +50,21 @@ class Core:
     """A transformer that is lent to several components."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, *, precision: str = "auto", trainable: bool = False
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        precision: str = "auto",
+        trainable: bool = False,
+        engine: str = "torch",
     ) -> None:
         """model (PreTrainedModel): An encoder of a supported family; frozen unless trainable.
         tokenizer (PreTrainedTokenizerBase): Its tokenizer.
         precision (str): See `resolve_precision`.
         trainable (bool): Whether gradients reach the core's own weights.
+        engine (str): What components predict with, see `runner.py`; this class is always torch.
         RAISES (CoreError): If the architecture is not supported.
+        RAISES (ConfigError): If precision or engine are unknown or do not go together.
         """
         config = model.config
         if config.model_type not in FAMILIES:
@@ -82,6 +90,9 @@ class Core:
         for p in model.parameters():
             p.requires_grad_(trainable)
         model.eval()
+        check_engine(engine, precision, self.device, trainable=trainable)
+        self.engine = engine
+        self.int8 = precision == "int8"
         self.dtype = resolve_precision(precision, self.device)
         self._compute: Any = None
         backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -246,7 +257,7 @@ class Core:
         v = heads(linear("attention.self.value", attention.value, x))
         prefix = adapter.prefix(i, k.dtype) if adapter else None
         if prefix is not None:
-            keys, values = (part.expand(len(x), -1, -1, -1) for part in prefix)
+            keys, values = (part.expand(x.shape[0], -1, -1, -1) for part in prefix)
             k, v = torch.cat((keys, k), dim=2), torch.cat((values, v), dim=2)
         a = attend(q, k, v, mask, dropout=drop).transpose(1, 2).reshape(x.shape)
         output = layer.attention.output

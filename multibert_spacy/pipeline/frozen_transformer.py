@@ -32,6 +32,7 @@ DEFAULT_CONFIG = {
     **DEFAULT_CONFIG,
     "annotate": False,
     "precision": "auto",
+    "engine": "torch",
     "trainable": False,
     "max_batch_items": 4096,
 }
@@ -46,6 +47,7 @@ def make_frozen_transformer(
     max_batch_items: int,
     annotate: bool,
     precision: str,
+    engine: str,
     trainable: bool,
 ) -> "FrozenTransformer":
     """Construct the component that owns the core.
@@ -55,7 +57,9 @@ def make_frozen_transformer(
     set_extra_annotations (Callable): As in spacy-transformers; used with annotate.
     max_batch_items (int): Padded pieces of a batch; used with annotate.
     annotate (bool): Write `doc._.trf_data`, as any transformer component does.
-    precision (str): "auto", "fp32", "bf16" or "fp16": what later components compute in.
+    precision (str): "auto", "fp32", "bf16", "fp16" or "int8": what later components compute in.
+    engine (str): "torch" or "openvino": what later components predict with. "openvino" is an
+        extra, for CPUs; "int8" needs it.
     trainable (bool): The paper's mode for a core that is not yet pre-trained.
     """
     return FrozenTransformer(
@@ -66,6 +70,7 @@ def make_frozen_transformer(
         max_batch_items=max_batch_items,
         annotate=annotate,
         precision=precision,
+        engine=engine,
         trainable=trainable,
     )
 
@@ -83,6 +88,7 @@ class FrozenTransformer(FolderBytes, Transformer):
         max_batch_items: int = 4096,
         annotate: bool = False,
         precision: str = "auto",
+        engine: str = "torch",
         trainable: bool = False,
     ) -> None:
         """See `make_frozen_transformer`."""
@@ -91,6 +97,7 @@ class FrozenTransformer(FolderBytes, Transformer):
         )
         self.annotate = annotate
         self.precision = precision
+        self.engine = engine
         self.trainable = trainable
         self._core: Core | None = None
         self._fingerprint: str | None = None
@@ -112,6 +119,7 @@ class FrozenTransformer(FolderBytes, Transformer):
                 self.model.transformer,
                 copy.deepcopy(tokenizer) if self.annotate else tokenizer,
                 precision=self.precision,
+                engine=self.engine,
                 trainable=self.trainable,
             )
         return self._core
@@ -181,14 +189,15 @@ class FrozenTransformer(FolderBytes, Transformer):
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
         if "model" not in exclude and self.model.attrs["has_transformer"]:
-            save_core(self.core, path / "model", self.fingerprint)
+            save_core(self.core, path / "model", self.fingerprint, path.parent / "config.cfg")
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "FrozenTransformer":
         """Read what `to_disk` wrote; uses no network.
         RAISES (CoreError): If a file is missing or damaged.
         """
         if "model" not in exclude:
-            objects, self._fingerprint = load_core(Path(path) / "model")
+            path = Path(path)
+            objects, self._fingerprint = load_core(path / "model", path.parent / "config.cfg")
             self.model.attrs["has_transformer"] = False
             self.model.attrs["set_transformer"](self.model, objects)
             self._core = None

@@ -27,7 +27,7 @@ from multibert_spacy.training.corpus import read_docs
 from ..record import readable_errors
 from ..scoring.report import build_header, save
 from . import fresh
-from .build import ADAPTERS, write_pipelines
+from .build import ADAPTERS, engines, write_pipelines
 from .equality import Mismatch, check_pipelines
 from .memory import measure_memory
 from .stages import measure_stages
@@ -125,7 +125,7 @@ def benchmark(
         report["systems"] = time_systems(chosen, setup, rounds=rounds, progress=progress)
         report["stages"] = {
             system.name: measure_stages(
-                setup.load(*system.pipeline),
+                setup.load(*system.pipeline, system.engine),
                 setup.strings,
                 None if system.pipeline[2] else setup.domains(system.pipeline[1]),
             )
@@ -144,7 +144,8 @@ def describe_machine() -> dict[str, Any]:
         cpu = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         cpu = platform.processor()
-    packages = ("torch", "transformers", "peft", "spacy", "spacy-transformers")
+    packages = ["torch", "transformers", "peft", "spacy", "spacy-transformers"]
+    packages += ["openvino", "nncf"] if engines() else []
     return {
         "cpu": cpu,
         "cores": os.cpu_count(),

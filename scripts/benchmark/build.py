@@ -6,6 +6,7 @@ to fp16, in which trained ones are shipped.
 """
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,16 @@ from ..sampling.labels import HEAD_OF, LABELS
 from ..ship import round_to_half
 from .texts import GROUP_SIZE, domain_names
 
-__all__ = ["ADAPTERS", "DETECTORS", "build_pipeline", "calibrated", "load", "write_pipelines"]
+__all__ = [
+    "ADAPTERS",
+    "DETECTORS",
+    "ENGINES",
+    "build_pipeline",
+    "calibrated",
+    "engines",
+    "load",
+    "write_pipelines",
+]
 
 ADAPTERS: dict[str, dict[str, Any]] = {
     "lora": {"@misc": "multibert_spacy.LoRA.v1", "rank": 16, "alpha": 32},
@@ -44,6 +54,11 @@ DETECTORS: dict[str, dict[str, Any]] = {
     },
 }
 """As in configs/detector.cfg and configs/detector_bow.cfg."""
+ENGINES = {
+    "torch": {"engine": "torch", "precision": "bf16"},
+    "OpenVINO bf16": {"engine": "openvino", "precision": "bf16"},
+    "OpenVINO int8": {"engine": "openvino", "precision": "int8"},
+}
 O_SHARE = 0.88
 """Of the words that are in no entity; the sample's corpus has 0.86, the real ones 0.83 to 0.95."""
 N_SAMPLE = 64
@@ -212,6 +227,18 @@ def folder_of(root: Path, adapter: str, n_domains: int, detector: str | None = N
     return root / f"{adapter}-{n_domains}-{detector or 'given'}"
 
 
-def load(folder: Path, *, precision: str = "bf16") -> Language:
-    """RETURNS (Language): A saved pipeline that computes in this precision."""
-    return spacy.load(folder, config={"components.transformer.precision": precision})
+def engines() -> list[str]:
+    """RETURNS (list): Those of ENGINES besides torch, if the extra is installed."""
+    return [] if find_spec("openvino") is None else [name for name in ENGINES if name != "torch"]
+
+
+def load(folder: Path, *, precision: str | None = None, engine: str = "torch") -> Language:
+    """Load a saved pipeline.
+
+    precision (str): That it computes in; None is the engine's.
+    engine (str): Of ENGINES.
+    """
+    settings = dict(ENGINES[engine])
+    if precision is not None:
+        settings["precision"] = precision
+    return spacy.load(folder, config={"components": {"transformer": settings}})

@@ -90,6 +90,10 @@ def timers(nlp: Language) -> Iterator[Clock]:
         (multibert_ner, "decode_entities", "decoding"),
         (tagger, "set_annotations", "writing to docs"),
     ]
+    if tagger.model.core.engine == "openvino":
+        from multibert_spacy.models.openvino_engine import OpenvinoRunner
+
+        places.append((OpenvinoRunner, "__call__", "core"))
     with ExitStack() as stack:
         for owner, name, stage in places:
             timed = clock.timed(stage, getattr(owner, name))

@@ -14,7 +14,7 @@ from multibert_spacy.pipeline.tagging import doc_rows, row_batches
 from multibert_spacy.types import WindowBatch
 
 from . import rivals
-from .build import folder_of, load
+from .build import engines, folder_of, load
 from .texts import Text, domain_names, given_domains
 
 __all__ = ["LIMIT", "Setup", "System", "choose", "systems", "tag"]
@@ -33,12 +33,14 @@ class System:
     note (str): What it does, for the reader of the report.
     make (Callable): Takes a `Setup`; returns what tags all texts and counts what it found.
     pipeline (tuple): Adapter, domains and detector of the pipeline that it loads, if one of ours.
+    engine (str): That this pipeline runs on, see `build.ENGINES`.
     """
 
     name: str
     note: str
     make: Callable[["Setup"], Callable[[], int]]
     pipeline: tuple[str, int, str | None] | None = None
+    engine: str = "torch"
 
 
 @dataclass
@@ -68,9 +70,11 @@ class Setup:
         """RETURNS (Path): Where a pipeline is saved."""
         return folder_of(self.folders, adapter, n_domains, detector)
 
-    def load(self, adapter: str, n_domains: int, detector: str | None) -> Language:
+    def load(
+        self, adapter: str, n_domains: int, detector: str | None, engine: str = "torch"
+    ) -> Language:
         """RETURNS (Language): A saved pipeline."""
-        return load(self.folder(adapter, n_domains, detector))
+        return load(self.folder(adapter, n_domains, detector), engine=engine)
 
     @cached_property
     def batches(self) -> list[WindowBatch]:
@@ -144,20 +148,27 @@ def tag(nlp: Language, texts: Sequence[str], domains: Sequence[str] | None) -> i
     return sum(len(doc.ents) for doc, _ in nlp.pipe(pairs, as_tuples=True))
 
 
-def _ours(setup: Setup, *, pipeline: tuple[str, int, str | None]) -> Callable[[], int]:
+def _ours(
+    setup: Setup, *, pipeline: tuple[str, int, str | None], engine: str
+) -> Callable[[], int]:
     adapter, n_domains, detector = pipeline
     domains = None if detector else setup.domains(n_domains)
-    return partial(tag, setup.load(adapter, n_domains, detector), setup.strings, domains)
+    return partial(tag, setup.load(*pipeline, engine), setup.strings, domains)
 
 
-def _our_system(adapter: str, n_domains: int, detector: str | None = None) -> System:
+def _our_system(
+    adapter: str, n_domains: int, detector: str | None = None, *, engine: str = "torch"
+) -> System:
     pipeline = (adapter, n_domains, detector)
     if detector:
         name = f"ours {adapter} {n_domains}, detected by {detector}"
         note = "raw text to doc.ents, the domain detected in groups of 8"
     else:
         name, note = f"ours {adapter} {n_domains}", "raw text to doc.ents, domains given"
-    return System(name, note, partial(_ours, pipeline=pipeline), pipeline)
+    if engine != "torch":
+        name = f"{name}, {engine}"
+    make = partial(_ours, pipeline=pipeline, engine=engine)
+    return System(name, note, make, pipeline, engine)
 
 
 def systems(sizes: Sequence[int] = (1, MANY, 100)) -> list[System]:
@@ -194,6 +205,12 @@ def systems(sizes: Sequence[int] = (1, MANY, 100)) -> list[System]:
         ),
         *(_our_system(adapter, n) for adapter in ("lora", "prefix") for n in sizes),
         *(_our_system("lora", MANY, detector) for detector in ("lora", "bow")),
+        *(
+            _our_system(adapter, MANY, detector, engine=engine)
+            for engine in engines()
+            for adapter in ("lora", "prefix")
+            for detector in (None, "lora")
+        ),
     ]
 
 

@@ -296,9 +296,9 @@ class TestPrecision:
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: native)
         assert resolve_precision("auto", torch.device("cuda")) == dtype
 
-    @pytest.mark.parametrize("name", ["", "FP32", "float32", "int8"])
+    @pytest.mark.parametrize("name", ["", "FP32", "float32", "int4"])
     def test_anything_else_is_refused(self, bert_folder, name):
-        with pytest.raises(ConfigError, match=f"auto, fp32, bf16, fp16; got '{name}'"):
+        with pytest.raises(ConfigError, match=f"auto, fp32, bf16, fp16, int8; got '{name}'"):
             load_core(bert_folder, precision=name)
 
 

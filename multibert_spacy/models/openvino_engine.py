@@ -1,0 +1,86 @@
+"""The core and a component's adapters as one OpenVINO graph.
+
+    graph of the core, with a slot for each stack of a bank   kept on disk, see `openvino_graph`
+    + the bank's stacks as constants in the slots             when the component first runs
+    = a compiled model (ids, lengths, adapter of each row) -> hidden states
+
+The adapters are not part of what is kept, so that one may be added, replaced or removed without a
+new graph and, in int8, without a new calibration.
+"""
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import torch
+from openvino import opset13 as ops
+from torch import Tensor
+
+from .adapters import Adapter
+from .bank import Bank
+from .core import Core
+from .openvino_graph import find_graph
+
+__all__ = ["OpenvinoRunner"]
+
+
+class OpenvinoRunner:
+    """A compiled graph. It is compiled again after a fork, which threads do not survive."""
+
+    def __init__(
+        self, core: Core, adapters: Sequence[Adapter], n_layers: int | None, folder: Path | None
+    ) -> None:
+        """See `make_runner`."""
+        self.core = core
+        bank = Bank(adapters, torch.float32)
+        self._graph = _fill(find_graph(core, bank, n_layers, folder), bank)
+        self._compiled: tuple[int, Any] | None = None
+        self._lock = threading.Lock()
+        self._own = threading.local()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "OpenvinoRunner":
+        return self  # the core is shared by design
+
+    def __call__(self, ids: Tensor, lengths: Tensor, index: Sequence[int]) -> Tensor:
+        """See `Runner`. RETURNS (b, t, h) float32."""
+        rows = np.asarray(index, dtype=np.int64)
+        outputs = self._request().infer([ids.numpy(), lengths.numpy(), rows])
+        return torch.from_numpy(outputs[0])
+
+    def _request(self) -> Any:
+        """This thread's request: one cannot be used by two."""
+        process = os.getpid()
+        if getattr(self._own, "process", None) != process:
+            self._own.request = self._compile(process).create_infer_request()
+            self._own.process = process
+        return self._own.request
+
+    def _compile(self, process: int) -> Any:
+        with self._lock:
+            if self._compiled is None or self._compiled[0] != process:
+                config = {
+                    "INFERENCE_PRECISION_HINT": _PRECISIONS[self.core.dtype],
+                    "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+                    "NUM_STREAMS": 1,
+                }
+                self._compiled = process, ov.Core().compile_model(self._graph, "CPU", config)
+            return self._compiled[1]
+
+
+_PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
+
+
+def _fill(graph: Any, bank: Bank) -> Any:
+    """graph (ov.Model): With open slots, changed in place.
+    RETURNS (ov.Model): The bank's stacks in their place.
+    """
+    for name, stack in bank.stacks.items():
+        slot = graph.input(name).get_node()
+        slot.output(0).replace(ops.constant(stack.contiguous().numpy()).output(0))
+        graph.remove_parameter(slot)
+    graph.validate_nodes_and_infer_types()
+    return graph

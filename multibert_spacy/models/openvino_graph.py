@@ -1,0 +1,255 @@
+"""Graphs of the core for OpenVINO: made, quantised, kept in the pipeline's folder.
+
+    graph/float, graph/int8   in each:
+      graph.xml, graph.bin    the core, with a slot for each stack of a bank of adapters
+      graph.json              what it was made of, and hashes of the two
+
+A graph is kept for: the core's fingerprint, the layers that are run, the adapters' shapes, and
+whether it is int8. If one of them differs, or a file is damaged, it is made anew. Which adapters
+there are does not matter; see `openvino_engine`.
+
+int8. `nncf.quantize` needs text to see how large activations become. It gets `calibration.txt`,
+sentences of our own sample corpus in all domains, and not the first texts that a pipeline happens
+to see, after which its results would depend on their order. The adapters that are there take
+turns. `keep_graph` takes other text, for a core of another language.
+"""
+
+import contextlib
+import copy
+import hashlib
+import io
+import json
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+import torch
+from torch import Tensor, nn
+
+from ..errors import AdapterError, ConfigError
+from ..text.align import pack_rows
+from ..text.batching import batch_by_pieces
+from .bank import Bank
+from .core import Core
+from .halves import exact_halves
+from .storage import verify_files
+
+__all__ = ["calibration_texts", "find_graph", "keep_graph", "make_graph"]
+
+FORMAT = 1
+MANIFEST = "graph.json"
+BATCH_PIECES = 1024
+logger = logging.getLogger(__name__)
+
+
+def find_graph(core: Core, bank: Bank, n_layers: int | None, folder: Path | None) -> ov.Model:
+    """Read a graph, or make and keep it.
+
+    core (Core): The core.
+    bank (Bank): In fp32.
+    n_layers (int): Of the core that are run; None is all.
+    folder (Path): Where the graph is kept; None keeps none.
+    RETURNS (ov.Model): ids (b, t), lengths (b,), row (b,) int64 and the bank's stacks, by name
+        -> hidden states (b, t, h).
+    RAISES (ConfigError): If it has to be int8 and NNCF is not installed.
+    """
+    if folder is None or not folder.parent.is_dir():  # as when a pipeline came as bytes
+        return make_graph(core, bank, n_layers)
+    graph = _read(folder / _kind(core), _key(core, bank, n_layers))
+    return graph if graph is not None else keep_graph(core, bank, n_layers, folder)
+
+
+def keep_graph(
+    core: Core,
+    bank: Bank,
+    n_layers: int | None,
+    folder: Path,
+    texts: Sequence[str] | None = None,
+) -> ov.Model:
+    """Make a graph and keep it in the place of what is there; see `find_graph`.
+
+    texts (Sequence[str]): For int8: words between spaces; None takes our own.
+    """
+    logger.info("Making an OpenVINO graph in %s, which takes a minute", folder)
+    graph = make_graph(core, bank, n_layers, texts)
+    key = _key(core, bank, n_layers)
+    _write(graph, key, folder / _kind(core), halves=_is_half(core))
+    return graph
+
+
+def make_graph(
+    core: Core, bank: Bank, n_layers: int | None, texts: Sequence[str] | None = None
+) -> ov.Model:
+    """Make a graph; see `keep_graph`."""
+    stacks = bank.stacks
+    plain = copy.copy(core)
+    plain.dtype = torch.float32
+    ids, lengths = torch.full((2, 4), core.eos), torch.tensor([3, 4])
+    example = (ids, lengths, torch.tensor([0, bank.n - 1]), *stacks.values())
+    with _quiet():
+        graph = ov.convert_model(_Traced(plain, bank, n_layers), example_input=example)
+        for port, name in zip(graph.inputs, ["ids", "lengths", "row", *stacks], strict=True):
+            port.get_tensor().set_names({name})
+        return _quantise(graph, core, bank, texts) if core.int8 else graph
+
+
+class _Traced(nn.Module):
+    """`Core.forward` with the bank's stacks as inputs."""
+
+    def __init__(self, core: Core, bank: Bank, n_layers: int | None) -> None:
+        super().__init__()
+        self.model = core.model
+        self.core = core
+        self.bank = bank
+        self.n_layers = n_layers
+
+    def forward(self, ids: Tensor, lengths: Tensor, row: Tensor, *stacks: Tensor) -> Tensor:
+        rows = self.bank.with_stacks(stacks).gather(row)
+        return self.core.forward(ids, lengths, rows, n_layers=self.n_layers)
+
+
+def _quantise(graph: ov.Model, core: Core, bank: Bank, texts: Sequence[str] | None) -> ov.Model:
+    try:
+        import nncf
+    except ImportError as e:
+        raise ConfigError(
+            'precision = "int8" needs an extra: pip install "multibert-spacy[openvino]"'
+        ) from e
+    rows = _pieces(core, texts or calibration_texts())
+    stacks = {name: stack.contiguous().numpy() for name, stack in bank.stacks.items()}
+    items = []
+    for index in batch_by_pieces([len(row) + 2 for row in rows], BATCH_PIECES):
+        chosen = [rows[i] for i in index]
+        batch = pack_rows(chosen, [], [], bos=core.bos, eos=core.eos, pad=core.pad)
+        own = torch.tensor([i % bank.n for i in index]).numpy()
+        items.append({"ids": batch.ids, "lengths": batch.lengths, "row": own, **stacks})
+    nncf.set_log_level(logging.ERROR)
+    return nncf.quantize(
+        graph,
+        nncf.Dataset(items),
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(items),
+        ignored_scope=nncf.IgnoredScope(names=_without_weights(graph)),
+    )
+
+
+def _without_weights(graph: ov.Model) -> list[str]:
+    """Products with adapters, which stay in floats: one range for all adapters that there are, and
+    for those to come, would be a poor one, and they are small.
+    """
+    products = [op for op in graph.get_ops() if op.get_type_name() == "MatMul"]
+    return [
+        op.get_friendly_name()
+        for op in products
+        if op.input_value(1).get_node().get_type_name() != "Constant"
+    ]
+
+
+def calibration_texts() -> list[str]:
+    """RETURNS (list[str]): Sentences of our sample corpus, the domains in turn; words between
+    spaces (`make_calibration` in scripts/graph.py).
+    """
+    return files(__package__).joinpath("calibration.txt").read_text("utf8").splitlines()
+
+
+def _pieces(core: Core, texts: Sequence[str]) -> list[list[int]]:
+    """Each text alone, and eight at a time, as the detector sees them and long texts are."""
+    limit = core.max_pieces - 2
+    alone = [[p for word in core.pieces(text.split()) for p in word] for text in texts]
+    joined = [sum(alone[i : i + 8], []) for i in range(0, len(alone), 8)]
+    return [row[:limit] for row in (*alone, *joined) if row]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """OpenVINO and NNCF draw progress bars, warn about tracing, change the level of all logging,
+    and report their use to their maker unless told that they run in a continuous integration.
+    """
+    before, level = os.environ.get("CI"), logging.getLogger().level
+    os.environ["CI"] = "true"
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.getLogger().setLevel(level)
+        os.environ.pop("CI")
+        if before is not None:
+            os.environ["CI"] = before
+
+
+def _kind(core: Core) -> str:
+    """Of a graph: bf16 and fp32 share one."""
+    return "int8" if core.int8 else "float"
+
+
+def _key(core: Core, bank: Bank, n_layers: int | None) -> dict[str, Any]:
+    """What a graph depends on."""
+    return {
+        "core": core.fingerprint(),
+        "layers": n_layers or core.n_layers,
+        "slots": _hash_slots(bank),
+        "kind": _kind(core),
+    }
+
+
+def _hash_slots(bank: Bank) -> str:
+    """Of the stacks' names and shapes, without the number of adapters."""
+    axis = 2 if bank.kv is not None else 0
+    slots = [
+        [name, *shape[:axis], *shape[axis + 1 :]]
+        for name, shape in ((name, stack.shape) for name, stack in bank.stacks.items())
+    ]
+    return hashlib.sha256(json.dumps(slots).encode()).hexdigest()
+
+
+def _is_half(core: Core) -> bool:
+    """Whether the core's weights came in fp16, so that they may be kept in it."""
+    kept = exact_halves(core.model.state_dict()).values()
+    return all(t.dtype == torch.float16 for t in kept if t.is_floating_point())
+
+
+def _read(folder: Path, key: dict[str, Any]) -> ov.Model | None:
+    """RETURNS (ov.Model): None if there is none, or one that must be made anew."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf8"))
+        if manifest["format"] != FORMAT or manifest["key"] != key:
+            logger.info("The graph in %s was made for something else", folder)
+            return None
+        if set(manifest["files"]) != {"graph.xml", "graph.bin"}:
+            raise ValueError("it must name graph.xml and graph.bin")
+        verify_files(folder, manifest["files"], AdapterError)
+        return ov.Core().read_model(folder / "graph.xml")
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as e:
+        logger.warning("The graph in %s is damaged and is made anew: %s", folder, e)
+        return None
+
+
+def _write(graph: ov.Model, key: dict[str, Any], folder: Path, *, halves: bool) -> None:
+    """Beside, then renamed. A folder that cannot be written to costs time, not results."""
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        draft.mkdir(parents=True)
+        ov.save_model(graph, draft / "graph.xml", compress_to_fp16=halves)
+        hashes = {
+            name: hashlib.sha256((draft / name).read_bytes()).hexdigest()
+            for name in ("graph.xml", "graph.bin")
+        }
+        manifest = {"format": FORMAT, "key": key, "files": hashes}
+        text = json.dumps(manifest, indent=2) + "\n"
+        (draft / MANIFEST).write_text(text, encoding="utf8")
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    except (OSError, RuntimeError) as e:
+        logger.warning("The OpenVINO graph cannot be kept in %s: %s", folder, e)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,71 @@
+"""How a component predicts: the core with its adapters, in torch or in another engine.
+
+The engine and the precision are settings of the component that owns the core. A graph, though,
+belongs to the component that runs it, since the detector has another adapter and fewer layers than
+the tagger. Training is always torch and does not pass through here.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from .adapters import Adapter
+from .bank import Bank
+from .core import Core
+
+__all__ = ["GRAPH", "Runner", "TorchRunner", "make_runner"]
+
+
+GRAPH = "graph"
+"""Where in a component's folder a graph is kept. It is never needed."""
+
+
+class Runner(Protocol):
+    """Adapters, ready to run on a core."""
+
+    core: Core
+
+    def __call__(self, ids: Tensor, lengths: Tensor, index: Sequence[int]) -> Tensor:
+        """ids (b, t) int64, lengths (b,) int64: Rows padded on the right, where the core is.
+        index (Sequence[int]): For each row, its adapter.
+        RETURNS (b, t, h): Hidden states. Positions behind a row's length are undefined.
+        """
+        ...
+
+
+class TorchRunner:
+    """`Core.forward` with a bank in the core's type."""
+
+    def __init__(self, core: Core, adapters: Sequence[Adapter], n_layers: int | None) -> None:
+        self.core = core
+        self._bank = Bank(adapters, core.dtype)
+        self._n_layers = n_layers
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "TorchRunner":
+        return self  # the core is shared by design
+
+    def __call__(self, ids: Tensor, lengths: Tensor, index: Sequence[int]) -> Tensor:
+        rows = self._bank.rows(index)
+        return self.core.forward(ids, lengths, rows, n_layers=self._n_layers)
+
+
+def make_runner(
+    core: Core,
+    adapters: Sequence[Adapter],
+    *,
+    n_layers: int | None = None,
+    graph: Path | None = None,
+) -> Runner:
+    """core (Core): The core; its `engine` decides.
+    adapters (Sequence[Adapter]): At least one; see `Bank`.
+    n_layers (int): Of the core that are run; None is all.
+    graph (Path): Where a graph is kept; None keeps none. Not used by torch.
+    RAISES (AdapterError): If the adapters cannot be mixed in one batch.
+    """
+    if core.engine == "torch":
+        return TorchRunner(core, adapters, n_layers)
+    from .openvino_engine import OpenvinoRunner  # imports an extra
+
+    return OpenvinoRunner(core, adapters, n_layers, graph)

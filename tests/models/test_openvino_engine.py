@@ -1,0 +1,334 @@
+"""OpenVINO: the same hidden states as torch; a graph that is kept, and is not trusted."""
+
+import json
+import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import SETTINGS, listener_to, load_core, make_adapter, make_batch, mask_of, tensors
+
+from multibert_spacy.errors import AdapterError, ConfigError
+from multibert_spacy.models import compute
+from multibert_spacy.models.bank import Bank
+from multibert_spacy.models.core import Core
+from multibert_spacy.models.runner import TorchRunner, make_runner
+from multibert_spacy.models.tagger_model import TaggerModel
+
+pytest.importorskip("openvino")
+pytest.importorskip("nncf")
+
+from multibert_spacy.models import openvino_graph
+
+MIXED = [0, 2, 1, 2]
+KINDS = sorted(SETTINGS)
+
+
+def with_engine(core, *, precision="fp32"):
+    """The same core, to be run by OpenVINO."""
+    return Core(core.model, core.tokenizer, precision=precision, engine="openvino")
+
+
+def adapters_for(core, kind, n=3):
+    if kind == "none":
+        return [make_adapter(core, SETTINGS[kind])]
+    return [make_adapter(core, SETTINGS[kind], seed=i) for i in range(n)]
+
+
+def states(core, adapters, index=None, *, texts=None, **settings):
+    """Hidden states (pieces, h) without padding."""
+    batch = make_batch(core, texts) if texts else make_batch(core)
+    index = [0] * len(batch.ids) if len(adapters) == 1 else index or MIXED
+    with torch.no_grad():
+        hidden = make_runner(core, adapters, **settings)(*tensors(batch), index)
+    return hidden[mask_of(batch).bool()].float()
+
+
+def made(monkeypatch):
+    """Counts the graphs that are made."""
+    calls = []
+    make = openvino_graph.make_graph
+
+    def count(*args, **kwargs):
+        calls.append(args)
+        return make(*args, **kwargs)
+
+    monkeypatch.setattr(openvino_graph, "make_graph", count)
+    return calls
+
+
+# Hidden states
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_hidden_states(core_folder, kind):
+    core = load_core(core_folder)
+    adapters = adapters_for(core, kind)
+    expected = states(core, adapters)
+    assert torch.allclose(states(with_engine(core), adapters), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["lora", "prefix"])
+def test_other_shapes_than_the_traced(core_folder, kind):
+    """One row, one piece, and as many as the core takes; the first layers only."""
+    core = load_core(core_folder)
+    adapters = adapters_for(core, kind)
+    for words in (["هتل"], [], ["هتل", "خبر"] * core.max_pieces):
+        for n_layers in (None, 1):
+            expected = states(core, adapters, [1], texts=[words], n_layers=n_layers)
+            got = states(with_engine(core), adapters, [1], texts=[words], n_layers=n_layers)
+            assert got.shape == expected.shape
+            assert torch.allclose(got, expected, atol=5e-5)
+
+
+def test_loras_of_different_ranks_and_sites(bert_folder):
+    core = load_core(bert_folder)
+    small = replace(SETTINGS["lora"], rank=2, target_modules=("attention.self.query",))
+    adapters = [make_adapter(core, SETTINGS["lora"]), make_adapter(core, small, seed=1)]
+    index = [0, 1, 1, 0]
+    expected = states(core, adapters, index)
+    assert torch.allclose(states(with_engine(core), adapters, index), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["lora", "prefix"])
+def test_int8_is_near(bert_folder, kind):
+    """Near, and not the same: it is in effect."""
+    core = load_core(bert_folder)
+    adapters = adapters_for(core, kind)
+    expected = states(core, adapters)
+    got = states(with_engine(core, precision="int8"), adapters)
+    assert torch.cosine_similarity(got, expected, dim=-1).min() > 0.99
+    assert not torch.allclose(got, expected, atol=1e-3)
+
+
+def test_int8_is_the_same_each_time(bert_folder):
+    core = load_core(bert_folder)
+    adapters = adapters_for(core, "prefix")
+    one, other = (states(with_engine(core, precision="int8"), adapters) for _ in range(2))
+    assert torch.equal(one, other)
+
+
+def test_threads_share_a_runner(bert_folder):
+    core = load_core(bert_folder)
+    adapters = adapters_for(core, "lora")
+    runner = make_runner(with_engine(core), adapters)
+    batch = make_batch(core)
+    orders = [[i % 3, 1, 2, 0] for i in range(12)]
+    expected = [TorchRunner(core, adapters, None)(*tensors(batch), order) for order in orders]
+    with ThreadPoolExecutor(4) as pool:
+        got = pool.map(lambda order: runner(*tensors(batch), order), orders)
+    mask = mask_of(batch).bool()
+    for one, other in zip(got, expected, strict=True):
+        assert torch.allclose(one[mask], other[mask], atol=2e-5)
+
+
+def test_what_is_returned_is_not_overwritten(bert_folder):
+    core = load_core(bert_folder)
+    runner = make_runner(with_engine(core), adapters_for(core, "lora"))
+    batch = tensors(make_batch(core))
+    first = runner(*batch, MIXED)
+    before = first.clone()
+    runner(*batch, [1, 1, 1, 1])
+    assert torch.equal(first, before)
+
+
+# The graph on disk
+
+
+def test_a_graph_is_made_once(bert_folder, tmp_path, monkeypatch):
+    calls = made(monkeypatch)
+    core = load_core(bert_folder)
+    adapters = adapters_for(core, "lora")
+    first = states(with_engine(core), adapters, graph=tmp_path / "graph")
+    again = states(with_engine(core), adapters, graph=tmp_path / "graph")
+    assert torch.equal(first, again)
+    assert len(calls) == 1
+    names = sorted(path.name for path in (tmp_path / "graph" / "float").iterdir())
+    assert names == ["graph.bin", "graph.json", "graph.xml"]
+    assert sorted(path.name for path in (tmp_path / "graph").iterdir()) == ["float"]
+
+
+@pytest.mark.parametrize("kind", ["lora", "prefix"])
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_other_adapters_need_no_new_graph(bert_folder, tmp_path, monkeypatch, kind, precision):
+    calls = made(monkeypatch)
+    core = load_core(bert_folder)
+    own = with_engine(core, precision=precision)
+    states(own, adapters_for(core, kind), graph=tmp_path / "graph")
+    more = [make_adapter(core, SETTINGS[kind], seed=i) for i in (5, 6, 7, 8, 9)]
+    got = states(own, more, [4, 3, 0, 4], graph=tmp_path / "graph")
+    assert len(calls) == 1
+    expected = states(core, more, [4, 3, 0, 4])
+    assert torch.cosine_similarity(got, expected, dim=-1).min() > 0.98
+    if precision == "fp32":
+        assert torch.allclose(got, expected, atol=2e-5)
+
+
+def test_a_graph_of_something_else_is_made_anew(bert_folder, tmp_path, monkeypatch):
+    """Of another core, another rank, other sites, another number of layers, another kind."""
+    calls = made(monkeypatch)
+    core, other = load_core(bert_folder), load_core(bert_folder)
+    with torch.no_grad():
+        other.model.encoder.layer[0].output.dense.bias.add_(0.5)
+    lora = SETTINGS["lora"]
+    cases = [
+        (core, lora, None),
+        (other, lora, None),
+        (core, replace(lora, rank=3), None),
+        (core, replace(lora, target_modules=("attention.self.query",)), None),
+        (core, lora, 1),
+        (core, SETTINGS["prefix"], None),
+    ]
+    for i, (own, settings, n_layers) in enumerate(cases):
+        adapters = [make_adapter(own, settings, seed=j) for j in range(3)]
+        expected = states(own, adapters, n_layers=n_layers)
+        for _ in range(2):
+            got = states(with_engine(own), adapters, n_layers=n_layers, graph=tmp_path / "graph")
+            assert torch.allclose(got, expected, atol=2e-5), i
+        assert len(calls) == i + 1
+
+
+def _flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+DAMAGE = {
+    "weights": lambda folder: _flip(folder / "graph.bin"),
+    "graph": lambda folder: _flip(folder / "graph.xml"),
+    "no weights": lambda folder: (folder / "graph.bin").unlink(),
+    "manifest": lambda folder: (folder / "graph.json").write_text("{"),
+    "empty manifest": lambda folder: (folder / "graph.json").write_text("[]"),
+    "no hashes": lambda folder: _rewrite(folder, files={}),
+}
+
+
+def _rewrite(folder, **values):
+    path = folder / "graph.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize("damage", sorted(DAMAGE))
+def test_a_damaged_graph_is_made_anew(bert_folder, tmp_path, monkeypatch, caplog, damage):
+    calls = made(monkeypatch)
+    core = load_core(bert_folder)
+    adapters = adapters_for(core, "lora")
+    expected = states(with_engine(core), adapters, graph=tmp_path / "graph")
+    DAMAGE[damage](tmp_path / "graph" / "float")
+    with caplog.at_level(logging.WARNING):
+        got = states(with_engine(core), adapters, graph=tmp_path / "graph")
+    assert torch.equal(got, expected)
+    assert len(calls) == 2
+    assert "is damaged" in caplog.text and str(tmp_path) in caplog.text
+    states(with_engine(core), adapters, graph=tmp_path / "graph")
+    assert len(calls) == 2
+
+
+def test_a_folder_that_cannot_be_written(bert_folder, tmp_path, caplog):
+    core = load_core(bert_folder)
+    adapters = adapters_for(core, "lora")
+    (tmp_path / "graph").write_text("in the way")
+    with caplog.at_level(logging.WARNING):
+        got = states(with_engine(core), adapters, graph=tmp_path / "graph")
+    assert torch.allclose(got, states(core, adapters), atol=2e-5)
+    assert "cannot be kept" in caplog.text
+    states(with_engine(core), adapters, graph=tmp_path / "gone" / "graph")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["graph"]
+
+
+def test_a_core_that_is_no_half_keeps_its_weights(bert_folder, tmp_path):
+    core = load_core(bert_folder)
+    adapters = adapters_for(core, "lora")
+    states(with_engine(core), adapters, graph=tmp_path / "graph")
+    whole = (tmp_path / "graph" / "float" / "graph.bin").stat().st_size
+    core.model.half().float()
+    states(with_engine(core), adapters, graph=tmp_path / "graph")
+    half = (tmp_path / "graph" / "float" / "graph.bin").stat().st_size
+    assert half == pytest.approx(whole / 2, rel=0.1)
+
+
+def test_nothing_is_printed_or_reported(bert_folder, capfd, monkeypatch):
+    openvino_telemetry = pytest.importorskip("openvino_telemetry")
+    sent = []
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(
+        openvino_telemetry.main.TelemetrySender, "send", lambda *args: sent.append(args)
+    )
+    core = load_core(bert_folder)
+    capfd.readouterr()
+    states(with_engine(core, precision="int8"), adapters_for(core, "lora"))
+    assert capfd.readouterr() == ("", "")
+    assert not sent
+
+
+# Settings
+
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    "engine, precision, device, trainable, message",
+    [
+        ("onnx", "auto", "cpu", False, "torch, openvino; got 'onnx'"),
+        ("torch", "int8", "cpu", False, 'int8" needs engine = "openvino"'),
+        ("openvino", "fp16", "cpu", False, "no fp16"),
+        ("openvino", "auto", "cpu", True, 'trained needs engine = "torch"'),
+        ("openvino", "auto", "cuda", False, "the core is on cuda"),
+    ],
+)
+def test_what_does_not_go_together(engine, precision, device, trainable, message):
+    with pytest.raises(ConfigError, match=message):
+        compute.check_engine(engine, precision, torch.device(device), trainable=trainable)
+
+
+def test_the_extra_is_named_if_it_is_missing(bert_folder, monkeypatch):
+    core = load_core(bert_folder)
+    monkeypatch.setattr(compute.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"multibert-spacy\[openvino\]"):
+        with_engine(core)
+
+
+def test_only_making_an_int8_graph_needs_nncf(bert_folder, tmp_path, monkeypatch):
+    core = with_engine(load_core(bert_folder), precision="int8")
+    adapters = adapters_for(core, "prefix")
+    states(core, adapters, graph=tmp_path / "graph")
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    states(core, adapters, graph=tmp_path / "graph")
+    with pytest.raises(ConfigError, match=r"multibert-spacy\[openvino\]"):
+        states(core, adapters)
+
+
+def test_adapters_of_two_kinds(bert_folder):
+    core = load_core(bert_folder)
+    mixed = [make_adapter(core, SETTINGS["lora"]), make_adapter(core, SETTINGS["prefix"])]
+    with pytest.raises(AdapterError, match="of one kind"):
+        make_runner(with_engine(core), mixed)
+
+
+def test_text_for_the_calibration(bert_folder):
+    """Other text gives another int8 graph, and so other hidden states."""
+    core = with_engine(load_core(bert_folder), precision="int8")
+    bank = Bank(adapters_for(core, "prefix"), torch.float32)
+    sizes = {
+        len(openvino_graph._pieces(core, texts)) for texts in (["هتل"], ["هتل خبر", "گل"] * 8)
+    }
+    assert sizes == {2, 18}
+    graph = openvino_graph.make_graph(core, bank, None, ["هتل خبر"])
+    assert [port.get_any_name() for port in graph.inputs] == ["ids", "lengths", "row", "kv"]
+
+
+def test_a_copied_model_shares_no_stale_runner(bert_folder):
+    """thinc copies modules with `deepcopy`; the copy's update must not change the original."""
+    core = load_core(bert_folder)
+    model = TaggerModel(SETTINGS["lora"], listener_to(core), 0.0)
+    model.add_domain("news", head="formal", labels=["PER"])
+    batch = make_batch(core)
+    model.predict(batch)
+    other = model.copy()
+    assert other.shims[0]._model._runner is model.shims[0]._model._runner
+    other.shims[0]._model.weights_changed()
+    assert model.shims[0]._model._runner is not None
