@@ -6,6 +6,14 @@ from typing import Any
 
 from .record import cite
 
+SYSTEMS = {
+    "`general`": "general",
+    "`special`": "special",
+    "LoRA": "multi_lora",
+    "prefix": "multi_prefix",
+}
+"""Title -> file of the other systems."""
+
 START, END = "<!-- RESULTS START (do not remove) -->", "<!-- RESULTS END (do not remove) -->"
 
 __all__ = ["results", "with_results"]
@@ -36,14 +44,22 @@ def _domains(metrics: Path) -> list[str]:
     ours, crf = _ours(metrics), _read(metrics / "crf.json")
     if ours is None or crf is None:
         return []
-    general = _read(metrics / "general.json")
     systems = {"adapters": ours["given"], "adapters, detected": ours["detected"]}
-    if general is not None:
-        systems["`general`"] = general["single"]
+    others = {
+        title: report
+        for title, name in SYSTEMS.items()
+        if (report := _read(metrics / f"{name}.json")) is not None
+    }
+    systems |= {title: report.get("given") or report["single"] for title, report in others.items()}
+    if (groups := _read(metrics / "groups.json")) is not None:
+        systems["adapters, detected, raw text"] = groups["raw_detected"]
     systems["CRF"] = crf["single"]
     lines = ["| | " + " | ".join(systems) + " |", "|---" * (len(systems) + 1) + "|"]
     for name in ours["given"]["per_domain"]:
-        cells = [_f(scores["per_domain"][name]) for scores in systems.values()]
+        cells = [
+            _f(scores["per_domain"][name]) if name in scores["per_domain"] else "-"
+            for scores in systems.values()
+        ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     cells = [_f(scores["macro_by_head"]["social"]) for scores in systems.values()]
     lines.append("| macro of the ten channels | " + " | ".join(cells) + " |")
@@ -53,7 +69,7 @@ def _domains(metrics: Path) -> list[str]:
         "",
         *lines,
         "",
-        _source(ours, crf, general),
+        _source(ours, crf, *others.values(), groups),
         "",
     ]
 
@@ -106,6 +122,30 @@ def _detection(metrics: Path) -> list[str]:
     ]
 
 
+def _groups(metrics: Path) -> list[str]:
+    """F1 of the whole pipeline with domains given and detected, by size of group."""
+    report = _read(metrics / "groups.json")
+    if report is None:
+        return []
+    lines = ["| domains | right | micro F1 | macro F1 |", "|---|---|---|---|"]
+    modes = {"given": report["given"]}
+    modes |= {f"detected, groups of {size}": own for size, own in report["detected"].items()}
+    modes |= {"raw text, given": report["raw_given"]}
+    modes |= {"raw text, detected, groups of 8": report["raw_detected"]}
+    for name, own in modes.items():
+        right = f"{100 * own['domain_acc']:.1f}" if "domain_acc" in own else ""
+        lines.append(f"| {name} | {right} | {_f(own['micro'])} | {_f(own['macro'])} |")
+    return [
+        "The whole pipeline by texts in a group, in % of the texts with the right domain, and F1 "
+        "of the entities; raw text is joined as a writer would and cut by our own tokenizer:",
+        "",
+        *lines,
+        "",
+        _source(report),
+        "",
+    ]
+
+
 def _runs(metrics: Path) -> list[str]:
     """Dev scores of single trainings on one domain."""
     reports = [_read(path) for path in sorted(metrics.glob("parstwiner_*.json"))]
@@ -129,6 +169,32 @@ def _runs(metrics: Path) -> list[str]:
     ]
 
 
+def _sizes(metrics: Path) -> list[str]:
+    """Parameters and megabytes of each system."""
+    report = _read(metrics / "sizes.json")
+    if report is None:
+        return []
+    lines = ["| core | system | one domain | all | trained | MB |", "|---|---|---|---|---|---|"]
+    for core in report["cores"].values():
+        for name, own in core["systems"].items():
+            lines.append(
+                f"| {core['title']} | {name} | {own['parameters'] / 1e6:.1f} | "
+                f"{own['parameters_for_domains'] / 1e6:,.1f} | {100 * own['trained_share']:.2f} | "
+                f"{own['megabytes_per_further_domain']:.2f} |"
+            )
+    return [
+        "### Sizes",
+        "",
+        f"Millions of parameters of one domain and of {report['n_domains']}, how much in % is "
+        "trained for a domain, and megabytes on disk of a further domain in fp16:",
+        "",
+        *lines,
+        "",
+        _source(report),
+        "",
+    ]
+
+
 def results(metrics: Path) -> str:
     """RETURNS (str): Markdown, from the files in a metrics folder that are there."""
     parts = []
@@ -136,11 +202,12 @@ def results(metrics: Path) -> str:
     for corpus, title in titles.items():
         body = [
             line
-            for part in (_domains, _entities, _detection, _runs)
+            for part in (_domains, _entities, _detection, _groups, _runs)
             for line in part(metrics / corpus)
         ]
         if body:
             parts += [f"### {title}", "", *body]
+    parts += _sizes(metrics)
     return "\n".join(parts).rstrip()
 
 

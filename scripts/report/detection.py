@@ -47,7 +47,7 @@ def _accuracy(metrics: Metrics, out: Path) -> list[Part]:
         command = "python -m spacy project run evaluate-pretrained"
         parts.append(Missing("our detector (pretrained.json)", command))
     if "tf-idf" not in found:
-        command = "python -m spacy project run baseline . --vars.corpus persian"
+        command = "python -m spacy project run baseline-persian"
         parts.append(Missing("tf-idf and bag of words (baseline.json)", command))
     if not found:
         return parts

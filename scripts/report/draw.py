@@ -35,6 +35,7 @@ STYLE = {
     "figure.dpi": 150,
 }
 ZWNJ = "\u200c"
+PALE = (", masked", ", given")
 
 Line = Mapping[float, float | None]
 Interval = tuple[float, float, float]
@@ -106,16 +107,23 @@ def lines(
 ) -> None:
     """A line for each series.
 
-    series (Mapping): Name -> x -> y.
+    series (Mapping): Name -> x -> y; one whose name ends as PALE has it is dashed, in the colour
+        of the one without.
     x, y (str): What they are.
     log (bool): Whether x is on a scale of powers of two.
     marks (Mapping): Name -> a point that is pointed out.
     """
+    colors: dict[str, str] = {}
     with _drawn(out, name, figsize=(6.5, 3.6)) as (_, axes):
         for label, own in series.items():
             known = sorted((at, value) for at, value in own.items() if value is not None)
-            style = "--" if label.endswith((", masked", ", given")) else "-"
-            axes.plot(*zip(*known, strict=True), style, marker="o", markersize=4, label=label)
+            base = label.removesuffix(", raw")
+            for ending in PALE:
+                base = base.removesuffix(ending)
+            color = colors.setdefault(base, f"C{len(colors)}")
+            style = "--" if label.endswith(PALE) else "-"
+            points = list(zip(*known, strict=True))
+            axes.plot(*points, style, color=color, marker="o", markersize=4, label=label)
         for text, (at, value) in (marks or {}).items():
             axes.annotate(
                 text,

@@ -18,8 +18,16 @@ Report = Mapping[str, Any]
 SYSTEMS = {
     "general": ("general", "", "python -m spacy project run general . --vars.corpus persian"),
     "special": ("special", "", "python -m spacy project run special . --vars.corpus persian"),
-    "multi-lora": ("multi_lora", "", "python -m spacy project run multi-lora ."),
-    "multi-prefix": ("multi_prefix", "", "python -m spacy project run multi-prefix ."),
+    "multi-lora": (
+        "multi_lora",
+        "",
+        "python -m spacy project run multi-lora . --vars.corpus persian",
+    ),
+    "multi-prefix": (
+        "multi_prefix",
+        "",
+        "python -m spacy project run multi-prefix . --vars.corpus persian",
+    ),
     "CRF": ("crf", "", "python -m spacy project run crf"),
     "shipped, domain given": (
         "pretrained",
@@ -125,7 +133,7 @@ def _seeds(metrics: Metrics) -> list[Part]:
     """The shipped setting with further seeds."""
     reports = {**metrics.find("pretrained"), **metrics.find("pretrained_seed*")}
     if len(reports) < 2:
-        command = "python -m spacy project run seeds ."
+        command = "python -m spacy project run seeds . --vars.corpus persian"
         return [Missing("three seeds of the shipped setting (pretrained_seed*.json)", command)]
     scores = [scores_of(report) for report in reports.values()]
     rows = []
@@ -146,8 +154,10 @@ def _spread(name: str, values: list[float]) -> list[str]:
 def _folds(metrics: Metrics) -> list[Part]:
     reports = metrics.find("fold[123]")
     if not reports:
-        command = "python -m spacy project run folds ."
+        command = "python -m spacy project run folds"
         return [Missing("ARMAN's folds 2 and 3 for the winning kind (fold*.json)", command)]
+    if "fold1" not in reports and (shipped := metrics.read("pretrained")) is not None:
+        reports = {"fold1 (shipped)": shipped, **reports}
     rows = [[name, f1(scores_of(r)["per_domain"]["news"])] for name, r in reports.items()]
     values = [scores_of(r)["per_domain"]["news"]["f"] for r in reports.values()]
     rows.append(["mean", percent(mean(values))])
@@ -157,7 +167,7 @@ def _folds(metrics: Metrics) -> list[Part]:
 def _comparisons(metrics: Metrics) -> list[Part]:
     reports = metrics.find("compare_*")
     if not reports:
-        command = "python -m spacy project run compare-systems ."
+        command = "python -m spacy project run compare-systems"
         return [Missing("paired bootstraps (compare_*.json)", command)]
     rows = []
     for report in reports.values():
@@ -176,7 +186,7 @@ def _comparisons(metrics: Metrics) -> list[Part]:
             low, high = entry["interval"]
             rows.append(
                 [
-                    f"{report['a']['source']} − {report['b']['source']}",
+                    f"{_system(report['a'])} − {_system(report['b'])}",
                     name,
                     percent(entry["a"]),
                     percent(entry["b"]),
@@ -192,6 +202,12 @@ def _comparisons(metrics: Metrics) -> list[Part]:
     )
     columns = ["A − B", "of", "A", "B", "difference", "interval", "p", "channels"]
     return [Table(title, columns, rows, sources(*reports.values()))]
+
+
+def _system(own: Report) -> str:
+    """RETURNS (str): As pretrained (given)."""
+    stem = own["source"].rpartition("/")[2].partition(".json")[0]
+    return f"{stem} ({own['mode']})"
 
 
 def _leak(metrics: Metrics) -> list[Part]:
@@ -226,7 +242,7 @@ def _leak(metrics: Metrics) -> list[Part]:
     parts: list[Part] = [Table(title, columns, rows, sources(leak, *scored.values()))]
     if None in scored.values():
         parts.append(
-            Missing("the same model on both splits", "python -m spacy project run leak-train .")
+            Missing("the same model on both splits", "python -m spacy project run leak-train")
         )
     return parts
 

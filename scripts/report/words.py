@@ -67,7 +67,7 @@ def _ambiguity(metrics: Metrics, out: Path) -> list[Part]:
 def _masked(metrics: Metrics) -> list[Part]:
     systems = {
         "shipped": ("masked_names", "python -m spacy project run analyse"),
-        "general": ("masked_names_general", "python -m spacy project run general-masked ."),
+        "general": ("masked_names_general", "python -m spacy project run general-masked"),
     }
     parts: list[Part] = []
     rows: list[list[str]] = []

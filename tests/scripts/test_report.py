@@ -115,6 +115,41 @@ def test_systems_side_by_side(metrics: Metrics, tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "out" / "domains.svg").read_text(encoding="utf8")
 
 
+def test_comparisons_name_the_channels_that_differ(metrics: Metrics, tmp_path: Path) -> None:
+    art, fun = entry(0.5, 0.6, -0.2, -0.01, 0.01), entry(0.6, 0.5, -0.1, 0.3, 0.4)
+    both = entry(0.55, 0.55, -0.1, 0.1, 0.9)
+    report = {
+        "per_domain": {"art": art, "fun": fun},
+        "macro": {"social": both},
+        "a": {"source": "metrics/x/pretrained.json:given", "mode": "given"},
+        "b": {"source": "metrics/x/crf.json", "mode": "single"},
+    }
+    write(metrics.folder, "compare_shipped_crf", report)
+    own = table(systems.section(metrics, tmp_path), "paired bootstrap")
+    assert own.rows == [
+        [
+            "pretrained (given) − crf (single)",
+            "macro, social",
+            "55.0",
+            "55.0",
+            "+0.0",
+            "−10.0 to +10.0",
+            "0.9000",
+            "art −10.0",
+        ]
+    ]
+
+
+def test_folds_have_the_shipped_one_first(metrics: Metrics, tmp_path: Path) -> None:
+    for name, f in (("pretrained", 0.7), ("fold2", 0.8)):
+        report = {mode: entities(f, 0.6) for mode in ("given", "detected")}
+        report["given"]["per_domain"]["news"] = score(f, n_docs=3, n_entities=5)
+        write(metrics.folder, name, report)
+    own = table(systems.section(metrics, tmp_path), "by fold")
+    assert [row[0] for row in own.rows] == ["fold1 (shipped)", "fold2", "mean"]
+    assert own.rows[2][1] == "75.0"
+
+
 def test_seeds_have_a_mean_and_a_spread(metrics: Metrics, tmp_path: Path) -> None:
     for name, f in (("pretrained", 0.7), ("pretrained_seed1", 0.72), ("pretrained_seed2", 0.74)):
         write(metrics.folder, name, {"given": entities(f, 0.6), "detected": entities(f, 0.6)})
