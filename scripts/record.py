@@ -14,7 +14,14 @@ from rich.console import Console
 
 from multibert_spacy.errors import MultibertError
 
-__all__ = ["cite", "command_line", "commit", "plain_path", "readable_errors"]
+__all__ = [
+    "cite",
+    "command_line",
+    "commit",
+    "plain_path",
+    "readable_errors",
+    "running_module",
+]
 
 
 def commit() -> str:
@@ -34,6 +41,15 @@ def plain_path(path: str) -> str:
         return Path(path).relative_to(Path.cwd()).as_posix()
     except ValueError:
         return Path(path).name
+
+
+def running_module(default: str) -> str:
+    """RETURNS (str): The script that `python -m` runs, when one calls another; the default if it
+    is none of ours.
+    """
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    name = spec.name.removesuffix(".__main__") if spec else ""
+    return name if name.startswith("scripts.") else default
 
 
 def command_line(module: str) -> str:

@@ -9,6 +9,7 @@ complete.
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,14 @@ from spacy.training.batchers import minibatch_by_padded_size
 
 from multibert_spacy.training.corpus import read_docs
 
-from .record import command_line, commit
+from .record import command_line, commit, running_module
 
 __all__ = ["Run", "console", "parse_settings", "train"]
 
 console = Console()
+
+PATIENCE = 3
+"""Scorings of the dev part without a new best after which a run stops."""
 
 
 @dataclass
@@ -94,6 +98,7 @@ def train(run: Run, out: Path, metrics: Path) -> Path:
         overrides["vars.max_steps"] = steps
         overrides["vars.eval_frequency"] = max(1, -(-steps // max(1, run.evaluations)))
         overrides["vars.batch_words"] = run.batch_words
+    overrides.setdefault("vars.patience", PATIENCE * overrides.get("vars.eval_frequency", 0))
     overrides["vars.warmup_steps"] = min(50, overrides["vars.max_steps"] // 10)
     console.rule(f"{run.name}: {overrides['vars.max_steps']} steps")
     start = time.perf_counter()
@@ -103,7 +108,7 @@ def train(run: Run, out: Path, metrics: Path) -> Path:
     pieces = count_pieces(draft / "model-best", run.corpus, run.domains)
     result: dict[str, Any] = {
         "run": run.name,
-        "command": command_line("scripts.train"),
+        "command": command_line(running_module("scripts.train")),
         "config": run.config.as_posix(),
         "commit": commit(),
         "seed": overrides.get("system.seed", 0),
@@ -139,8 +144,8 @@ def _scores(row: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in scores.items() if isinstance(v, float) and k != "speed"}
 
 
-def parse_settings(settings: list[str]) -> dict[str, Any]:
-    """settings (list[str]): key=value, the value in JSON or a plain string.
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """settings (Sequence[str]): key=value, the value in JSON or a plain string.
     RETURNS (dict): Overrides of a config.
     """
     overrides = {}

@@ -1,6 +1,7 @@
 """Training stages of the project: each command is one `spacy train` per run (see `runs.py`)."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,29 +92,64 @@ def tune(
     full: Annotated[bool, typer.Option(help="Tune the whole core: one model per domain")] = False,
     pretrained: Annotated[str, typer.Option(help="Folder of the step-one runs")] = "pretrain",
     to: Annotated[str, typer.Option(help="Folder of the runs")] = "domains",
+    domains: Annotated[str, typer.Option(help="Comma-separated; empty is all")] = "",
     evaluations: Annotated[int, typer.Option(help="Scorings of the dev part")] = 2,
     batch_words: Words = 512,
     seed: Seed = 0,
     settings: Settings = [],  # noqa: B006
 ) -> None:
     """Step two: a copy of the adapter is tuned on each domain, the head is frozen."""
-    todo = [(head, domain) for head, domains in HEADS.items() for domain in domains]
+    known = [(head, name) for head, names in HEADS.items() for name in names]
+    chosen = domains.split(",") if domains else [name for _, name in known]
+    if unknown := set(chosen) - {name for _, name in known}:
+        raise typer.BadParameter(f"no domain {', '.join(sorted(unknown))}")
+    todo = [(head, name) for head, name in known if name in chosen]
     for i, (head, domain) in enumerate(todo, 1):
         console.print(f"[bold]domain {i} of {len(todo)}: {domain}[/bold]")
-        overrides: dict[str, Any] = {
-            "paths.pretrained": str(out / pretrained / head / "model-best"),
-            "vars.domain": domain,
-            "vars.learn_rate": rate,
-            "vars.freeze_core": not full,
-            "vars.freeze_head": not full,
-            "system.seed": seed,
-            **parse_settings(settings),
-        }
-        run = Run(f"{to}/{domain}", configs / "domain.cfg", corpus, [domain], epochs, overrides)
+        run = tune_run(
+            domain,
+            out / pretrained / head / "model-best",
+            name=f"{to}/{domain}",
+            config=configs / "domain.cfg",
+            corpus=corpus,
+            epochs=epochs,
+            rate=rate,
+            freeze_core=not full,
+            freeze_head=not full,
+            seed=seed,
+            settings=settings,
+        )
         run.evaluations, run.batch_words = evaluations, batch_words
         best = train(run, out, metrics)
         if not full:
             _collect(best, domain, out / "adapters")
+
+
+def tune_run(
+    domain: str,
+    pretrained: Path,
+    *,
+    name: str,
+    config: Path,
+    corpus: Path,
+    epochs: float,
+    rate: float,
+    freeze_core: bool = True,
+    freeze_head: bool = True,
+    seed: int = 0,
+    settings: Sequence[str] = (),
+) -> Run:
+    """RETURNS (Run): Step two on one domain; pretrained (Path) is the checkpoint of step one."""
+    overrides: dict[str, Any] = {
+        "paths.pretrained": str(pretrained),
+        "vars.domain": domain,
+        "vars.learn_rate": rate,
+        "vars.freeze_core": freeze_core,
+        "vars.freeze_head": freeze_head,
+        "system.seed": seed,
+        **parse_settings(settings),
+    }
+    return Run(name, config, corpus, [domain], epochs, overrides)
 
 
 def _collect(best: Path, domain: str, adapters: Path) -> None:

@@ -52,13 +52,22 @@ class LoraSettings:
     kind = "lora"
 
     def __post_init__(self) -> None:
-        if self.rank < 1 or self.alpha <= 0 or not self.target_modules:
+        sizes = isinstance(self.rank, int) and self.rank >= 1 and 0 < self.alpha < math.inf
+        if not sizes or not self.target_modules:
             raise ConfigError(f"LoRA needs rank >= 1, alpha > 0 and target modules, got {self}")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
 
     def build(self, core: Core, pieces: Sequence[int] = ()) -> "LoraAdapter":
         return LoraAdapter(self, core)
+
+    def shapes(self, core: Core) -> dict[str, tuple[int, ...]]:
+        """RETURNS (dict): Shapes of the tensors that `export` of its adapter gives, by name."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for site, module in core.linear_sites(self.target_modules, self.first_layer).items():
+            shapes[f"{PEFT_PREFIX}{site}.lora_A.weight"] = (self.rank, module.in_features)
+            shapes[f"{PEFT_PREFIX}{site}.lora_B.weight"] = (module.out_features, self.rank)
+        return shapes
 
 
 @dataclass(frozen=True)
@@ -72,13 +81,17 @@ class PrefixSettings:
     kind = "prefix"
 
     def __post_init__(self) -> None:
-        if self.n_virtual < 1 or self.projection_width < 0:
+        if not isinstance(self.n_virtual, int) or self.n_virtual < 1 or self.projection_width < 0:
             raise ConfigError(f"A prefix needs at least 1 virtual token, got {self}")
         if self.init not in ("text", "noise"):
             raise ConfigError(f"prefix init must be 'text' or 'noise', got {self.init!r}")
 
     def build(self, core: Core, pieces: Sequence[int] = ()) -> "PrefixAdapter":
         return PrefixAdapter(self, core, pieces)
+
+    def shapes(self, core: Core) -> dict[str, tuple[int, ...]]:
+        """RETURNS (dict): Shapes of the tensors that `export` of its adapter gives, by name."""
+        return {"prompt_embeddings": (self.n_virtual, core.n_layers * 2 * core.width)}
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,11 @@ from ..text.batching import batch_by_pieces
 from ..types import Floats2d, WindowBatch
 from .adapters import Adapter, AdapterSettings, LoraSettings
 from .bank import Bank
+from .compute import upload
 from .core import Core, layer_of
 from .listener import CoreListener, ModuleShim
 from .runner import Runner, make_runner
-from .storage import read_folder, write_folder
+from .storage import check_head, read_folder, write_folder
 
 __all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule"]
 
@@ -72,8 +73,8 @@ class ClassifierModule(nn.Module):
         """batch (WindowBatch): b rows; `firsts` and `domains` are not used.
         RETURNS (b, n_classes) float32.
         """
-        ids = torch.from_numpy(batch.ids).to(core.device, non_blocking=True)
-        lengths = torch.from_numpy(batch.lengths).to(core.device, non_blocking=True)
+        ids = upload(batch.ids, core.device)
+        lengths = upload(batch.lengths, core.device)
         index = [0] * len(batch.ids)
         if self.training:
             rows = Bank([self.adapter], train=True).rows(index)
@@ -191,11 +192,9 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             raise AdapterError(
                 f"{folder} is for layers = {manifest.get('layers', 0)}, not {self.n_layers}"
             )
+        check_head(folder, tensors, len(labels), self.listener.core)
         self.build(len(labels), adapter)
-        try:
-            self.module.linear.load_state_dict(tensors)
-        except RuntimeError as e:
-            raise AdapterError(f"The linear layer in {folder} does not fit: {e}") from e
+        self.module.linear.load_state_dict(tensors)
 
 
 def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:

@@ -4,11 +4,14 @@ import importlib.util
 import os
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from ..errors import ConfigError
 
-__all__ = ["ENGINES", "check_engine", "resolve_precision"]
+__all__ = ["ENGINES", "check_engine", "resolve_precision", "upload"]
 
 ENGINES = ("torch", "openvino")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -67,6 +70,16 @@ def check_engine(engine: str, precision: str, device: torch.device, *, trainable
         raise ConfigError(
             'engine = "openvino" needs an extra: pip install "multibert-spacy[openvino]"'
         )
+
+
+def upload(array: NDArray[np.int64], device: torch.device) -> Tensor:
+    """RETURNS (Tensor): The array where the core is. On the way to a GPU it is pinned, so that the
+    copy does not hold up the CPU.
+    """
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def _cpu_has(feature: str) -> bool:

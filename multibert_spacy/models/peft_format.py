@@ -2,17 +2,19 @@
 writes, or say which of its options we do not apply.
 
 Reading does not import PEFT, which takes seconds. So its rule for which modules a LoRA adapter
-sits on stands here again, and a test compares the two.
+sits on stands here again, and a test compares the two. The patterns of that rule come from the
+file: they run with a limit of time, which `re` does not have and `regex` does.
 """
 
-import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import regex
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from ..errors import AdapterError, ConfigError
 from .adapters import (
@@ -26,8 +28,9 @@ from .adapters import (
 )
 from .core import Core, layer_of
 from .halves import exact_halves
+from .manifest import read_json
 
-__all__ = ["read_adapter", "write_adapter"]
+__all__ = ["check_tensors", "read_adapter", "write_adapter"]
 
 UNSUPPORTED = (
     *("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "modules_to_save", "bias"),
@@ -36,6 +39,8 @@ UNSUPPORTED = (
     *("kasa_config", "velora_config", "monteclora_config"),
 )
 """PEFT's options that change what an adapter computes, off in every adapter that we can run."""
+PATTERN_SECONDS = 2.0
+MOST_PATTERNS = 100
 PLAIN_INIT = (True, False, "gaussian", "eva", "orthogonal")
 """Start values of LoRA that leave the core's own weights alone (PiSSA, for example, does not)."""
 
@@ -62,31 +67,49 @@ def read_adapter(folder: Path, core: Core) -> LoraAdapter | PrefixAdapter:
     RAISES (AdapterError): If a file is missing or damaged, if the adapter is of a kind or has an
         option that we do not apply, or if its tensors do not fit the core.
     """
+    path = folder / "adapter_model.safetensors"
     try:
-        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf8"))
-        tensors = load_file(str(folder / "adapter_model.safetensors"))
-        adapter = _from_config(config, folder, core)
+        settings = _settings(read_json(folder / "adapter_config.json", AdapterError), folder, core)
+        shapes = settings.shapes(core)
+        tensors = load_file(str(path))
     except AdapterError:
         raise
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError, re.error) as e:
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError, regex.error) as e:
         raise AdapterError(f"The adapter in {folder} cannot be read: {e!r}") from e
     tensors = {k: v for k, v in tensors.items() if not k.startswith(f"{PEFT_PREFIX}pooler.")}
-    own = adapter.export()
-    if own.keys() != tensors.keys():
-        odd = sorted(own.keys() ^ tensors.keys())[:3]
-        raise AdapterError(f"The adapter in {folder} does not fit the core: tensors {odd}")
-    for name, target in own.items():
-        if target.shape != tensors[name].shape:
-            raise AdapterError(
-                f"The adapter in {folder} does not fit the core: {name} has shape "
-                f"{tuple(tensors[name].shape)}, expected {tuple(target.shape)}"
-            )
+    check_tensors(path, tensors, shapes)
+    adapter = settings.build(core)
+    for name, target in adapter.export().items():
         target.data.copy_(tensors[name])
     return adapter
 
 
-def _from_config(config: dict[str, Any], folder: Path, core: Core) -> LoraAdapter | PrefixAdapter:
-    """An adapter with start values that has the shapes its PEFT config tells."""
+def check_tensors(
+    path: Path, tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Check what a file holds before a module is made for it.
+
+    path (Path): The file.
+    tensors (Mapping): Its tensors by name.
+    shapes (Mapping): Those that there should be.
+    RAISES (AdapterError): If there are others, or a value is not finite.
+    """
+    if shapes.keys() != tensors.keys():
+        odd = sorted(shapes.keys() ^ tensors.keys())[:3]
+        raise AdapterError(f"{path} does not fit the core: tensors {odd}")
+    for name, shape in shapes.items():
+        found = tensors[name]
+        if tuple(found.shape) != shape:
+            raise AdapterError(
+                f"{path} does not fit the core: {name} has shape {tuple(found.shape)}, "
+                f"expected {shape}"
+            )
+        if not found.is_floating_point() or not torch.isfinite(found).all():
+            raise AdapterError(f"{path} is damaged: {name} has values that are no finite numbers")
+
+
+def _settings(config: dict[str, Any], folder: Path, core: Core) -> LoraSettings | PrefixSettings:
+    """The settings that a PEFT config tells."""
     kind = config["peft_type"]
     if kind not in ("LORA", "PREFIX_TUNING"):
         raise AdapterError(
@@ -96,20 +119,24 @@ def _from_config(config: dict[str, Any], folder: Path, core: Core) -> LoraAdapte
         if config.get(option) not in (None, False, "none", [], {}):
             raise AdapterError(f"{folder}: the PEFT option {option} is not supported")
     if kind == "PREFIX_TUNING":
-        return PrefixAdapter(PrefixSettings(config["num_virtual_tokens"], init="noise"), core)
+        return PrefixSettings(config["num_virtual_tokens"], init="noise")
     if config.get("init_lora_weights", True) not in PLAIN_INIT:
         raise AdapterError(
             f"{folder}: the PEFT option init_lora_weights={config['init_lora_weights']!r} "
             "changes the core and is not supported"
         )
-    sites = [site for site in core.linear_sites() if _is_target(site, config)]
+    try:
+        sites = [site for site in core.linear_sites() if _is_target(site, config)]
+    except TimeoutError as e:
+        raise AdapterError(
+            f"{folder / 'adapter_config.json'} holds a pattern that takes more than "
+            f"{PATTERN_SECONDS} seconds"
+        ) from e
     if not sites:
-        raise ConfigError(f"no linear layer of the core is in {config['target_modules']!r}")
+        raise ConfigError(f"no linear layer of the core is in {config['target_modules']!r:.200}")
     targets, first_layer = _short(sites, core.n_layers)
     dropout = config.get("lora_dropout", 0.0)
-    return LoraAdapter(
-        LoraSettings(config["r"], config["lora_alpha"], targets, first_layer, dropout), core
-    )
+    return LoraSettings(config["r"], config["lora_alpha"], targets, first_layer, dropout)
 
 
 def _is_target(site: str, config: dict[str, Any]) -> bool:
@@ -120,17 +147,20 @@ def _is_target(site: str, config: dict[str, Any]) -> bool:
     if isinstance(targets, str) or site in targets or layers in (None, []):
         return True
     patterns = config.get("layers_pattern") or ["[^.]*"]
-    return any(
-        re.match(rf"(?:.*?\.)?{pattern}\.{i}\.", site)
-        for pattern in ([patterns] if isinstance(patterns, str) else patterns)
-        for i in ([layers] if isinstance(layers, int) else layers)
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    if len(patterns) > MOST_PATTERNS:
+        raise ConfigError(f"{len(patterns)} patterns, at most {MOST_PATTERNS} are read")
+    layer = layer_of(site)[0]
+    return layer in ([layers] if isinstance(layers, int) else layers) and any(
+        regex.match(rf"(?:.*?\.)?{pattern}\.{layer}\.", site, timeout=PATTERN_SECONDS)
+        for pattern in patterns
     )
 
 
 def _matches(site: str, names: str | Sequence[str]) -> bool:
     """names (str | Sequence[str]): A regular expression, or ends of module names."""
     if isinstance(names, str):
-        return re.fullmatch(names, site) is not None
+        return regex.fullmatch(names, site, timeout=PATTERN_SECONDS) is not None
     return any(site == name or site.endswith(f".{name}") for name in names)
 
 

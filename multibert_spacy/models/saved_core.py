@@ -6,8 +6,9 @@ does), so that saving and loading is exact and costs half.
 
 import contextlib
 import json
+import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,16 @@ from transformers.utils import logging as transformers_logging
 from ..errors import CoreError
 from .core import Core
 from .halves import exact_halves
-from .storage import FORMAT, MANIFEST, file_hashes, verify_files
+from .manifest import check_seal, read_json, write_json
+from .storage import FORMAT, MANIFEST, file_hash, file_hashes, verify_files
 
 __all__ = ["load_core", "quiet_transformers", "save_core", "strip_pooler"]
+
+logger = logging.getLogger(__name__)
+
+READ_BY_TRANSFORMERS = (".json", ".safetensors", ".txt", ".model", ".jinja", ".py")
+LARGEST_SETTINGS = 2**24
+"""Bytes of a tokenizer's settings: they name each added piece."""
 
 
 @contextlib.contextmanager
@@ -43,25 +51,28 @@ def strip_pooler(model: Any) -> None:
         model.pooler = None
 
 
-def save_core(core: Core, folder: Path, fingerprint: str) -> None:
+def save_core(core: Core, folder: Path, fingerprint: str, config: Path | None = None) -> None:
     """Write a core.
 
     core (Core): The core.
     folder (Path): Replaced if it exists. Written beside and renamed.
     fingerprint (str): The core's.
+    config (Path): The pipeline's `config.cfg`, whose hash is noted: see `load_core`.
     """
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     tensors = exact_halves(core.model.state_dict())
     save_file(tensors, str(draft / "model.safetensors"), metadata={"format": "pt"})
-    config = {k: v for k, v in core.model.config.to_diff_dict().items() if k != "_name_or_path"}
-    config["model_type"] = core.model.config.model_type
-    (draft / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
+    own = {k: v for k, v in core.model.config.to_diff_dict().items() if k != "_name_or_path"}
+    own["model_type"] = core.model.config.model_type
+    (draft / "config.json").write_text(json.dumps(own, indent=2) + "\n", encoding="utf8")
     core.tokenizer.save_pretrained(str(draft))
     _drop_paths(draft / "tokenizer_config.json")
     manifest = {"format": FORMAT, "core": fingerprint, "files": file_hashes(draft)}
-    (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf8")
+    if config is not None and config.is_file():
+        manifest["config"] = file_hash(config)
+    write_json(draft / MANIFEST, manifest)
     if folder.exists():
         shutil.rmtree(folder)
     draft.rename(folder)
@@ -74,41 +85,66 @@ def _drop_paths(path: Path) -> None:
     path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf8")
 
 
-def load_core(folder: Path) -> tuple[HFObjects, str]:
+def load_core(folder: Path, config: Path | None = None) -> tuple[HFObjects, str]:
     """Read what `save_core` wrote. Uses no network and unpickles nothing.
 
     folder (Path): The folder.
+    config (Path): The pipeline's `config.cfg`. It may be edited by hand, so that another hash than
+        the noted one is no error; but a flipped bit may look like an edit, so it is logged.
     RETURNS (tuple): Tokenizer and model as spacy-transformers wants them, and the fingerprint.
     RAISES (CoreError): If a file is missing, damaged, or of a newer format.
     """
     path = folder / MANIFEST
+    manifest = read_json(path, CoreError)
     try:
-        manifest = json.loads(path.read_text(encoding="utf8"))
         version, fingerprint, files = (manifest[k] for k in ("format", "core", "files"))
-    except (OSError, ValueError, KeyError, TypeError) as e:
-        raise CoreError(f"{path} is missing or damaged: {e!r}") from e
+    except KeyError as e:
+        raise CoreError(f"{path} is damaged: {e!r}") from e
     if version != FORMAT:
         raise CoreError(f"{path} is of format {version}; this version reads {FORMAT}")
-    if not isinstance(files, dict):
-        raise CoreError(f"{path} is damaged: it must name its files with their hashes")
+    if not isinstance(files, dict) or not isinstance(fingerprint, str):
+        raise CoreError(f"{path} is damaged: it must name its core, and files with their hashes")
     verify_files(folder, files, CoreError)
     missing = {"config.json", "model.safetensors", "tokenizer_config.json"} - set(files)
     if missing:
         raise CoreError(f"{path} does not name {', '.join(sorted(missing))}")
+    _check_names(folder, files)
+    if config is not None and "config" in manifest and file_hash(config) != manifest["config"]:
+        logger.warning(
+            "%s was changed after the pipeline was saved. If that was not you, it is damaged; "
+            "nlp.to_disk writes it anew.",
+            config,
+        )
     try:
         with quiet_transformers():
             options = {"local_files_only": True, "trust_remote_code": False}
             tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)
-            config = AutoConfig.from_pretrained(str(folder), return_dict=True, **options)
+            own = AutoConfig.from_pretrained(str(folder), return_dict=True, **options)
             model = AutoModel.from_pretrained(
                 str(folder),
-                config=config,
+                config=own,
                 use_safetensors=True,
                 torch_dtype=torch.float32,
                 **options,
             )
     except Exception as e:  # tokenizers raises no other type
         raise CoreError(f"The core in {folder} cannot be read: {e}") from e
+    check_seal(manifest, path, CoreError)
     strip_pooler(model)
     model.to(get_torch_default_device())
     return HFObjects(tokenizer, model, None), fingerprint
+
+
+def _check_names(folder: Path, files: Mapping[str, str]) -> None:
+    """transformers reads every file that has one of its names, and follows some names in them: an
+    `adapter_config.json` sends it to another model, a `…_file` of the tokenizer's settings to
+    another place.
+    """
+    for path in sorted(folder.iterdir()):
+        known = path.name in files and path.name != "adapter_config.json"
+        if path.suffix in READ_BY_TRANSFORMERS and path.name != MANIFEST and not known:
+            raise CoreError(f"{path} does not belong to the core that {MANIFEST} names")
+    settings = read_json(folder / "tokenizer_config.json", CoreError, largest=LARGEST_SETTINGS)
+    for key, value in settings.items():
+        if key.endswith("_file") and value is not None:
+            raise CoreError(f"{folder / 'tokenizer_config.json'} leads to {key} = {value!r}")

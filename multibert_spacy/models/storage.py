@@ -7,11 +7,14 @@
 The head is stored with each domain, so that a folder can be copied, published and removed alone;
 equal heads are one in memory. Folders are written beside and renamed, so that no half-written
 one is taken for a whole one.
+
+Folders of strangers may be read: sizes, shapes and names are checked before memory is taken, and
+no name in a file leads out of its folder.
 """
 
 import hashlib
-import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,40 +22,73 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..errors import AdapterError
+from ..errors import AdapterError, MultibertError
 from .adapters import Adapter, NoAdapter
 from .core import Core
 from .halves import exact_halves
-from .peft_format import read_adapter, write_adapter
+from .manifest import check_seal, read_json, write_json
+from .peft_format import check_tensors, read_adapter, write_adapter
 
-__all__ = ["FORMAT", "file_hashes", "read_folder", "verify_files", "write_folder"]
+__all__ = [
+    "FORMAT",
+    "check_head",
+    "file_hash",
+    "file_hashes",
+    "read_folder",
+    "verify_files",
+    "write_folder",
+]
 
 FORMAT = 1
 MANIFEST = "multibert.json"
+LARGEST = 2**20
+"""Bytes that a file of an adapter may have beside four times those of the core in fp32: more than
+the full rank on every linear layer of it.
+"""
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """RETURNS (dict): File name -> SHA-256, for each file in a folder but the manifest."""
     return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        path.name: file_hash(path)
         for path in sorted(folder.iterdir())
         if path.is_file() and path.name != MANIFEST
     }
 
 
-def verify_files(folder: Path, hashes: dict[str, str], error: type[Exception]) -> None:
+def file_hash(path: Path) -> str:
+    """RETURNS (str): SHA-256 of a file, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify_files(
+    folder: Path,
+    hashes: Mapping[str, str],
+    error: type[MultibertError],
+    *,
+    largest: int | None = None,
+) -> None:
     """Check files against a manifest.
 
     folder (Path): Where they are.
-    hashes (dict): File name -> SHA-256.
-    error (type): What to raise, with the file's name, if one is missing or differs.
+    hashes (Mapping): File name -> SHA-256.
+    error (type): What to raise, with the file's name, if one is missing, too large or differs.
+    largest (int): Bytes that a file may have; None is any number.
     """
     for name, expected in hashes.items():
         path = folder / name
-        if Path(name).name != name or not path.is_file():
-            raise error(f"{path} is missing")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-            raise error(f"{path} is damaged: its SHA-256 differs from the one in the manifest")
+        try:
+            if Path(name).name != name or not path.is_file():
+                raise error(f"{path} is missing, or no file that {MANIFEST} may name")
+            size = path.stat().st_size
+            if largest is not None and size > largest:
+                raise error(f"{path} has {size} bytes: at most {largest} make sense here")
+            found = file_hash(path)
+        except OSError as e:
+            raise error(f"{path} cannot be read: {e.strerror}") from e
+        if found != expected:
+            raise error(f"{path} is damaged: its SHA-256 differs from the one in {MANIFEST}")
 
 
 def write_folder(
@@ -78,8 +114,7 @@ def write_folder(
         **meta,
         "files": file_hashes(draft),
     }
-    text = json.dumps(manifest, ensure_ascii=False, indent=2)
-    (draft / MANIFEST).write_text(text + "\n", encoding="utf8")
+    write_json(draft / MANIFEST, manifest)
     if folder.exists():
         shutil.rmtree(folder)
     draft.rename(folder)
@@ -90,22 +125,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     RAISES (AdapterError): If it is missing, damaged, or of a newer format.
     """
     path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf8"))
+    manifest = read_json(path, AdapterError)
+    if manifest.get("format", FORMAT) != FORMAT:
         version = manifest["format"]
-        complete = {"kind", "core", "files", "labels"} <= manifest.keys()
-    except OSError as e:
-        raise AdapterError(f"{path} cannot be read: {e.strerror}") from e
-    except (ValueError, TypeError, KeyError) as e:
-        raise AdapterError(f"{path} is damaged: {e!r}") from e
-    if version != FORMAT:
         raise AdapterError(f"{path} is of format {version}; this version reads {FORMAT}")
+    complete = {"format", "kind", "core", "files", "labels"} <= manifest.keys()
     if not complete or not isinstance(manifest["files"], dict):
         raise AdapterError(f"{path} is damaged: it must name kind, core, files and labels")
     labels = manifest["labels"]
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+    if not isinstance(labels, list) or not all(isinstance(n, str) and n.strip() for n in labels):
         raise AdapterError(f"{path} is damaged: labels must be a list of names, got {labels!r}")
-    return dict(manifest)
+    if len(set(labels)) < len(labels):
+        raise AdapterError(f"{path} is damaged: a label stands twice in {labels!r}")
+    return manifest
 
 
 def read_folder(
@@ -122,10 +154,11 @@ def read_folder(
     manifest = read_manifest(folder)
     if manifest["core"] != fingerprint:
         raise AdapterError(
-            f"The adapter in {folder} was made for another core: {str(manifest['core'])[:12]}…, "
-            f"this pipeline has {fingerprint[:12]}…"
+            f"The adapter in {folder} was made for another core: {str(manifest['core'])[:12]}… "
+            f"in {MANIFEST}, this pipeline has {fingerprint[:12]}…"
         )
-    verify_files(folder, manifest["files"], AdapterError)
+    largest = 16 * sum(p.numel() for p in core.model.parameters()) + LARGEST
+    verify_files(folder, manifest["files"], AdapterError, largest=largest)
     needed = ["head.safetensors"]
     if manifest["kind"] != "none":
         needed += ["adapter_config.json", "adapter_model.safetensors"]
@@ -134,9 +167,37 @@ def read_folder(
             raise AdapterError(f"{folder / MANIFEST} names no {name}")
     adapter = NoAdapter() if manifest["kind"] == "none" else read_adapter(folder, core)
     if adapter.settings.kind != manifest["kind"]:
-        raise AdapterError(f"{folder} holds a {adapter.settings.kind}, not a {manifest['kind']}")
+        raise AdapterError(
+            f"{folder} holds a {adapter.settings.kind}, not a {manifest['kind']} "
+            f"as {MANIFEST} says"
+        )
     try:
         head = load_file(str(folder / "head.safetensors"))
     except (SafetensorError, OSError) as e:
         raise AdapterError(f"{folder / 'head.safetensors'} is damaged: {e}") from e
+    # last, so that damage with a better name has been given it
+    check_seal(manifest, folder / MANIFEST, AdapterError)
     return adapter, head, manifest
+
+
+def check_head(
+    folder: Path,
+    head: Mapping[str, Tensor],
+    n_outputs: int,
+    core: Core,
+    *,
+    chain: bool = False,
+) -> None:
+    """Check the tensors of a linear layer before one is made for them.
+
+    folder (Path): Where they are from.
+    head (Mapping): What `read_folder` returned.
+    n_outputs (int): What the labels need.
+    core (Core): The core that it is put on.
+    chain (bool): Whether it may have transitions, too.
+    RAISES (AdapterError): If they are others, of other shapes, or not finite.
+    """
+    shapes: dict[str, tuple[int, ...]] = {"weight": (n_outputs, core.width), "bias": (n_outputs,)}
+    if chain and "transitions" in head:
+        shapes["transitions"] = (n_outputs, n_outputs)
+    check_tensors(folder / "head.safetensors", head, shapes)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from thinc.api import Model
 
 from ..errors import AdapterError, DomainError
@@ -12,7 +14,7 @@ from ..types import Floats2d, WindowBatch
 from .adapters import AdapterSettings
 from .core import Core
 from .listener import CoreListener, ModuleShim
-from .storage import read_folder, write_folder
+from .storage import check_head, read_folder, write_folder
 from .tagger import Head, TaggerModule
 
 __all__ = ["TaggerModel"]
@@ -48,7 +50,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         copy_from: str | None = None,
         start: Path | None = None,
         pieces: Sequence[int] = (),
-        counts: Sequence[int] = (),
+        pairs: NDArray[np.int64] | None = None,
     ) -> None:
         """Add a domain with an adapter of its own.
 
@@ -58,7 +60,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         start (Path): A domain's folder, whose adapter the new one starts as: one that was trained
             for another head (its head is not read). Its rank and sites hold, not the settings'.
         pieces (Sequence[int]): Text for a prefix's start values.
-        counts (Sequence[int]): Of each tag, for a new head's start values.
+        pairs (k, k): Counts of tag pairs, for a new head's start values; see `Head`.
         RAISES (DomainError): If a new head has no labels, or a known one other labels, or if
             there is no domain to copy.
         RAISES (AdapterError): If the folder is damaged, or of another kind of adapter.
@@ -85,14 +87,14 @@ class TaggerModel(Model[WindowBatch, Logits]):
             adapter = type(source)(*_build_args(source, self.core))
             adapter.load_state_dict(source.state_dict())
         if known is None:
-            module.add_head(head, Head(labels, self.core.width, counts).to(self.core.device))
+            module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
         module.add_domain(domain, head, adapter.to(self.core.device))
 
     def write_domain(self, domain: str, folder: Path) -> None:
         """Write one domain's folder. RAISES (DomainError): If there is no such domain."""
         head = self.module.head_name(domain)
         meta = {"domain": domain, "head": head, "labels": list(self.module.labels_of(domain))}
-        tensors = self.module.heads[head].linear.state_dict()
+        tensors = self.module.heads[head].tensors()
         write_folder(
             folder, self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint
         )
@@ -108,11 +110,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
         """
         adapter, tensors, manifest = read_folder(folder, self.core, self.listener.fingerprint)
         labels, name = manifest["labels"], manifest.get("head")
+        check_head(folder, tensors, 2 * len(labels) + 1, self.core, chain=True)
         head = Head(labels, self.core.width)
-        try:
-            head.linear.load_state_dict(tensors)
-        except RuntimeError as e:
-            raise AdapterError(f"The head in {folder} does not fit: {e}") from e
+        head.load(tensors)
         domain = domain or manifest.get("domain")
         if not isinstance(domain, str) or not isinstance(name, str):
             raise AdapterError(f"{folder}/multibert.json must name a domain and a head")
@@ -130,6 +130,23 @@ class TaggerModel(Model[WindowBatch, Logits]):
         while name in taken and not _equal(module.heads[name], head):
             name = f"{name}/{domain}"
         return name
+
+    def transitions_of(self, domain: str) -> Floats2d:
+        """RETURNS (k, k): Transitions of the domain's head."""
+        head = self.module.heads[self.module.head_name(domain)]
+        transitions: Floats2d = head.transitions.detach().cpu().numpy()
+        return transitions
+
+    def learn_transitions(self, domain: str, gradient: Floats2d) -> None:
+        """Add to the gradient of the transitions of the domain's head, unless it is frozen.
+
+        gradient (k, k): As the linear layer's it comes from the loss, which knows all words of a
+            doc, where the model knows rows.
+        """
+        transitions = self.module.heads[self.module.head_name(domain)].transitions
+        if transitions.requires_grad:
+            new = torch.from_numpy(gradient).to(transitions)
+            transitions.grad = new if transitions.grad is None else transitions.grad + new
 
     def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
         """See `TaggerModule.set_trainable`."""

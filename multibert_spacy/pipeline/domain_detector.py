@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import srsly
 from spacy.language import Language
 from spacy.pipeline import TextCategorizer
 from spacy.tokens import Doc
@@ -22,8 +21,11 @@ from thinc.api import Config, Model
 
 from ..errors import AdapterError, ConfigError
 from ..models.classifier import ClassifierModel
+from ..models.manifest import check_seal, read_json, write_json
 from ..models.runner import GRAPH
-from ..text.threads import apply_context, group_docs
+from ..models.storage import file_hash, verify_files
+from ..text.spans import check_finite
+from ..text.threads import apply_context, buffer_groups, group_docs
 from ..types import Floats2d
 from .folders import FolderBytes
 
@@ -128,7 +130,7 @@ class DomainDetector(FolderBytes, TextCategorizer):
         batch_size (int): Docs to buffer.
         YIELDS (Doc): The docs, in order.
         """
-        for groups in _buffer(group_docs(stream, self.group_size), batch_size):
+        for groups in buffer_groups(group_docs(stream, self.group_size), batch_size):
             try:
                 self.annotate_groups(groups)
                 done = groups
@@ -138,13 +140,31 @@ class DomainDetector(FolderBytes, TextCategorizer):
                 yield from group
 
     def _one_by_one(self, groups: Sequence[list[Doc]]) -> Iterator[list[Doc]]:
-        """A group that fails goes to the error handler, without the others."""
+        """A doc that fails goes to the error handler alone, and its group is read without it. If
+        none fails alone, the group does as a whole.
+        """
         for group in groups:
+            sound, error = group, None
             try:
                 self.annotate_groups([group])
-                yield group
             except Exception as e:
-                self.get_error_handler()(self.name, self, group, e)
+                sound, error = [doc for doc in group if self._is_sound(doc)], e
+            if error is not None and len(sound) < len(group):
+                yield from self._one_by_one([sound])
+            elif error is not None:
+                self.get_error_handler()(self.name, self, group, error)
+            elif sound:
+                yield sound
+
+    def _is_sound(self, doc: Doc) -> bool:
+        """Whether a doc can be read on its own; if not, the error handler is told."""
+        try:
+            if _open(doc):
+                self.predict([join_docs([doc], self.vocab)])
+        except Exception as e:
+            self.get_error_handler()(self.name, self, [doc], e)
+            return False
+        return True
 
     def annotate_groups(self, groups: Sequence[list[Doc]]) -> None:
         """Detect and write the domain of each group's docs that have none.
@@ -168,6 +188,7 @@ class DomainDetector(FolderBytes, TextCategorizer):
         if filled:
             output = self.model.predict([docs[i] for i in filled])
             scores[filled] = self.model.ops.to_numpy(output)
+        check_finite(scores, self.name)
         return scores
 
     def set_annotations(self, docs: Iterable[Doc], scores: Floats2d) -> None:
@@ -212,13 +233,14 @@ class DomainDetector(FolderBytes, TextCategorizer):
         """
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
-        srsly.write_json(path / "cfg", {"labels": self.labels})
-        if "model" in exclude or not self.labels:
-            return
-        if isinstance(self.model, ClassifierModel):
-            self.model.write(path / "adapter", self.labels)
-        else:
-            self.model.to_disk(path / "model")
+        cfg: dict[str, Any] = {"labels": self.labels}
+        if "model" not in exclude and self.labels:
+            if isinstance(self.model, ClassifierModel):
+                self.model.write(path / "adapter", self.labels)
+            else:
+                self.model.to_disk(path / "model")
+                cfg["files"] = {"model": file_hash(path / "model")}
+        write_json(path / "cfg", cfg)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "DomainDetector":
         """Read what `to_disk` wrote.
@@ -230,15 +252,17 @@ class DomainDetector(FolderBytes, TextCategorizer):
         return self._read(path, exclude=exclude)
 
     def _read(self, path: Path, *, exclude: Iterable[str] = ()) -> "DomainDetector":
-        try:
-            self.cfg["labels"] = list(srsly.read_json(path / "cfg")["labels"])
-        except (OSError, ValueError, KeyError, TypeError) as e:
-            raise AdapterError(f"{path / 'cfg'} is missing or damaged: {e}") from e
+        cfg = read_json(path / "cfg", AdapterError)
+        check_seal(cfg, path / "cfg", AdapterError)
+        if not isinstance(cfg.get("labels"), list):
+            raise AdapterError(f"{path / 'cfg'} is damaged: it has no list of labels")
+        self.cfg["labels"] = cfg["labels"]
         if "model" in exclude or not self.labels:
             return self
         if isinstance(self.model, ClassifierModel):
             self.model.read(path / "adapter", self.labels)
         else:
+            verify_files(path, cfg.get("files", {}), AdapterError)
             try:
                 self.model.from_disk(path / "model")
             except Exception as e:  # thinc raises whatever a damaged file makes it stumble over
@@ -250,20 +274,6 @@ def _open(doc: Doc) -> bool:
     """Whether a doc's domain is to be detected."""
     apply_context(doc)
     return doc._.domain is None
-
-
-def _buffer(groups: Iterable[list[Doc]], n_docs: int) -> Iterator[list[list[Doc]]]:
-    """YIELDS (list): Groups that together hold at least n_docs docs, at the end what is left."""
-    batch: list[list[Doc]] = []
-    total = 0
-    for group in groups:
-        batch.append(group)
-        total += len(group)
-        if total >= n_docs:
-            yield batch
-            batch, total = [], 0
-    if batch:
-        yield batch
 
 
 def join_docs(docs: Sequence[Doc], vocab: Vocab) -> Doc:

@@ -10,16 +10,16 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
-import srsly
 from spacy.language import Language
 from spacy.training import Example, validate_get_examples
 
 from ..errors import AdapterError, DomainError
+from ..models.manifest import check_seal, read_json, write_json
 from ..models.runner import GRAPH
 from ..models.storage import MANIFEST
 from ..models.tagger_model import TaggerModel
 from .folders import FolderBytes
-from .tagging import check_name, tag_counts
+from .tagging import check_name, tag_pairs
 
 __all__ = ["TaggerDomains"]
 
@@ -132,7 +132,7 @@ class TaggerDomains(FolderBytes):
             labels=labels,
             start=None if start is None else Path(start),
             pieces=list(pieces),
-            counts=tag_counts(references, labels),
+            pairs=tag_pairs(references, labels),
         )
         self.cfg["default_domain"] = self.cfg["default_domain"] or domain
         self.train_only([domain], heads=True)
@@ -152,7 +152,7 @@ class TaggerDomains(FolderBytes):
         """
         path = Path(path)
         (path / "domains").mkdir(parents=True, exist_ok=True)
-        srsly.write_json(path / "cfg", self.cfg)
+        write_json(path / "cfg", self.cfg)
         if "model" in exclude:
             return
         for old in (path / "domains").iterdir():
@@ -169,10 +169,9 @@ class TaggerDomains(FolderBytes):
         """
         path = Path(path)
         self.model.module.graph = path / GRAPH
-        try:
-            self.cfg.update(srsly.read_json(path / "cfg"))
-        except (OSError, ValueError, TypeError) as e:
-            raise AdapterError(f"{path / 'cfg'} is missing or damaged: {e}") from e
+        cfg = read_json(path / "cfg", AdapterError)
+        check_seal(cfg, path / "cfg", AdapterError)
+        self.cfg["default_domain"] = cfg.get("default_domain")
         if self.configured_domain is not None:
             self.cfg["default_domain"] = self.configured_domain
         if "model" not in exclude:

@@ -189,14 +189,15 @@ class FrozenTransformer(FolderBytes, Transformer):
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
         if "model" not in exclude and self.model.attrs["has_transformer"]:
-            save_core(self.core, path / "model", self.fingerprint)
+            save_core(self.core, path / "model", self.fingerprint, path.parent / "config.cfg")
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "FrozenTransformer":
         """Read what `to_disk` wrote; uses no network.
         RAISES (CoreError): If a file is missing or damaged.
         """
         if "model" not in exclude:
-            objects, self._fingerprint = load_core(Path(path) / "model")
+            path = Path(path)
+            objects, self._fingerprint = load_core(path / "model", path.parent / "config.cfg")
             self.model.attrs["has_transformer"] = False
             self.model.attrs["set_transformer"](self.model, objects)
             self._core = None

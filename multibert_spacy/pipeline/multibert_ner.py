@@ -27,12 +27,13 @@ from ..types import Entity, Floats2d
 from .domains import TaggerDomains
 from .tagging import (
     Row,
+    by_domain,
+    doc_loss,
     doc_rows,
     gold_tags,
     join_by_doc,
     row_batches,
     split_by_row,
-    word_loss,
 )
 
 __all__ = ["MultibertNER", "make_multibert_ner"]
@@ -178,10 +179,17 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         for index, batch in row_batches(rows, self.model.core, self.batch_pieces):
             for i, part in zip(index, self.model.predict(batch), strict=True):
                 logits[i] = part
-        return [
-            decode_entities(scores, self.labels_of(domain))
-            for scores, domain in zip(join_by_doc(rows, logits, len(docs)), domains, strict=True)
-        ]
+        entities: list[list[Entity]] = [[] for _ in docs]
+        scores = join_by_doc(rows, logits, len(docs))
+        for domain, members in by_domain(domains):
+            found = decode_entities(
+                [scores[i] for i in members],
+                self.labels_of(domain),
+                self.model.transitions_of(domain),
+            )
+            for i, own in zip(members, found, strict=True):
+                entities[i] = own
+        return entities
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Sequence[list[Entity]]) -> None:
         """Write entities, their scores and the normal forms of words.
@@ -235,10 +243,12 @@ class MultibertNER(TaggerDomains, TrainablePipe):
             steps.append((index, backprop))
             for i, part in zip(index, parts, strict=True):
                 logits[i] = part
-        loss, d_scores = self.get_loss(examples, join_by_doc(rows, logits, len(docs)))
+        loss, d_scores, d_transitions = self._loss(examples, join_by_doc(rows, logits, len(docs)))
         d_rows = split_by_row(rows, d_scores)
         for index, backprop in steps:
             backprop([d_rows[i] for i in index])
+        for domain, gradient in d_transitions.items():
+            self.model.learn_transitions(domain, gradient)
         if sgd is not None:
             self.finish_update(sgd)
         losses[self.name] += loss
@@ -247,29 +257,36 @@ class MultibertNER(TaggerDomains, TrainablePipe):
     def get_loss(
         self, examples: Iterable[Example], scores: Sequence[Floats2d]
     ) -> tuple[float, list[Floats2d]]:
-        """Cross-entropy per labelled word.
+        """Minus the log-probability of the gold tags (see `text/chain.py`), per labelled word.
 
         examples (Iterable[Example]): The batch.
         scores (Sequence[Floats2d]): For each doc, logits (w, k).
-        RETURNS (tuple): The mean loss, and for each doc its gradient (w, k). A word whose gold
-            tag is missing or not aligned has none.
+        RETURNS (tuple): The mean loss, and for each doc its gradient (w, k). Where the gold tag
+            is missing or not aligned any tag will do.
         RAISES (DomainError): If a gold label is not one of the domain's head.
         RAISES (ConfigError): If the loss is not finite.
         """
-        total, n_words, gradients = 0.0, 0, []
-        for eg, logits in zip(examples, scores, strict=True):
-            domain = self._domain_of(eg.predicted)
-            gold = gold_tags(eg, self.labels_of(domain), domain)
-            loss, n, gradient = word_loss(logits, gold)
-            total, n_words = total + loss, n_words + n
-            gradients.append(gradient)
+        loss, gradients, _ = self._loss(list(examples), scores)
+        return loss, gradients
+
+    def _loss(
+        self, examples: Sequence[Example], scores: Sequence[Floats2d]
+    ) -> tuple[float, list[Floats2d], dict[str, Floats2d]]:
+        """As `get_loss`, and for each domain the gradient of its head's transitions (k, k)."""
+        domains = [self._domain_of(eg.predicted) for eg in examples]
+        gold = [
+            gold_tags(eg, self.labels_of(domain), domain)
+            for eg, domain in zip(examples, domains, strict=True)
+        ]
+        total, gradients, d_transitions = doc_loss(
+            scores, gold, domains, self.model.transitions_of
+        )
         if not np.isfinite(total):
             raise ConfigError(
                 f"The loss of '{self.name}' is {total}: lower the learning rate, or set "
                 'precision = "fp32" on the frozen_transformer'
             )
-        n_words = max(n_words, 1)
-        return total / n_words, [gradient / n_words for gradient in gradients]
+        return total, gradients, d_transitions
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Apply the gradients."""

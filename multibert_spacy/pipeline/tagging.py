@@ -13,20 +13,22 @@ from ..errors import ConfigError, DomainError
 from ..models.core import Core
 from ..text.align import pack_rows, window_row
 from ..text.batching import batch_by_pieces
-from ..text.spans import bio_tags, softmax
+from ..text.chain import chain_loss
+from ..text.spans import bio_tags
 from ..text.windows import split_windows
 from ..types import Floats2d, WindowBatch
 
 __all__ = [
     "Row",
+    "by_domain",
     "check_name",
+    "doc_loss",
     "doc_rows",
     "gold_tags",
     "join_by_doc",
     "row_batches",
     "split_by_row",
-    "tag_counts",
-    "word_loss",
+    "tag_pairs",
 ]
 
 
@@ -149,30 +151,57 @@ def gold_tags(eg: Example, labels: Sequence[str], domain: str) -> NDArray[np.int
     return np.array(tags, dtype=np.int64)
 
 
-def tag_counts(docs: Sequence[Doc], labels: Sequence[str]) -> list[int]:
-    """RETURNS (list[int]): How often each of `bio_tags(labels)` stands in the docs; entities with
-    other labels count as O.
+def tag_pairs(docs: Sequence[Doc], labels: Sequence[str]) -> NDArray[np.int64]:
+    """Count which tag follows which.
+
+    docs (Sequence[Doc]): Gold docs; entities with other labels count as O.
+    labels (Sequence[str]): A head's labels.
+    RETURNS (k, k): From the row's tag to the column's, in the order of `bio_tags(labels)`; a doc's
+        first word follows O.
     """
-    counts = dict.fromkeys(bio_tags(labels), 0)
+    index = {tag: i for i, tag in enumerate(bio_tags(labels))}
+    counts = np.zeros((len(index), len(index)), dtype=np.int64)
     for doc in docs:
+        tags = np.zeros(len(doc) + 1, dtype=np.int64)
         for ent in doc.ents:
-            if f"B-{ent.label_}" in counts:
-                counts[f"B-{ent.label_}"] += 1
-                counts[f"I-{ent.label_}"] += len(ent) - 1
-    n_entity_words = sum(counts.values())
-    counts["O"] = sum(len(doc) for doc in docs) - n_entity_words
-    return list(counts.values())
+            if ent.label_ in labels:
+                tags[ent.start + 1] = index[f"B-{ent.label_}"]
+                tags[ent.start + 2 : ent.end + 1] = index[f"I-{ent.label_}"]
+        np.add.at(counts, (tags[:-1], tags[1:]), 1)
+    return counts
 
 
-def word_loss(logits: Floats2d, gold: NDArray[np.int64]) -> tuple[float, int, Floats2d]:
-    """Cross-entropy, summed over the words with a gold tag.
+def by_domain(domains: Sequence[str]) -> Iterator[tuple[str, list[int]]]:
+    """YIELDS (tuple): Each domain, and where it stands."""
+    for domain in dict.fromkeys(domains):
+        yield domain, [i for i, other in enumerate(domains) if other == domain]
 
-    logits (w, k), gold (w,): -100 where there is none.
-    RETURNS (tuple): The sum, the number of words, the gradient (w, k).
+
+def doc_loss(
+    logits: Sequence[Floats2d],
+    gold: Sequence[NDArray[np.int64]],
+    domains: Sequence[str],
+    transitions_of: Callable[[str], Floats2d],
+) -> tuple[float, list[Floats2d], dict[str, Floats2d]]:
+    """The loss of docs of any domains, per word with a gold tag.
+
+    logits (list): For each doc (w, k).
+    gold (list): For each doc, what `gold_tags` returned.
+    domains (Sequence[str]): For each doc.
+    transitions_of (Callable): Transitions (k, k) of a domain's head.
+    RETURNS (tuple): The mean loss; for each doc its gradient (w, k); for each domain that of the
+        transitions (k, k).
     """
-    gradient = softmax(logits) if len(logits) else logits
-    known = np.flatnonzero(gold >= 0)
-    loss = -float(np.log(np.maximum(gradient[known, gold[known]], 1e-30)).sum())
-    gradient[known, gold[known]] -= 1.0
-    gradient[gold < 0] = 0.0
-    return loss, len(known), gradient
+    n_words = max(sum(int((tags >= 0).sum()) for tags in gold), 1)
+    total = 0.0
+    gradients: list[Floats2d] = [np.zeros_like(own) for own in logits]
+    d_transitions = {}
+    for domain, members in by_domain(domains):
+        loss, d_logits, d_moves = chain_loss(
+            [logits[i] for i in members], [gold[i] for i in members], transitions_of(domain)
+        )
+        total += loss
+        for i, gradient in zip(members, d_logits, strict=True):
+            gradients[i] = gradient / n_words
+        d_transitions[domain] = d_moves / n_words
+    return total / n_words, gradients, d_transitions

@@ -5,14 +5,18 @@ when the package is imported, so that `.spacy` files that carry them can be read
 imports it.
 """
 
-from collections.abc import Iterable, Iterator
+import logging
+import multiprocessing
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from spacy.tokens import Doc
 
 from ..errors import ConfigError
 
-__all__ = ["apply_context", "group_docs", "install_extensions"]
+__all__ = ["apply_context", "buffer_groups", "group_docs", "install_extensions"]
+
+logger = logging.getLogger(__name__)
 
 
 def install_extensions() -> None:
@@ -57,18 +61,64 @@ def group_docs(docs: Iterable[Doc], group_size: int) -> Iterator[list[Doc]]:
         apply_context(doc)
         return doc._.thread
 
+    last: Sequence[Doc] = ()
     for thread, run in groupby(docs, thread_of):
-        if thread is not None:
-            yield list(run)
-            continue
-        group: list[Doc] = []
-        for doc in run:
-            group.append(doc)
-            if len(group) == group_size:
-                yield group
-                group = []
-        if group:
+        for group in [list(run)] if thread is not None else _cut(run, group_size):
+            if thread is not None and not last:
+                _say_cut(group, "begins")
+            last = list(group)
+            complete = thread is None and len(group) == group_size
             yield group
+    if last and not complete:
+        _say_cut(last, "ends")
+
+
+def _cut(docs: Iterable[Doc], size: int) -> Iterator[list[Doc]]:
+    """YIELDS (list): The docs in groups of this size; the last may be smaller."""
+    group: list[Doc] = []
+    for doc in docs:
+        group.append(doc)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _say_cut(group: Sequence[Doc], where: str) -> None:
+    """`nlp.pipe(n_process=2)` sends whole batches to processes, and each sees its batch as a
+    stream of its own: a group may go on in another process. No process can know, so this says
+    that it may be, once for each.
+    """
+    target = getattr(multiprocessing.current_process(), "_target", None)
+    if getattr(target, "__name__", "") != "_apply_pipes" or _said:
+        return
+    _said.append(True)
+    logger.warning(
+        "A batch of nlp.pipe(n_process=...) %s with a group (thread %r, %d texts) that may go on "
+        "in another process, where its domain is found anew. Choose a batch_size that holds whole "
+        "threads and is a multiple of group_size, or give the domains.",
+        where,
+        group[0]._.thread,
+        len(group),
+    )
+
+
+_said: list[bool] = []
+
+
+def buffer_groups(groups: Iterable[list[Doc]], n_docs: int) -> Iterator[list[list[Doc]]]:
+    """YIELDS (list): Groups that together hold at least n_docs docs, at the end what is left."""
+    batch: list[list[Doc]] = []
+    total = 0
+    for group in groups:
+        batch.append(group)
+        total += len(group)
+        if total >= n_docs:
+            yield batch
+            batch, total = [], 0
+    if batch:
+        yield batch
 
 
 install_extensions()

@@ -19,14 +19,19 @@ of direction stay inside a word that surrounds them and are tokens of their own 
 that no entity begins with one.
 """
 
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
+from spacy.tokens import Doc
 from spacy.util import registry
 
-__all__ = ["build_persian_tokenizer_v1"]
+from ..errors import MultibertError
+
+__all__ = ["PersianTokenizer", "build_persian_tokenizer_v1"]
 
 # Time stays linear: whatever can fail late is bounded or possessive, or consumes what it saw.
 _MARKS = "\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\u061c\ufeff\u00ad"
@@ -72,6 +77,48 @@ _TOKENS = {
     "character": "\\S[\u0300-\u036f\u20d0-\u20ff\ufe00-\ufe0f]*",
 }
 _TOKEN = re.compile("|".join(_TOKENS.values()))
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_MAGIC = b"multibert tokenizer "
+
+
+class PersianTokenizer(Tokenizer):
+    """spaCy's tokenizer, which says what is no text, and whose file begins with its hash: a bit
+    flipped in the saved patterns would cut other words without an error.
+    """
+
+    def __call__(self, text: str) -> Doc:
+        """RAISES (MultibertError): For a lone half of a surrogate pair, which is no text: spaCy
+        cannot store it, and `doc.text` would not be the input without it.
+        """
+        half = _LONE_SURROGATE.search(text)
+        if half is not None:
+            raise MultibertError(
+                f"Character {half.start()} of a text is the lone surrogate {half.group()!r}. "
+                'Replace it first: text.encode("utf-16", "surrogatepass").decode("utf-16", '
+                '"replace")'
+            )
+        return super().__call__(text)
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Write what spaCy writes behind a line with its SHA-256."""
+        data = self.to_bytes(exclude=exclude)
+        head = _MAGIC + hashlib.sha256(data).hexdigest().encode("ascii")
+        Path(path).write_bytes(head + b"\n" + data)
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "PersianTokenizer":
+        """Read what `to_disk` wrote, or what spaCy's own tokenizer did.
+        RAISES (MultibertError): If the file is missing or damaged.
+        """
+        try:
+            data = Path(path).read_bytes()
+            if data.startswith(_MAGIC):
+                head, _, data = data.partition(b"\n")
+                if head != _MAGIC + hashlib.sha256(data).hexdigest().encode("ascii"):
+                    raise MultibertError("its SHA-256 differs from the one in its first line")
+            self.from_bytes(data, exclude=exclude)
+        except Exception as e:  # msgpack and re have a type for each kind of damage
+            raise MultibertError(f"{path} is missing or damaged: {e}") from e
+        return self
 
 
 @registry.tokenizers("multibert_spacy.PersianTokenizer.v1")
@@ -82,6 +129,6 @@ def build_persian_tokenizer_v1() -> Callable[[Language], Tokenizer]:
     """
 
     def create_tokenizer(nlp: Language) -> Tokenizer:
-        return Tokenizer(nlp.vocab, infix_finditer=_TOKEN.finditer)
+        return PersianTokenizer(nlp.vocab, infix_finditer=_TOKEN.finditer)
 
     return create_tokenizer

@@ -22,6 +22,7 @@ from ..pipeline.domain_detector import join_docs
 
 __all__ = ["build_domain_corpus_v1", "build_group_corpus_v1", "mask_words", "read_docs"]
 
+Augmenter = Callable[[Language, Example], Iterator[Example]]
 Reader = Callable[[Language], Iterator[Example]]
 
 _GIVEAWAY = re.compile("[A-Za-z\u00c0-\u024f\\d#＃@＠]|//")
@@ -105,6 +106,7 @@ def build_domain_corpus_v1(
     exclude: list[str] = [],  # noqa: B006
     keep_domain: bool = True,
     limit: int = 0,
+    augmenter: Augmenter | None = None,
 ) -> Reader:
     """Examples for the tagger.
 
@@ -114,6 +116,7 @@ def build_domain_corpus_v1(
     keep_domain (bool): Whether the predicted doc is given its domain. False where one adapter is
         trained on all domains: then the component's default_domain holds.
     limit (int): Docs per domain at the most; 0 is all.
+    augmenter (Callable): As in spaCy's own reader: makes examples of an example.
     """
     if limit < 0:
         raise ConfigError(f"limit must be 0 or more, got {limit}")
@@ -130,7 +133,11 @@ def build_domain_corpus_v1(
             predicted._.thread = reference._.thread
             if keep_domain:
                 predicted._.domain = reference._.domain
-            yield Example(predicted, reference)
+            example = Example(predicted, reference)
+            if augmenter is None:
+                yield example
+            else:
+                yield from augmenter(nlp, example)
 
     return read
 

@@ -21,8 +21,8 @@ from thinc.api import Adam
 from torch.nn import functional as F
 
 from multibert_spacy.models.tagger import Head
-from multibert_spacy.pipeline.tagging import doc_rows, row_batches, word_loss
-from multibert_spacy.types import WindowBatch
+from multibert_spacy.pipeline.tagging import doc_rows, row_batches
+from multibert_spacy.types import Floats2d, WindowBatch
 
 from . import fresh
 from .build import load
@@ -66,6 +66,21 @@ def _tags(firsts: NDArray[np.int64], n_tags: int, rng: random.Random) -> NDArray
     return np.where(firsts >= 0, np.array(tags, dtype=np.int64), -100)
 
 
+def _loss(logits: Floats2d, gold: Tags) -> tuple[float, int, Floats2d]:
+    """Cross-entropy, summed over the words with a tag, as torch's in `train_peft`; not the chain
+    that `multibert_ner` learns, so that both learn the same.
+
+    RETURNS (tuple): The sum, the number of words, the gradient (w, k).
+    """
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    gradient = shifted / shifted.sum(axis=-1, keepdims=True)
+    known = np.flatnonzero(gold >= 0)
+    loss = -float(np.log(np.maximum(gradient[known, gold[known]], 1e-30)).sum())
+    gradient[known, gold[known]] -= 1.0
+    gradient[gold < 0] = 0.0
+    return loss, len(known), gradient
+
+
 def _run(
     step: Callable[[WindowBatch, Tags], float], batches: Sequence[tuple[WindowBatch, Tags]]
 ) -> dict[str, float]:
@@ -92,7 +107,7 @@ def train_ours(folder: str, texts: Sequence[str], steps: int, threads: int) -> d
 
     def step(batch: WindowBatch, tags: Tags) -> float:
         parts, backprop = tagger.model.begin_update(batch)
-        found = [word_loss(part, own) for part, own in zip(parts, tags, strict=True)]
+        found = [_loss(part, own) for part, own in zip(parts, tags, strict=True)]
         n_words = max(1, sum(n for _, n, _ in found))
         backprop([gradient / n_words for _, _, gradient in found])
         tagger.finish_update(sgd)
@@ -120,7 +135,7 @@ def train_peft(
     with quiet():
         base = AutoModel.from_pretrained(core, add_pooling_layer=False, **still)
     head = Head(labels, base.config.hidden_size)
-    head.linear.load_state_dict(load_file(own / "head.safetensors"))
+    head.load(load_file(own / "head.safetensors"))
     model = PeftModel.from_pretrained(base, str(own), is_trainable=True).train()
     trained = [p for p in [*model.parameters(), *head.parameters()] if p.requires_grad]
     sgd = torch.optim.Adam(trained, lr=RATE)

@@ -6,7 +6,8 @@ of either is a border there. So the strict scores of `entities.py` hold unchange
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -69,19 +70,24 @@ def on_common_words(predicted: Doc, reference: Doc, starts: Sequence[int]) -> Ex
     return Example(*docs)
 
 
-def raw_examples(nlp: Language, references: Sequence[Doc], *, given: bool) -> Iterable[Example]:
+def raw_examples(
+    nlp: Language, references: Sequence[Doc], *, threads: Sequence[Hashable] | None = None
+) -> Iterable[Example]:
     """Tag the joined texts.
 
     nlp (Language): A whole pipeline.
     references (Sequence[Doc]): Gold docs with their domains.
-    given (bool): Whether each text's domain is given.
+    threads (Sequence): The thread of each, by which its domain is detected; without them each
+        text's domain is given.
     YIELDS (Example): One per doc, in order.
     """
     joined = [join_words([word.text for word in doc]) for doc in references]
-    texts = [
-        (text, {"domain": doc._.domain} if given else {})
-        for (text, _), doc in zip(joined, references, strict=True)
-    ]
+    contexts: list[dict[str, Any]]
+    if threads is None:
+        contexts = [{"domain": doc._.domain} for doc in references]
+    else:
+        contexts = [{"thread": thread} for thread in threads]
+    texts = [(text, context) for (text, _), context in zip(joined, contexts, strict=True)]
     docs = nlp.pipe(texts, as_tuples=True)
     for (doc, _), reference, (_, starts) in zip(docs, references, joined, strict=True):
         yield on_common_words(doc, reference, starts)

@@ -378,7 +378,7 @@ class TestRefused:
         else:
             new = {"empty": b"", "truncated": data[: len(data) // 2], "garbage": b"\xff\x00" * 99}
             path.write_bytes(new[damage])
-        with pytest.raises(AdapterError, match="cannot be read") as e:
+        with pytest.raises(AdapterError, match=f"{name} is damaged|cannot be read") as e:
             read_adapter(lora, core)
         assert str(lora) in str(e.value)
 
@@ -403,7 +403,7 @@ class TestRefused:
     @pytest.mark.parametrize("config", ["[]", "3", '"text"', "{}", '{"peft_type": "LORA"}'])
     def test_a_config_that_is_none(self, core, lora, config):
         (lora / "adapter_config.json").write_text(config, encoding="utf8")
-        with pytest.raises(AdapterError, match="cannot be read"):
+        with pytest.raises(AdapterError, match="adapter_config.json is damaged|cannot be read"):
             read_adapter(lora, core)
 
     def test_ranks_that_differ_between_the_files(self, core, lora):

@@ -11,7 +11,6 @@ from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSett
 from multibert_spacy.models.architectures import build_core_listener_v1
 from multibert_spacy.models.tagger import Head, TaggerModule
 from multibert_spacy.models.tagger_model import TaggerModel
-from multibert_spacy.text.spans import softmax
 from tests.models.tiny import (
     TEXTS,
     PlainRows,
@@ -32,6 +31,11 @@ KINDS = {
 HEADS = {"travel": "social", "sports": "social", "news": "formal"}
 LABELS = {"social": ["LOC", "ORG"], "formal": ["LOC", "ORG", "POG"]}
 MIXED = ["news", "travel", "sports", "news"]
+
+
+def softmax(logits):
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
 
 
 def make_model(core, settings=KINDS["lora"], *, dropout=0.0, domains=HEADS):
@@ -462,7 +466,7 @@ class TestDomains:
         model = TaggerModel(KINDS["lora"], listener_to(core), 0.0)
         for name in ("a.b", "a_b", "اخبار", "keys"):
             model.add_domain(name, head=name, labels=["LOC"])
-        sites, of_the_head = 12, 2
+        sites, of_the_head = 12, 3
         assert len(list(model.module.parameters())) == 4 * (2 * sites + of_the_head)
 
 
@@ -584,18 +588,40 @@ class TestHead:
         assert head.labels == ("A", "B", "C")
         assert head(torch.randn(2, 40)).tolist() == [[0] * 7] * 2
 
-    def test_counts_are_its_prior(self):
-        head = Head(["A"], 40, [97, 1, 2])
-        expected = torch.tensor([[98, 2, 3]]) / 103  # each count plus one
+    def test_the_tags_are_its_prior(self):
+        head = Head(["A"], 40, np.array([[90, 1, 0], [3, 0, 1], [4, 0, 1]]))
+        expected = torch.tensor([[98, 2, 3]]) / 103  # each column's sum plus one
         assert_close(head(torch.randn(1, 40)).softmax(-1), expected)
 
-    def test_counts_reach_a_new_head_only(self, core):
+    def test_a_quarter_of_the_pairs_odds_are_its_transitions(self):
+        head = Head(["A"], 40, np.array([[6, 2, 0], [1, 0, 1], [0, 0, 0]]))
+        prior = np.array([8, 3, 2]) / 13
+        expected = np.log((6 + prior[0]) / 9 / prior[0]) / 4  # O after O
+        assert head.transitions[0, 0].item() == pytest.approx(expected, abs=1e-5)
+        assert head.transitions[0, 2].item() == pytest.approx(np.log(1 / 9) / 4, abs=1e-5)
+        assert head.transitions[2].tolist() == pytest.approx([0, 0, 0], abs=1e-6)  # never seen
+        rare = Head(["A"], 40, np.array([[10**6, 1, 0], [0, 0, 1], [1, 0, 0]]))
+        assert rare.transitions[1, 2].item() == pytest.approx(4 / 4)  # no more than that
+
+    def test_pairs_reach_a_new_head_only(self, core):
         model = TaggerModel(KINDS["lora"], listener_to(core), 0.0)
-        model.add_domain("news", head="formal", labels=["LOC"], counts=[9, 1, 0])
+        pairs = np.array([[9, 1, 0], [0, 0, 0], [0, 0, 0]])
+        model.add_domain("news", head="formal", labels=["LOC"], pairs=pairs)
         bias = model.module.heads["formal"].linear.bias
         assert_close(bias.exp(), torch.tensor([10, 2, 1]) / 13)
-        model.add_domain("tweet", head="formal", labels=["LOC"], counts=[0, 0, 9])
+        model.add_domain("tweet", head="formal", labels=["LOC"], pairs=pairs[::-1].copy())
         assert_close(bias.exp(), torch.tensor([10, 2, 1]) / 13)
+
+    def test_heads_without_transitions_are_read(self):
+        head = randomise(Head(["A"], 4))
+        other = randomise(Head(["A"], 4))
+        tensors = head.tensors()
+        del tensors["transitions"]
+        other.load(tensors)
+        assert_close(other.linear.weight, head.linear.weight)
+        assert not other.transitions.any()
+        with pytest.raises(RuntimeError, match="size mismatch"):
+            other.load({**tensors, "transitions": torch.zeros(5, 5)})
 
     def test_it_is_linear_in_standardised_states(self):
         head = randomise(Head(["A"], 4))

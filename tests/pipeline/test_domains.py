@@ -19,6 +19,7 @@ from conftest import (
 )
 
 from multibert_spacy.errors import AdapterError, ConfigError, DomainError, MultibertError
+from multibert_spacy.models.manifest import write_json
 
 TEXTS = [toy_text(domain, seed=i) for i in range(3) for domain in ("news", "sports", "travel")]
 
@@ -153,7 +154,7 @@ def test_a_manifest_cannot_name_a_folder_elsewhere(saved, tmp_path):
     folder, domains = saved
     path = domains / "sports" / "multibert.json"
     manifest = json.loads(path.read_text(encoding="utf8"))
-    path.write_text(json.dumps({**manifest, "domain": "../../../victim"}), encoding="utf8")
+    write_json(path, {**manifest, "domain": "../../../victim"})
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim" / "file").touch()
     nlp = spacy.load(folder)
@@ -262,7 +263,7 @@ def test_kinds_do_not_mix(make_nlp, tmp_path):
 def test_a_damaged_cfg(saved, content):
     folder, _ = saved
     (folder / "multibert_ner" / "cfg").write_text(content, encoding="utf8")
-    with pytest.raises(AdapterError, match="cfg is missing or damaged"):
+    with pytest.raises(AdapterError, match="cfg is damaged"):
         spacy.load(folder)
 
 
@@ -446,7 +447,8 @@ def test_a_new_head_starts_as_the_prior_of_the_tags(bert_folder):
     docs = list(nlp.pipe(TEXTS))
     assert [doc.ents for doc in docs] == [()] * len(TEXTS)
     rare = initialised(bert_folder, {"domain": "travel", "labels": ["LOC", "ORG", "PER"]})
-    bias = head_of(rare, "travel")[1].tolist()  # O, B-LOC, I-LOC, B-ORG, I-ORG, B-PER, I-PER
+    bias = rare.get_pipe("multibert_ner").model.module.heads["default"].linear.bias.tolist()
+    # O, B-LOC, I-LOC, B-ORG, I-ORG, B-PER, I-PER
     assert bias[0] > bias[1] > bias[5] == bias[6]
 
 
@@ -459,6 +461,27 @@ def test_trained_adapters_are_read(trained_folder, trained, toy_core):
     for domain in NAMES:
         expected = [entities(doc) for doc in tagged(trained, domain)]
         assert [entities(doc) for doc in tagged(nlp, domain)] == expected
+
+
+def test_step_one_may_start_from_another_heads_adapter(trained_folder, trained, toy_core):
+    start = trained_folder / "multibert_ner" / "domains" / "news"
+    nlp = initialised(toy_core, {"head": "new", "start": str(start)})
+    tagger = nlp.get_pipe("multibert_ner")
+    assert tagger.domains == ("new",) and tagger.labels_of("new") == ("LOC", "ORG")
+    assert same(weights(nlp, "new"), weights(trained, "news"))
+    assert all(p.requires_grad for p in tagger.model.module.adapter_of("new").parameters())
+    before = weights(nlp, "new")
+    examples = toy_examples(nlp, "travel", 2)
+    for eg in examples:
+        eg.predicted._.domain = "new"
+    nlp.update(examples, sgd=nlp.create_optimizer())
+    assert not same(weights(nlp, "new"), before)
+
+
+def test_a_start_of_another_kind(trained_folder, toy_core):
+    start = trained_folder / "multibert_ner" / "domains" / "news"
+    with pytest.raises(AdapterError, match="holds a lora, not a prefix"):
+        initialised(toy_core, {"start": str(start)}, config={"model": {"adapter": PREFIX}})
 
 
 def test_adapters_of_another_core(trained_folder, bert_folder):

@@ -1,6 +1,5 @@
 """Between docs and the network: rows, batches, gold tags, the loss."""
 
-import random
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,14 +13,15 @@ from spacy.vocab import Vocab
 from multibert_spacy.errors import ConfigError, DomainError
 from multibert_spacy.pipeline.tagging import (
     Row,
+    by_domain,
     check_name,
+    doc_loss,
     doc_rows,
     gold_tags,
     join_by_doc,
     row_batches,
     split_by_row,
-    tag_counts,
-    word_loss,
+    tag_pairs,
 )
 
 VOCAB = Vocab()
@@ -239,57 +239,58 @@ def test_unknown_labels_are_named():
         gold_tags(eg, ["LOC", "ORG"], "news")
 
 
-def test_tag_counts():
+def test_tag_pairs():
     docs = [
         Doc(VOCAB, words=["a", "b", "c", "d"], ents=["B-LOC", "I-LOC", "O", "B-EVE"]),
         Doc(VOCAB, words=["a", "b"], ents=["B-LOC", "O"]),
         Doc(VOCAB, words=[]),
     ]
-    assert tag_counts(docs, ["LOC", "ORG"]) == [3, 2, 1, 0, 0]
-    assert tag_counts([], ["LOC"]) == [0, 0, 0]
+    assert tag_pairs(docs, ["LOC", "ORG"]).tolist() == [
+        [1, 2, 0, 0, 0],  # O to O; O to B-LOC twice: the first words
+        [1, 0, 1, 0, 0],
+        [1, 0, 0, 0, 0],
+        [0] * 5,
+        [0] * 5,
+    ]
+    assert tag_pairs([], ["LOC"]).tolist() == [[0] * 3] * 3
 
 
 # Loss
 
 
-def test_word_loss_by_hand():
-    logits = np.log(np.array([[1, 1, 2], [4, 1, 3]], dtype="f"))
-    loss, n, gradient = word_loss(logits, np.array([2, -100]))
-    assert loss == pytest.approx(np.log(2))
-    assert n == 1
-    assert gradient == pytest.approx(np.array([[0.25, 0.25, -0.5], [0, 0, 0]]))
+def moves(domain):
+    return np.zeros((3, 3), dtype="f") if domain == "news" else np.zeros((5, 5), dtype="f")
 
 
-def test_word_loss_of_nothing():
-    loss, n, gradient = word_loss(np.zeros((0, 1), dtype="f"), np.zeros(0, dtype=np.int64))
-    assert (loss, n, gradient.shape) == (0.0, 0, (0, 1))
+def test_loss_by_hand():
+    """One word with the legal tags O and B of weights 1 and 3, one without a gold tag."""
+    logits = [np.log(np.array([[1, 3, 7], [4, 1, 3]], dtype="f"))]
+    loss, [gradient], d_moves = doc_loss(logits, [np.array([1, -100])], ["news"], moves)
+    weights = {"O": 1 * (4 + 1), "B": 3 * (4 + 1 + 3)}
+    assert loss == pytest.approx(np.log(29 / 24))
+    assert gradient[0] == pytest.approx([5 / 29, -5 / 29, 0], abs=1e-6)
+    assert list(d_moves) == ["news"] and sum(weights.values()) == 29
 
 
-def test_a_hopeless_tag_has_a_finite_loss():
-    loss, _, _ = word_loss(np.array([[1000.0, 0.0]], dtype="f"), np.array([1]))
-    assert 60 < loss < 2000
+def test_loss_is_per_word_over_all_domains():
+    one = [np.zeros((1, 3), dtype="f"), np.zeros((3, 5), dtype="f")]
+    gold = [np.array([0]), np.array([0, 0, 0])]
+    loss, gradients, d_moves = doc_loss(one, gold, ["news", "sports"], moves)
+    alone = [
+        doc_loss([one[0]], [gold[0]], ["news"], moves),
+        doc_loss([one[1]], [gold[1]], ["sports"], moves),
+    ]
+    assert loss == pytest.approx((alone[0][0] + 3 * alone[1][0]) / 4)
+    assert gradients[1] == pytest.approx(alone[1][1][0] * 3 / 4)
+    assert d_moves["news"] == pytest.approx(alone[0][2]["news"] / 4)
 
 
-def test_the_gradient_is_the_slope_of_the_loss():
-    rng = np.random.default_rng(1)
-    logits = rng.normal(size=(4, 5)).astype("f")
-    gold = np.array([0, 3, -100, 4])
-    _, _, gradient = word_loss(logits.copy(), gold)
-    step = 1e-2
-    for i in range(4):
-        for j in range(5):
-            up, down = logits.copy(), logits.copy()
-            up[i, j] += step
-            down[i, j] -= step
-            slope = (word_loss(up, gold)[0] - word_loss(down, gold)[0]) / (2 * step)
-            assert gradient[i, j] == pytest.approx(slope, abs=2e-3)
+def test_loss_of_nothing():
+    loss, gradients, _ = doc_loss(
+        [np.zeros((0, 3), dtype="f")], [np.zeros(0, dtype=np.int64)], ["news"], moves
+    )
+    assert (loss, gradients[0].shape) == (0.0, (0, 3))
 
 
-def test_inputs_are_not_changed():
-    rng = random.Random(0)
-    logits = np.array([[rng.random() for _ in range(3)] for _ in range(2)], dtype="f")
-    gold = np.array([1, -100])
-    before = logits.copy()
-    word_loss(logits, gold)
-    assert logits.tolist() == before.tolist()
-    assert gold.tolist() == [1, -100]
+def test_members_in_order_of_first_place():
+    assert list(by_domain(["b", "a", "b"])) == [("b", [0, 2]), ("a", [1])]

@@ -38,7 +38,7 @@ def toy_part(vocab):
 
 
 def test_the_sentences_have_their_words(trained):
-    assert len(SENTENCES) == len(set(SENTENCES)) == 20
+    assert len(SENTENCES) == len(set(SENTENCES)) == 26
     report = tag_sentences(trained, ["news"])
     assert [row["word"] for row in report["sentences"]] == [word for _, word in SENTENCES]
 
@@ -128,7 +128,7 @@ def test_command(trained_folder, corpus, tmp_path):
     assert str(tmp_path) not in text
     report = json.loads(text)
     assert report["model"]["source"] == "fa_toy"
-    assert len(report["own"]["sentences"]) == 20
+    assert len(report["own"]["sentences"]) == 26
     assert report["own"]["labels"].keys() == {"travel", "news"}
     assert report["gold"]["names"] == 3
     assert list(report["gold"]["top"]) == ["تبریز", "ایران"]

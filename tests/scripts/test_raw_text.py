@@ -54,9 +54,11 @@ def test_the_finest_common_words():
 def test_a_whole_pipeline(make_nlp):
     nlp = make_nlp()
     gold = [on(["تبریز", "،", "سپاهان", "."], [(0, 1, "LOC")]), on(["گل"], [], "sports")]
-    for given in (True, False):
-        examples = list(raw_examples(nlp, gold, given=given))
+    given = list(raw_examples(nlp, gold))
+    detected = list(raw_examples(nlp, gold, threads=[1, 1]))
+    for examples in (given, detected):
         assert [eg.reference._.domain for eg in examples] == ["travel", "sports"]
         assert examples[0].predicted.text == "تبریز، سپاهان."
-        if given:
-            assert [eg.predicted._.domain for eg in examples] == ["travel", "sports"]
+    assert [eg.predicted._.domain for eg in given] == ["travel", "sports"]
+    # a thread has one domain
+    assert len({eg.predicted._.domain for eg in detected}) == 1

@@ -77,6 +77,26 @@ def test_a_half_finished_run_is_started_anew(corpus: Path, tmp_path: Path) -> No
     assert (out / "pretrain" / "social" / "done.json").exists()
 
 
+def test_a_run_that_does_not_improve_stops_early(corpus: Path, tmp_path: Path) -> None:
+    """Ten scorings were asked for; with a rate of 0 the first three bring nothing."""
+    train.pretrain(
+        "social",
+        corpus=corpus,
+        core=str(tmp_path / "core"),
+        out=tmp_path / "out",
+        metrics=tmp_path / "metrics",
+        domains="travel",
+        epochs=20,
+        evaluations=10,
+        batch_words=32,
+        rate=0.0,
+    )
+    record = json.loads((tmp_path / "metrics" / "pretrain_social.json").read_text("utf8"))
+    per_scoring = record["dev"][1]["step"]
+    assert record["steps"] == 10 * per_scoring
+    assert [row["step"] for row in record["dev"]] == [i * per_scoring for i in range(4)]
+
+
 def test_settings_are_json_or_plain() -> None:
     settings = ["adapters.lora.rank=8", "paths.core=a=b", 'adapters.lora.target_modules=["x"]']
     assert runs.parse_settings(settings) == {

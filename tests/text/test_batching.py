@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multibert_spacy.errors import ConfigError
-from multibert_spacy.text.batching import batch_by_pieces
+from multibert_spacy.text.batching import PASS_COST, batch_by_pieces
 
 LENGTHS = st.lists(st.integers(2, 40), max_size=60)
 BUDGETS = st.integers(1, 200)
@@ -40,7 +40,9 @@ def test_rows_run_from_long_to_short(lengths, budget):
 @given(LENGTHS, BUDGETS)
 def test_no_batch_could_have_taken_the_next_row(lengths, budget):
     for batch, after in pairwise(batch_by_pieces(lengths, budget)):
-        assert (len(batch) + 1) * lengths[batch[0]] > budget
+        longest = lengths[batch[0]]
+        padding = sum(longest - lengths[i] for i in [*batch, after[0]])
+        assert (len(batch) + 1) * longest > budget or padding > PASS_COST
         assert lengths[after[0]] <= lengths[batch[-1]]
 
 
@@ -55,6 +57,8 @@ def test_no_batch_could_have_taken_the_next_row(lengths, budget):
         ([3, 3], 1, [[0], [1]]),
         ([4, 4], 8, [[0, 1]]),
         ([4, 4], 7, [[0], [1]]),
+        ([100, 36, 36], 1000, [[0, 1], [2]]),  # 64 pieces of padding are worth a pass, 128 are not
+        ([100, 35], 1000, [[0], [1]]),
     ],
 )
 def test_literal_batches(lengths, budget, expected):

@@ -1,0 +1,148 @@
+"""Strings that nobody should send, and everybody does."""
+
+import random
+import unicodedata
+from collections.abc import Iterator
+
+import pytest
+import spacy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multibert_spacy.errors import MultibertError
+from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
+from scripts.metamorphic import VARIANTS, shares
+from tests.conftest import NAMES, toy_text
+
+POOLS = {
+    "Persian": "ابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهیآئ    ،.؟!",
+    "bidi": "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061cاب ",
+    "joiners": "\u200c\u200c\u200c\u200d\u2060\ufeffمیرود ",
+    "combining": "\u064b\u064c\u064d\u064e\u064f\u0650\u0651\u0652\u0670\u0300\u0301\u20ddابa ",
+    "digits": "0123456789۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩٪٫٬.,/- ",
+    "emoji": "😀👍🏽👨\u200d👩\u200d👧🇮🇷\ufe0f❤🏻🕊",
+    "space": " \t\n\r\u00a0\u2003\u2028\u2029\u3000\x0b\x0c\x1c\x85",
+    "control": "\x00\x01\x07\x08\x1b\x7f\x80\x9fاa ",
+    "look-alike": "ايىیکكڪہھەةۀeеoоaаIl1|Οο٥۵",
+    "forms": "ﷲﷺﷻﺁﺂﻻﻼﻬﻩﮎ﷼ڒݐࢠ",
+    "Latin": "https://t.co/aB @user_name #tag a.b@c.ir www.x.com :) :-( ^_^ <3 ",
+    "planes": "\U00010330\U0001f600\U000e0041\U000e007f\U0010ffff\ufffe\uffff𝒜ا ",
+    "private": "\ue000\uf8ff\ufdd0\ufdefا ",
+}
+
+
+def random_char(rng: random.Random) -> str:
+    """Any code point that can be encoded."""
+    while True:
+        char = chr(rng.randrange(0x110000))
+        if unicodedata.category(char) != "Cs":
+            return char
+
+
+def strings(n: int, seed: int = 0) -> Iterator[str]:
+    """Strings of one pool, of many, of toy words with noise, and of any code points."""
+    rng = random.Random(seed)
+    yield from ("", " ", "\x00", "\n" * 50, "\u200c" * 999, "َ" * 999, "😀" * 300, "ا" * 4000)
+    yield from (
+        "\u202e" * 99 + "ایران",
+        "ایران" + "\u0301" * 999,
+        "\ufeff",
+        "((((" * 99,
+        ":" * 999,
+    )
+    for _ in range(n - 13):
+        length = int(rng.lognormvariate(2.5, 1.2))
+        kind = rng.randrange(4)
+        if kind == 0:
+            yield "".join(rng.choices(rng.choice(list(POOLS.values())), k=length))
+        elif kind == 1:
+            pools = "".join(rng.sample(list(POOLS.values()), 3))
+            yield "".join(rng.choices(pools, k=length))
+        elif kind == 2:
+            yield "".join(random_char(rng) for _ in range(length))
+        else:
+            text = list(toy_text(rng.choice(sorted(NAMES)), n_words=2 + length // 6, seed=length))
+            for _ in range(length // 4):
+                noise = rng.choice(rng.choice(list(POOLS.values())))
+                text.insert(rng.randrange(len(text) + 1), noise)
+            yield "".join(text)
+
+
+def check(doc, text: str) -> int:
+    """RETURNS (int): The entities of a doc in which everything is as it must be."""
+    assert doc.text == text
+    end = 0
+    for ent in doc.ents:
+        assert end <= ent.start_char < ent.end_char <= len(text)
+        assert text[ent.start_char : ent.end_char] == ent.text != ""
+        assert ent.text.strip()
+        end = ent.end_char
+    scores = doc.spans["multibert_ner"].attrs["scores"]
+    assert len(scores) == len(doc.ents)
+    assert all(0 < score <= 1 for score in scores)
+    return len(doc.ents)
+
+
+def run(nlp, n: int, seed: int) -> int:
+    """RETURNS (int): How many entities there are in so many strings."""
+    texts = list(strings(n, seed))
+    domains = [None, *sorted(NAMES)]
+    pairs = [(text, {"domain": domains[i % 4]}) for i, text in enumerate(texts)]
+    docs = [doc for doc, _ in nlp.pipe(pairs, as_tuples=True)]
+    return sum(check(doc, text) for doc, text in zip(docs, texts, strict=True))
+
+
+def test_hundreds_of_strings(trained):
+    assert run(trained, 400, seed=0) > 100
+
+
+@pytest.mark.slow
+def test_ten_thousand_strings(trained):
+    assert sum(run(trained, 1000, seed) for seed in range(1, 11)) > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("char", ["ا", "1", "a", "\u200c", "😀", "!", "َ", "(", "#", "."])
+def test_a_million_characters_without_a_space(trained, char):
+    text = char * 999_990 + " ایران"
+    check(trained(text), text)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8")))
+def test_words_are_the_text(text):
+    doc = build_persian_tokenizer_v1()(spacy.blank("fa"))(text)
+    assert "".join(word.text_with_ws for word in doc) == text
+
+
+@pytest.mark.parametrize("text, at", [("\ud800", 0), ("سفر \udc80 ایران", 4), ("\udfff\ud800", 0)])
+def test_half_a_character_is_no_text(trained, text, at):
+    """spaCy cannot store it, and another text in its place would not be the input."""
+    with pytest.raises(MultibertError, match=rf"Character {at} of a text is the lone surrogate"):
+        trained(text)
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert trained(whole).text == whole
+
+
+# The same text in another spelling
+
+
+def test_places_of_a_spelling():
+    spelling = VARIANTS["tatweel"]("در شیراز و مشهد")
+    assert spelling.text == "در شـیراز و مـشهد"
+    assert spelling.text[slice(*spelling.place((3, 8, "LOC"))[:2])] == "شـیراز"
+    assert VARIANTS["no ZWNJ"]("می\u200cرود").text == "میرود"
+    assert VARIANTS["Latin digits"]("۱۲٣4").text == "1234"
+    assert VARIANTS["Arabic yeh"]("یک").text == "يک"
+    assert VARIANTS["diacritics"]("ایران").text == "ای\u0631\u0650ان"
+    assert VARIANTS["trailing URL"]("سفر").place((0, 3, "LOC")) == (0, 3, "LOC")
+
+
+def test_spellings_that_the_normaliser_knows(trained):
+    """Letters, signs and digits of another keyboard are the same to the network."""
+    pairs = [(toy_text(name, n_words=8, seed=i), name) for name in NAMES for i in range(12)]
+    result = shares(trained, pairs)
+    for name in ("Arabic yeh", "tatweel", "diacritics"):
+        assert result[name]["entities"] > 50
+        assert result[name]["share"] == 1.0
+        assert result[name]["new"] == 0
+    assert result["trailing URL"]["share"] >= 0.9
