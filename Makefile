@@ -28,7 +28,7 @@ lint: $(VENV)/project
 
 $(VENV)/project: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[project,test,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[project,test,dev,openvino]'
 	touch $@
 
 clean:

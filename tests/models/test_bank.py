@@ -96,6 +96,16 @@ class TestMixed:
         assert_close(short[seen], general[seen], **CLOSE)
         assert_close(short[seen], alone[seen], **CLOSE)
 
+    def test_gathered_is_what_rows_gives(self, bert_folder, kind):
+        """What is traced for a graph is what runs in torch, which has shortcuts."""
+        core = load_core(bert_folder)
+        adapters = [make_adapter(core, settings, i) for i, settings in enumerate(KINDS[kind])]
+        batch, bank = make_batch(core), Bank(adapters)
+        for index in ([2, 0, 1, 0], [0, 1, 1, 2], [1, 1, 1, 1]):
+            gathered = run(core, batch, bank.gather(torch.tensor(index)))
+            seen = mask_of(batch).bool()
+            assert_close(run(core, batch, bank.rows(index))[seen], gathered[seen], **CLOSE)
+
     def test_gradients_reach_each_adapter_from_its_own_rows(self, bert_folder, kind):
         core = load_core(bert_folder)
         adapters = [make_adapter(core, settings, i) for i, settings in enumerate(KINDS[kind])]

@@ -75,10 +75,13 @@ def test_other_shapes_than_the_traced(core_folder, kind):
     """One row, one piece, and as many as the core takes; the first layers only."""
     core = load_core(core_folder)
     adapters = adapters_for(core, kind)
-    for words in (["هتل"], [], ["هتل", "خبر"] * core.max_pieces):
-        for n_layers in (None, 1):
-            expected = states(core, adapters, [1], texts=[words], n_layers=n_layers)
-            got = states(with_engine(core), adapters, [1], texts=[words], n_layers=n_layers)
+    for n_layers in (None, 1):
+        plain = make_runner(core, adapters, n_layers=n_layers)
+        runner = make_runner(with_engine(core), adapters, n_layers=n_layers)
+        for words in (["هتل"], [], ["هتل", "خبر"] * core.max_pieces):
+            batch = tensors(make_batch(core, [words]))
+            with torch.no_grad():
+                expected, got = plain(*batch, [1]), runner(*batch, [1])
             assert got.shape == expected.shape
             assert torch.allclose(got, expected, atol=5e-5)
 
