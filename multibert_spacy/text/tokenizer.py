@@ -50,7 +50,7 @@ _NO_WORD = (
 _WORD_CHAR = f"[^{_NO_WORD}]"
 _WORD = f"(?:[^{_NO_WORD}hH]|[hH](?!(?i:ttps?://)))+"
 _APOSTROPHE = r"(?<=[A-Za-z])['’](?=[A-Za-z])"
-_NAME = r"[A-Za-z0-9_۰-۹]"
+_NAME = r"[A-Za-z0-9_۰-۹٠-٩]"
 _HOST = r"(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}[a-z]{2,24}(?![A-Za-z0-9@-])"
 _PATH_CHAR = f'[^\\s<>"«»،؛؟{_MARKS}{_PICTURES}]'
 _PATH_END = f"[^\\s<>\"«»،؛؟{_MARKS}{_PICTURES}'.,:;!?()\\[\\]{{}}…]"

@@ -126,6 +126,17 @@ def test_half_a_character_is_no_text(trained, text, at):
 # The same text in another spelling
 
 
+@pytest.mark.parametrize("kind", ["Persian digits", "Arabic digits", "Latin digits"])
+def test_digits_do_not_change_the_words(kind):
+    """A mention with Arabic digits fell into two words."""
+    tokenizer = build_persian_tokenizer_v1()(spacy.blank("fa"))
+    text = "@user_12 در ۱۲٫۵ کیلومتری #تگ34 ساعت 12:30 مدل a5"
+    spelling = VARIANTS[kind](text)
+    found = [(word.idx, len(word)) for word in tokenizer(spelling.text)]
+    assert found == [(word.idx, len(word)) for word in tokenizer(text)]
+    assert len(found) == 9
+
+
 def test_places_of_a_spelling():
     spelling = VARIANTS["tatweel"]("در شیراز و مشهد")
     assert spelling.text == "در شـیراز و مـشهد"
