@@ -29,7 +29,9 @@ __all__ = ["OpenvinoRunner"]
 
 
 class OpenvinoRunner:
-    """A compiled graph. It is compiled again after a fork, which threads do not survive."""
+    """A compiled graph. It is compiled again after a fork, which threads do not survive; what the
+    parent compiled is kept by the child, which would wait for these threads to free it.
+    """
 
     def __init__(
         self, core: Core, adapters: Sequence[Adapter], n_layers: int | None, folder: Path | None
@@ -38,7 +40,7 @@ class OpenvinoRunner:
         self.core = core
         bank = Bank(adapters, torch.float32)
         self._graph = _fill(find_graph(core, bank, n_layers, folder), bank)
-        self._compiled: tuple[int, Any] | None = None
+        self._compiled: dict[int, Any] = {}
         self._lock = threading.Lock()
         self._own = threading.local()
 
@@ -54,21 +56,21 @@ class OpenvinoRunner:
     def _request(self) -> Any:
         """This thread's request: one cannot be used by two."""
         process = os.getpid()
-        if getattr(self._own, "process", None) != process:
-            self._own.request = self._compile(process).create_infer_request()
-            self._own.process = process
-        return self._own.request
+        by_process = self._own.__dict__.setdefault("by_process", {})
+        if process not in by_process:
+            by_process[process] = self._compile(process).create_infer_request()
+        return by_process[process]
 
     def _compile(self, process: int) -> Any:
         with self._lock:
-            if self._compiled is None or self._compiled[0] != process:
+            if process not in self._compiled:
                 config = {
                     "INFERENCE_PRECISION_HINT": _PRECISIONS[self.core.dtype],
                     "INFERENCE_NUM_THREADS": torch.get_num_threads(),
                     "NUM_STREAMS": 1,
                 }
-                self._compiled = process, ov.Core().compile_model(self._graph, "CPU", config)
-            return self._compiled[1]
+                self._compiled[process] = ov.Core().compile_model(self._graph, "CPU", config)
+            return self._compiled[process]
 
 
 _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}

@@ -205,6 +205,7 @@ def systems(sizes: Sequence[int] = (1, MANY, 100)) -> list[System]:
         ),
         *(_our_system(adapter, n) for adapter in ("lora", "prefix") for n in sizes),
         *(_our_system("lora", MANY, detector) for detector in ("lora", "bow")),
+        _our_system("prefix", MANY, "lora"),
         *(
             _our_system(adapter, MANY, detector, engine=engine)
             for engine in engines()
