@@ -5,6 +5,7 @@ one word in eight is in an entity, and a detector answers with many domains. Ada
 to fp16, in which trained ones are shipped.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from spacy.language import Language
 from spacy.training import Example
 from spacy.util import minibatch
+from transformers import AutoConfig
 
 from multibert_spacy.models.classifier import ClassifierModel
 from multibert_spacy.pipeline.domain_detector import join_docs
@@ -101,7 +103,10 @@ def build_pipeline(
         config={"model": {"name": core}, "precision": precision},
     )
     if detector:
-        nlp.add_pipe("domain_detector", config=DETECTORS[detector])
+        config = copy.deepcopy(DETECTORS[detector])
+        if detector == "lora":  # the shipped one runs the lower half of the core
+            config["model"]["layers"] = AutoConfig.from_pretrained(core).num_hidden_layers // 2
+        nlp.add_pipe("domain_detector", config=config)
         nlp.config["initialize"]["components"]["domain_detector"] = {"labels": names}
     model = {"adapter": ADAPTERS[adapter], "dropout": 0.0}
     tagger: Any = nlp.add_pipe("multibert_ner", config={"model": model})
