@@ -89,8 +89,9 @@ class Shape:
         return n_virtual * self.layers * 2 * self.width
 
     def head(self, labels: int) -> int:
-        """Parameters of a head: a linear layer to B and I of each label, and O."""
-        return (self.width + 1) * (2 * labels + 1)
+        """Parameters of a head: a linear layer to B and I of each label, and O; and transitions."""
+        n_tags = 2 * labels + 1
+        return (self.width + 1 + n_tags) * n_tags
 
 
 PARSBERT = Shape(layers=12, width=768, inner=3072, vocabulary=100_000)

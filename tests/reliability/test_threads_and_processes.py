@@ -180,7 +180,7 @@ def test_scores_that_are_no_numbers(value):
     logits = np.zeros((3, 5), dtype=np.float32)
     logits[1, 2] = value
     with pytest.raises(MultibertError, match="no finite numbers"):
-        decode_entities(logits, ["PER", "LOC"])
+        decode_entities([logits], ["PER", "LOC"], np.zeros((5, 5), dtype=np.float32))
 
 
 def test_a_detector_that_computes_no_numbers(nlp, monkeypatch):
