@@ -89,7 +89,7 @@ class Shape:
         return n_virtual * self.layers * 2 * self.width
 
     def head(self, labels: int) -> int:
-        """Parameters of a head: a linear layer to B and I of each label, and O; and transitions."""
+        """Parameters of a head: a linear layer to O and each label's B and I, and transitions."""
         n_tags = 2 * labels + 1
         return (self.width + 1 + n_tags) * n_tags
 
