@@ -20,6 +20,7 @@ import torch
 from openvino import opset13 as ops
 from torch import Tensor
 
+from ..errors import ConfigError
 from .adapters import Adapter
 from .bank import Bank
 from .core import Core
@@ -28,19 +29,36 @@ from .openvino_graph import find_graph
 __all__ = ["OpenvinoRunner"]
 
 
-class OpenvinoRunner:
-    """A compiled graph. It is compiled again after a fork, which threads do not survive; what the
-    parent compiled is kept by the child, which would wait for these threads to free it.
+_user: list[int] = []
+"""The process that first used OpenVINO, if one has."""
+
+
+def _check_process() -> None:
+    """OpenVINO's threads do not survive a fork, and a child that waits for them waits for ever.
+    RAISES (ConfigError): If it was used in the process from which this one was forked.
     """
+    if not _user:
+        _user.append(os.getpid())
+    elif _user[0] != os.getpid():
+        raise ConfigError(
+            'engine = "openvino" was used before this process was forked, and cannot be used in '
+            'it: call multiprocessing.set_start_method("spawn") first, use n_process=1 (OpenVINO '
+            'uses all cores by itself), or choose engine = "torch"'
+        )
+
+
+class OpenvinoRunner:
+    """A compiled graph."""
 
     def __init__(
         self, core: Core, adapters: Sequence[Adapter], n_layers: int | None, folder: Path | None
     ) -> None:
-        """See `make_runner`."""
+        """See `make_runner`. RAISES (ConfigError): After a fork."""
+        _check_process()
         self.core = core
         bank = Bank(adapters, torch.float32)
         self._graph = _fill(find_graph(core, bank, n_layers, folder), bank)
-        self._compiled: dict[int, Any] = {}
+        self._compiled: Any = None
         self._lock = threading.Lock()
         self._own = threading.local()
 
@@ -48,29 +66,28 @@ class OpenvinoRunner:
         return self  # the core is shared by design
 
     def __call__(self, ids: Tensor, lengths: Tensor, index: Sequence[int]) -> Tensor:
-        """See `Runner`. RETURNS (b, t, h) float32."""
+        """See `Runner`. RETURNS (b, t, h) float32. RAISES (ConfigError): After a fork."""
+        _check_process()
         rows = np.asarray(index, dtype=np.int64)
         outputs = self._request().infer([ids.numpy(), lengths.numpy(), rows])
         return torch.from_numpy(outputs[0])
 
     def _request(self) -> Any:
         """This thread's request: one cannot be used by two."""
-        process = os.getpid()
-        by_process = self._own.__dict__.setdefault("by_process", {})
-        if process not in by_process:
-            by_process[process] = self._compile(process).create_infer_request()
-        return by_process[process]
+        if not hasattr(self._own, "request"):
+            self._own.request = self._compile().create_infer_request()
+        return self._own.request
 
-    def _compile(self, process: int) -> Any:
+    def _compile(self) -> Any:
         with self._lock:
-            if process not in self._compiled:
+            if self._compiled is None:
                 config = {
                     "INFERENCE_PRECISION_HINT": _PRECISIONS[self.core.dtype],
                     "INFERENCE_NUM_THREADS": torch.get_num_threads(),
                     "NUM_STREAMS": 1,
                 }
-                self._compiled[process] = ov.Core().compile_model(self._graph, "CPU", config)
-            return self._compiled[process]
+                self._compiled = ov.Core().compile_model(self._graph, "CPU", config)
+            return self._compiled
 
 
 _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
