@@ -1,7 +1,7 @@
 """Tiny random cores and pipelines, so that the whole suite needs no download."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ import spacy
 import torch
 from hypothesis import settings
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
@@ -372,3 +372,14 @@ def trained_folder(
 def trained(trained_folder: Path) -> Language:
     """The saved pipeline, loaded afresh."""
     return spacy.load(trained_folder)
+
+
+def write_toy_corpus(folder: Path, splits: Sequence[str]) -> None:
+    """Write eight toy docs of each domain into a file of its own, for each part of a corpus."""
+    nlp, rng = spacy.blank("fa"), random.Random(0)
+    for split in splits:
+        for domain in HEADS:
+            path = folder / split / f"{domain}.spacy"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            docs = [toy_doc(nlp, domain, rng) for _ in range(8)]
+            DocBin(docs=docs, store_user_data=True).to_disk(path)

@@ -1,14 +1,11 @@
 """Ways to an adapter, on a toy core: what each is trained on, and that nothing is done twice."""
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
 import pytest
-import spacy
-from conftest import HEADS, toy_doc
-from spacy.tokens import DocBin
+from conftest import write_toy_corpus
 from typer.testing import CliRunner
 
 from multibert_spacy.errors import DomainError
@@ -22,13 +19,7 @@ from scripts.toy_core import build_toy_core
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A core and a corpus of two domains with one head."""
     monkeypatch.setattr(train, "HEADS", {"social": ["sports", "travel"]})
-    nlp, rng = spacy.blank("fa"), random.Random(0)
-    for split in ("train", "dev", "test"):
-        for domain in HEADS:
-            path = tmp_path / "toy" / split / f"{domain}.spacy"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            docs = [toy_doc(nlp, domain, rng) for _ in range(8)]
-            DocBin(docs=docs, store_user_data=True).to_disk(path)
+    write_toy_corpus(tmp_path / "toy", ("train", "dev", "test"))
     build_toy_core(tmp_path / "core")
     places = {"corpus": "toy", "out": "out", "metrics": "metrics"}
     return {

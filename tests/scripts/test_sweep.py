@@ -1,16 +1,13 @@
 """The sweep: settings, which are tried, and what is on record, on a toy core and without one."""
 
 import json
-import random
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import spacy
-from conftest import HEADS, toy_doc
-from spacy.tokens import DocBin
+from conftest import write_toy_corpus
 from typer.testing import CliRunner
 
 from multibert_spacy.errors import ConfigError
@@ -92,13 +89,7 @@ def test_domains_of_two_heads_are_an_error() -> None:
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A core and a corpus; the arguments for them."""
     monkeypatch.setattr(train, "HEADS", {"social": ["sports", "travel"]})
-    nlp, rng = spacy.blank("fa"), random.Random(0)
-    for split in ("train", "dev"):
-        for domain in HEADS:
-            path = tmp_path / "toy" / split / f"{domain}.spacy"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            docs = [toy_doc(nlp, domain, rng) for _ in range(8)]
-            DocBin(docs=docs, store_user_data=True).to_disk(path)
+    write_toy_corpus(tmp_path / "toy", ("train", "dev"))
     build_toy_core(tmp_path / "core")
     places = {"corpus": "toy", "core": "core", "out": "out", "metrics": "metrics"}
     args = [part for name, own in places.items() for part in (f"--{name}", str(tmp_path / own))]

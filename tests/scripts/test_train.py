@@ -5,26 +5,15 @@ from pathlib import Path
 
 import pytest
 import typer
-from spacy.tokens import DocBin
 
 from scripts import runs, train
 from scripts.toy_core import build_toy_core
-from tests.conftest import HEADS, toy_doc
+from tests.conftest import write_toy_corpus
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    import random
-
-    import spacy
-
-    nlp, rng = spacy.blank("fa"), random.Random(0)
-    for split in ("train", "dev"):
-        for domain in HEADS:
-            docs = [toy_doc(nlp, domain, rng) for _ in range(8)]
-            path = tmp_path / "corpus" / split / f"{domain}.spacy"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            DocBin(docs=docs, store_user_data=True).to_disk(path)
+    write_toy_corpus(tmp_path / "corpus", ("train", "dev"))
     build_toy_core(tmp_path / "core")
     return tmp_path / "corpus"
 
