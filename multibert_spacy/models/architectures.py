@@ -96,6 +96,7 @@ def build_domain_classifier_v1(
     pooling: str = "mean",
     dropout: float = 0.1,
     layers: int = 0,
+    bag: bool = False,
 ) -> ClassifierModel:
     """A text classifier on the core with an adapter of its own (section 5 of the paper).
 
@@ -108,6 +109,7 @@ def build_domain_classifier_v1(
     dropout (float): In front of the linear layer.
     layers (int): Of the core that are run, from the first; 0 is all, as in the paper. The cost of
         detection is in proportion to it.
+    bag (bool): Whether a bag of all the group's pieces is added to what the core says.
     RETURNS (Model[list[Doc], Floats2d]): Probabilities that sum to 1.
     """
     return ClassifierModel(
@@ -119,4 +121,5 @@ def build_domain_classifier_v1(
         pooling=pooling,
         dropout=dropout,
         layers=layers,
+        bag=bag,
     )

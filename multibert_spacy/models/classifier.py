@@ -1,10 +1,16 @@
-"""The detector's network: one adapter on the core, mean pooling, one linear layer.
+"""The detector's network: one adapter on the core, mean pooling, one linear layer; beside it, if
+wanted, a bag of pieces.
+
+The bag. A channel is known by its words as much as by what it says, and the more so the shorter
+the text: a weight per piece and class sees all of a group for next to nothing, where the core sees
+its first `max_pieces` at the price of a forward pass. It lets a detector with few layers and few
+pieces be as good as one with many (`scripts.detector_cost`).
 
 Pooling. The mean over all pieces of the group, since the embedded core was trained with mean
 pooling; the paper's ParsBERT was trained with its first piece, which `pooling = "first"` takes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +37,10 @@ from .storage import check_head, read_folder, write_folder
 __all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule"]
 
 POOLINGS = ("mean", "first")
+MOST_WORDS = 2048
+"""Of a group that are looked at."""
+BAG_GAIN = 8.0
+"""So that the bag, too, learns at the adapter's learning rate."""
 
 
 class ClassifierModule(nn.Module):
@@ -45,13 +55,18 @@ class ClassifierModule(nn.Module):
         pooling: str,
         dropout: float,
         layers: int,
+        n_pieces: int = 0,
     ) -> None:
+        """n_pieces (int): Pieces that the bag knows; 0 is no bag."""
         super().__init__()
         self.n_layers = layers or None
         self.adapter = adapter
         self.linear = nn.Linear(width, n_classes)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
+        self.bag = nn.EmbeddingBag(n_pieces, n_classes, mode="sum") if n_pieces else None
+        if self.bag is not None:
+            nn.init.zeros_(self.bag.weight)
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
         self.graph: Path | None = None
@@ -69,8 +84,23 @@ class ClassifierModule(nn.Module):
             self._runner = runner
         return runner
 
-    def forward(self, core: Core, batch: WindowBatch) -> Tensor:
+    def tensors(self) -> dict[str, Tensor]:
+        """RETURNS (dict): What is stored beside the adapter: weight (k, h), bias (k,) and, with a
+        bag, bag (pieces, k).
+        """
+        bag = {} if self.bag is None else {"bag": self.bag.weight}
+        return {**self.linear.state_dict(), **bag}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """tensors (Mapping): What `tensors` returned."""
+        own = dict(tensors)
+        if self.bag is not None:
+            self.bag.load_state_dict({"weight": own.pop("bag")})
+        self.linear.load_state_dict(own)
+
+    def forward(self, core: Core, batch: WindowBatch, groups: Sequence[Sequence[int]]) -> Tensor:
         """batch (WindowBatch): b rows; `firsts` and `domains` are not used.
+        groups (Sequence): For each row all pieces of its group, for the bag.
         RETURNS (b, n_classes) float32.
         """
         ids = upload(batch.ids, core.device)
@@ -88,7 +118,19 @@ class ClassifierModule(nn.Module):
             seen = torch.arange(ids.shape[1], device=core.device) < lengths[:, None]
             pooled = hidden.float().masked_fill(~seen[..., None], 0).sum(1) / lengths[:, None]
         logits: Tensor = self.linear(self.dropout(F.layer_norm(pooled, pooled.shape[-1:])))
-        return logits
+        return logits if self.bag is None else logits + self._bag_logits(groups)
+
+    def _bag_logits(self, groups: Sequence[Sequence[int]]) -> Tensor:
+        """groups (Sequence): b lists of pieces. RETURNS (b, n_classes): Each piece counts once,
+        and all of a group's together as a vector of length BAG_GAIN.
+        """
+        assert self.bag is not None
+        device = self.bag.weight.device
+        kinds = [sorted(set(group)) for group in groups]
+        sizes = torch.tensor([len(kind) for kind in kinds], device=device)
+        flat = torch.tensor([piece for kind in kinds for piece in kind], device=device).long()
+        summed: Tensor = self.bag(flat, sizes.cumsum(0) - sizes)
+        return BAG_GAIN * summed / sizes.clamp(min=1).sqrt()[:, None]
 
 
 class ClassifierModel(Model[list[Doc], Floats2d]):
@@ -105,6 +147,7 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         pooling: str,
         dropout: float,
         layers: int = 0,
+        bag: bool = False,
     ) -> None:
         """See `build_domain_classifier_v1`.
 
@@ -124,6 +167,7 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         self.pooling = pooling
         self.dropout = dropout
         self.n_layers = layers
+        self.bag = bag
         self.graph: Path | None = None
         super().__init__(
             "multibert_domain_classifier",
@@ -133,18 +177,24 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             dims={"nO": None},
         )
 
-    def rows(self, docs: Sequence[Doc]) -> list[list[int]]:
-        """RETURNS (list): For each doc its first pieces, without special ones."""
+    def pieces(self, docs: Sequence[Doc]) -> list[list[int]]:
+        """RETURNS (list): For each doc the pieces of its first MOST_WORDS words."""
         core = self.listener.core
-        limit = min(self.max_pieces, core.max_pieces) - 2
-        rows = []
-        for doc in docs:
-            row: list[int] = []
-            # a word has a piece at least, unless its normal form is empty
-            for pieces in core.pieces([self.normalizer(word.text) for word in doc[: 4 * limit]]):
-                row.extend(pieces)
-            rows.append(row[:limit])
-        return rows
+        return [
+            [
+                piece
+                for pieces in core.pieces(
+                    [self.normalizer(word.text) for word in doc[:MOST_WORDS]]
+                )
+                for piece in pieces
+            ]
+            for doc in docs
+        ]
+
+    def rows(self, groups: Sequence[list[int]]) -> list[list[int]]:
+        """RETURNS (list): What the core reads of each group's pieces, without special ones."""
+        limit = min(self.max_pieces, self.listener.core.max_pieces) - 2
+        return [group[:limit] for group in groups]
 
     def build(self, n_classes: int, adapter: Adapter) -> None:
         """Set the network. n_classes (int): Its outputs."""
@@ -158,6 +208,7 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             pooling=self.pooling,
             dropout=self.dropout,
             layers=self.n_layers,
+            n_pieces=core.n_pieces if self.bag else 0,
         )
         module.graph = self.graph
         self.shims[:] = [ModuleShim(module.to(core.device))]
@@ -172,10 +223,14 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         return module
 
     def write(self, folder: Path, labels: Sequence[str]) -> None:
-        """Write adapter and linear layer."""
-        meta = {"labels": list(labels), "pooling": self.pooling, "layers": self.n_layers}
-        tensors = self.module.linear.state_dict()
+        """Write adapter, linear layer and bag."""
+        meta = {"labels": list(labels), **self._shape()}
+        tensors = self.module.tensors()
         write_folder(folder, self.module.adapter, tensors, meta, self.listener.fingerprint)
+
+    def _shape(self) -> dict[str, Any]:
+        """Settings without which weights mean something else."""
+        return {"pooling": self.pooling, "layers": self.n_layers, "bag": self.bag}
 
     def read(self, folder: Path, labels: Sequence[str]) -> None:
         """RAISES (AdapterError): If the folder is damaged or of another core or label set."""
@@ -184,17 +239,16 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         )
         if list(labels) != manifest["labels"]:
             raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
-        if manifest.get("pooling") != self.pooling:
-            raise AdapterError(
-                f"{folder} is for pooling = {manifest.get('pooling')!r}, not {self.pooling!r}"
-            )
-        if manifest.get("layers", 0) != self.n_layers:
-            raise AdapterError(
-                f"{folder} is for layers = {manifest.get('layers', 0)}, not {self.n_layers}"
-            )
-        check_head(folder, tensors, len(labels), self.listener.core)
+        for name, own in self._shape().items():
+            if manifest.get(name, 0) != own:
+                raise AdapterError(
+                    f"{folder} is for {name} = {manifest.get(name, 0)!r}, not {own!r}"
+                )
+        core = self.listener.core
+        extra = {"bag": (core.n_pieces, len(labels))} if self.bag else {}
+        check_head(folder, tensors, len(labels), core, extra=extra)
         self.build(len(labels), adapter)
-        self.module.linear.load_state_dict(tensors)
+        self.module.load(tensors)
 
 
 def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:
@@ -202,7 +256,7 @@ def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:
     if Y is None or model.shims:
         return
     core = model.listener.core
-    pieces = [piece for row in model.rows(X or []) for piece in row]
+    pieces = [piece for row in model.rows(model.pieces(X or [])) for piece in row]
     settings = model.settings
     if isinstance(settings, LoraSettings) and model.n_layers:
         sites = core.linear_sites(settings.target_modules, settings.first_layer)
@@ -222,7 +276,8 @@ def forward(
     """
     core, module = model.listener.core, model.module
     module.train(is_train)
-    rows = model.rows(docs)
+    groups = model.pieces(docs)
+    rows = model.rows(groups)
     probs = np.zeros((len(docs), module.linear.out_features), dtype=np.float32)
     outputs: list[tuple[list[int], Tensor]] = []
     for index in batch_by_pieces([len(row) + 2 for row in rows], model.batch_pieces):
@@ -230,7 +285,7 @@ def forward(
             [rows[i] for i in index], [], [], bos=core.bos, eos=core.eos, pad=core.pad
         )
         with torch.set_grad_enabled(is_train):
-            logits = module(core, batch)
+            logits = module(core, batch, [groups[i] for i in index])
         probs[index] = logits.detach().softmax(-1).cpu().numpy()
         outputs.append((index, logits))
 

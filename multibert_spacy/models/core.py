@@ -79,6 +79,7 @@ class Core:
         self.trainable = trainable
         self.width: int = config.hidden_size
         self.n_layers: int = config.num_hidden_layers
+        self.n_pieces: int = config.vocab_size
         self.n_heads: int = config.num_attention_heads
         roberta = config.model_type != "bert"
         self.first_position = config.pad_token_id + 1 if roberta else 0

@@ -186,7 +186,7 @@ def check_head(
     n_outputs: int,
     core: Core,
     *,
-    chain: bool = False,
+    extra: Mapping[str, tuple[int, ...]] | None = None,
 ) -> None:
     """Check the tensors of a linear layer before one is made for them.
 
@@ -194,10 +194,8 @@ def check_head(
     head (Mapping): What `read_folder` returned.
     n_outputs (int): What the labels need.
     core (Core): The core that it is put on.
-    chain (bool): Whether it may have transitions, too.
+    extra (Mapping): Names and shapes of what it has besides.
     RAISES (AdapterError): If they are others, of other shapes, or not finite.
     """
     shapes: dict[str, tuple[int, ...]] = {"weight": (n_outputs, core.width), "bias": (n_outputs,)}
-    if chain and "transitions" in head:
-        shapes["transitions"] = (n_outputs, n_outputs)
-    check_tensors(folder / "head.safetensors", head, shapes)
+    check_tensors(folder / "head.safetensors", head, {**shapes, **(extra or {})})

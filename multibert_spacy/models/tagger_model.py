@@ -110,7 +110,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
         """
         adapter, tensors, manifest = read_folder(folder, self.core, self.listener.fingerprint)
         labels, name = manifest["labels"], manifest.get("head")
-        check_head(folder, tensors, 2 * len(labels) + 1, self.core, chain=True)
+        n_tags = 2 * len(labels) + 1
+        chain = {"transitions": (n_tags, n_tags)} if "transitions" in tensors else {}
+        check_head(folder, tensors, n_tags, self.core, extra=chain)
         head = Head(labels, self.core.width)
         head.load(tensors)
         domain = domain or manifest.get("domain")

@@ -27,7 +27,13 @@ from typing import Any
 
 from spacy.util import registry
 
-__all__ = ["build_hazm_normalizer_v1", "build_no_normalizer_v1", "is_link", "normalize_word"]
+__all__ = [
+    "build_hazm_normalizer_v1",
+    "build_no_normalizer_v1",
+    "is_link",
+    "join_word",
+    "normalize_word",
+]
 
 _LINK = re.compile(r"(?i:https?|ftp)://\S")
 LONGEST_CACHED = 64
@@ -177,13 +183,23 @@ def _identity(word: str) -> str:
     return word
 
 
+def join_word(word: str) -> str:
+    """`normalize_word` without ZWNJ: they are left out, or typed, as the writer's keyboard has it.
+
+    word (str): One token of a text.
+    RETURNS (str): Its normal form, the same whether its ZWNJ were typed or left out.
+    """
+    return normalize_word(word.replace("\u200c", ""))
+
+
 @registry.misc("multibert_spacy.HazmNormalizer.v1")
-def build_hazm_normalizer_v1() -> Callable[[str], str]:
+def build_hazm_normalizer_v1(keep_zwnj: bool = False) -> Callable[[str], str]:
     """Normalise the spelling of every word, see `normalize_word`.
 
+    keep_zwnj (bool): Whether one between letters stays.
     RETURNS (Callable[[str], str]): From a word to its normal form.
     """
-    return normalize_word
+    return normalize_word if keep_zwnj else join_word
 
 
 @registry.misc("multibert_spacy.NoNormalizer.v1")

@@ -44,7 +44,13 @@ ADAPTERS: dict[str, dict[str, Any]] = {
     "prefix": {"@misc": "multibert_spacy.Prefix.v1", "n_virtual": 22},
 }
 DETECTORS: dict[str, dict[str, Any]] = {
-    "lora": {"model": {"adapter": {"@misc": "multibert_spacy.LoRA.v1", "rank": 8, "alpha": 16}}},
+    "lora": {
+        "model": {
+            "adapter": {"@misc": "multibert_spacy.LoRA.v1", "rank": 8, "alpha": 16},
+            "max_pieces": 256,
+            "bag": True,
+        }
+    },
     "bow": {
         "model": {
             "@architectures": "spacy.TextCatBOW.v3",
@@ -55,7 +61,7 @@ DETECTORS: dict[str, dict[str, Any]] = {
         }
     },
 }
-"""As in configs/detector.cfg and configs/detector_bow.cfg."""
+"""As shipped, and as in configs/detector_bow.cfg."""
 ENGINES = {
     "torch": {"engine": "torch", "precision": "bf16"},
     "OpenVINO bf16": {"engine": "openvino", "precision": "bf16"},
@@ -104,8 +110,9 @@ def build_pipeline(
     )
     if detector:
         config = copy.deepcopy(DETECTORS[detector])
-        if detector == "lora":  # the shipped one runs the lower half of the core
-            config["model"]["layers"] = AutoConfig.from_pretrained(core).num_hidden_layers // 2
+        if detector == "lora":  # the shipped one runs the lower quarter of the core
+            layers = AutoConfig.from_pretrained(core).num_hidden_layers // 4
+            config["model"]["layers"] = max(layers, 1)
         nlp.add_pipe("domain_detector", config=config)
         nlp.config["initialize"]["components"]["domain_detector"] = {"labels": names}
     model = {"adapter": ADAPTERS[adapter], "dropout": 0.0}

@@ -202,7 +202,7 @@ class TestModels:
         docs = [Doc(Vocab(), words=["سلام", "خبر"])]
         model.initialize(X=docs, Y=np.zeros((1, 3), dtype=np.float32))
         assert model.predict(docs).shape == (1, 3)
-        assert [len(row) for row in model.rows(docs)] == [5]
+        assert [len(row) for row in model.rows(model.pieces(docs))] == [5]
         assert model.batch_pieces == 33
         assert model.module.pooling == pooling
         assert model.module.dropout.p == 0.3
@@ -230,5 +230,5 @@ class TestModels:
         }
         core = load_core(bert_folder)
         model = lend(resolve(block), core)
-        (row,) = model.rows([Doc(Vocab(), words=["علي"])])
+        (row,) = model.pieces([Doc(Vocab(), words=["علي"])])
         assert tuple(row) == core.pieces([expected])[0]

@@ -139,14 +139,14 @@ class TestProbabilities:
 class TestRows:
     def test_they_are_the_pieces_of_the_normal_forms(self, core):
         model = make_model(core, normalizer=lambda word: {"کلمه": "سلام", "ـ": ""}.get(word, word))
-        (row,) = model.rows(docs_of([["کلمه", "ـ", "خبر"]]))
+        (row,) = model.rows(model.pieces(docs_of([["کلمه", "ـ", "خبر"]])))
         assert row == [piece for word in core.pieces(["سلام", "خبر"]) for piece in word]
 
     @pytest.mark.parametrize("max_pieces, expected", [(3, 1), (10, 8), (512, 510), (9999, 510)])
     def test_only_the_first_pieces_are_read(self, core, max_pieces, expected):
         model = make_model(core, max_pieces=max_pieces)
         words = ["سلام", "خبر", "وزیر"] * 400
-        (row,) = model.rows(docs_of([words]))
+        (row,) = model.rows(model.pieces(docs_of([words])))
         assert len(row) == expected
         assert row == [piece for word in core.pieces(words) for piece in word][:expected]
 
@@ -350,3 +350,68 @@ class TestLayers:
         assert_close(other.predict(docs_of()), model.predict(docs_of()))
         with pytest.raises(AdapterError, match="layers = 1, not 0"):
             make_model(core).read(tmp_path / "saved", CLASSES)
+
+
+class TestBag:
+    """A weight per piece and class, added to what the core says."""
+
+    def logits_beside_the_core(self, core, words, **options):
+        """What the bag adds, up to a constant over the classes."""
+        docs = docs_of([words])
+        with_bag = make_model(core, bag=True, **options)
+        without = make_model(core, **options)
+        without.module.load(with_bag.module.linear.state_dict())
+        without.module.adapter = with_bag.module.adapter
+        added = np.log(with_bag.predict(docs)) - np.log(without.predict(docs))
+        return with_bag, added[0] - added[0].mean()
+
+    def test_each_piece_counts_once_and_all_together_have_one_length(self, core):
+        words = ["سلام", "خبر", "سلام", "سلام"]
+        model, added = self.logits_beside_the_core(core, words)
+        kinds = sorted({p for pieces in core.pieces(words) for p in pieces})
+        expected = 8 * model.module.bag.weight[kinds].sum(0) / len(kinds) ** 0.5
+        expected = (expected - expected.mean()).detach().numpy()
+        assert np.ptp(expected) > 0.01
+        np.testing.assert_allclose(added, expected, atol=1e-4)
+
+    def test_it_sees_what_the_core_does_not_read(self, core):
+        docs = docs_of([["سلام", "خبر", "وزیر"], ["سلام", "خبر", "تیم"]])
+        cut = {"max_pieces": 3}
+        one, other = make_model(core, **cut).predict(docs)
+        np.testing.assert_array_equal(one, other)
+        one, other = make_model(core, bag=True, **cut).predict(docs)
+        assert np.abs(one - other).max() > 1e-3
+
+    def test_it_starts_without_a_say_and_learns(self, core):
+        model = ClassifierModel(
+            KINDS["none"],
+            listener_to(core),
+            build_no_normalizer_v1(),
+            max_pieces=3,
+            batch_pieces=4096,
+            pooling="mean",
+            dropout=0.0,
+            bag=True,
+        )
+        model.initialize(X=docs_of(), Y=np.zeros((1, 2), dtype=np.float32))
+        docs, truth = docs_of([["سلام", "وزیر"], ["سلام", "تیم"]]), np.eye(2, dtype=np.float32)
+        np.testing.assert_allclose(model.predict(docs), 0.5)
+        optimizer = Adam(0.01)
+        for _ in range(60):
+            probs, backprop = model.begin_update(docs)
+            backprop(probs - truth)
+            model.finish_update(optimizer)
+        assert (model.predict(docs)[[0, 1], [0, 1]] > 0.9).all()
+
+    def test_it_is_kept(self, core, tmp_path):
+        model = make_model(core, bag=True)
+        model.write(tmp_path / "d", CLASSES)
+        again = make_model(core, bag=True, seed=1)
+        again.read(tmp_path / "d", CLASSES)
+        np.testing.assert_array_equal(again.predict(docs_of()), model.predict(docs_of()))
+        with pytest.raises(AdapterError, match="bag = True, not False"):
+            make_model(core).read(tmp_path / "d", CLASSES)
+
+    def test_a_text_without_words_has_an_empty_one(self, core):
+        probs = make_model(core, bag=True).predict(docs_of([[], ["سلام"]]))
+        np.testing.assert_allclose(probs.sum(1), 1, atol=1e-6)

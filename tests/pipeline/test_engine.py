@@ -11,11 +11,12 @@ from conftest import LORA, PREFIX, assert_same_predictions, entities, fit, label
 from spacy.util import load_config, load_model_from_config
 
 from multibert_spacy.errors import ConfigError
-from multibert_spacy.models import openvino_graph as graphs
 from multibert_spacy.models.runner import TorchRunner
 
 pytest.importorskip("openvino")
 pytest.importorskip("nncf")
+
+from multibert_spacy.models import openvino_graph as graphs
 
 ROOT = Path(__file__).parents[2]
 DOMAINS = ["news", "sports", "travel"]

@@ -155,7 +155,8 @@ class TestDecode:
         assert is_legal(tags)
         assert total(log_probs, tags) == pytest.approx(best, abs=1e-4)
         argmax = logits.argmax(-1).tolist()
-        if is_legal(argmax):
+        two = np.sort(logits, axis=-1)[:, -2:]
+        if is_legal(argmax) and (two[:, 1] - two[:, 0] > 1e-4).all():  # of equals either will do
             assert tags == argmax
         assert all(0 <= e.score <= 1 for e in entities)
 
