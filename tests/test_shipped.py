@@ -46,4 +46,5 @@ def test_the_detector():
     config = load_config(ROOT / "configs" / "pretrained.cfg")
     model = config["components"]["domain_detector"]["model"]
     assert model["layers"] == manifest["layers"]
+    assert model["bag"] == manifest["bag"]
     assert model.get("pooling", "mean") == manifest["pooling"]

@@ -80,10 +80,19 @@ def build_core_listener_v1(upstream: str = "*") -> CoreListener:
 
 @registry.architectures("multibert_spacy.Tagger.v1")
 def build_tagger_v1(
-    adapter: AdapterSettings, core: CoreListener, dropout: float = 0.1
+    adapter: AdapterSettings,
+    core: CoreListener,
+    dropout: float = 0.1,
+    core_dropout: float = 0.0,
 ) -> TaggerModel:
-    """The tagger: see `TaggerModel`."""
-    return TaggerModel(adapter, core, dropout)
+    """The tagger: see `TaggerModel`.
+
+    adapter (AdapterSettings): Of domains made here.
+    core (CoreListener): The core.
+    dropout (float): In front of the head, and in a core that is trained.
+    core_dropout (float): In a frozen core, while an adapter is trained.
+    """
+    return TaggerModel(adapter, core, dropout, core_dropout)
 
 
 @registry.architectures("multibert_spacy.DomainClassifier.v1")

@@ -39,8 +39,10 @@ __all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule"]
 POOLINGS = ("mean", "first")
 MOST_WORDS = 2048
 """Of a group that are looked at."""
-BAG_GAIN = 8.0
-"""So that the bag, too, learns at the adapter's learning rate."""
+BAG_GAIN = 32.0
+"""So that the bag, too, learns at the adapter's learning rate: after 1,000 steps on the Persian
+corpora a bag on its own knew 75 % of the single dev texts with 8, 82 % with 32.
+"""
 
 
 class ClassifierModule(nn.Module):
@@ -108,7 +110,7 @@ class ClassifierModule(nn.Module):
         index = [0] * len(batch.ids)
         if self.training:
             rows = Bank([self.adapter], train=True).rows(index)
-            dropout = self.dropout.p
+            dropout = self.dropout.p if core.trainable else 0.0
             hidden = core.forward(ids, lengths, rows, dropout=dropout, n_layers=self.n_layers)
         else:
             hidden = self.runner(core)(ids, lengths, index)

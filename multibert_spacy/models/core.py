@@ -179,8 +179,7 @@ class Core:
 
         ids (b, t) int64, lengths (b,) int64: Rows padded on the right.
         adapter (RowAdapter): What to add; None is the bare core.
-        dropout (float): Applied after the embeddings and each block; only while the core is
-            trained, a frozen one runs without.
+        dropout (float): After the embeddings and each block, and on attention's weights.
         position_offset (int): Added to every position.
         n_layers (int): Stop after so many layers; None is all.
         RETURNS (b, t, h): In the compute type. Positions behind a row's length are undefined.
@@ -194,14 +193,13 @@ class Core:
         if b > 1 or int(lengths[0]) < t:
             seen = torch.arange(-n_virtual, t, device=ids.device) < lengths[:, None]
             mask = seen[:, None, None, :]
-        drop = dropout if self.trainable else 0.0
         model = self.compute_model()
         autocast = self.trainable and self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype, enabled=autocast):
             x = _embed(model.embeddings, ids, self.first_position + position_offset)
-            x = F.dropout(x, drop, training=drop > 0)
+            x = F.dropout(x, dropout, training=dropout > 0)
             for i, layer in enumerate(model.encoder.layer[:n_layers]):
-                x = self._layer(layer, i, x, mask, adapter, drop)
+                x = self._layer(layer, i, x, mask, adapter, dropout)
         return x
 
     def key_values(self, ids: Tensor) -> Tensor:

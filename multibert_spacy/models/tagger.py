@@ -96,15 +96,19 @@ class _Domain:
 class TaggerModule(nn.Module):
     """Domains, their adapters and heads. Knows nothing of docs."""
 
-    def __init__(self, settings: AdapterSettings, dropout: float) -> None:
+    def __init__(
+        self, settings: AdapterSettings, dropout: float, core_dropout: float = 0.0
+    ) -> None:
         """settings (AdapterSettings): Of adapters made here; read ones bring their own.
         dropout (float): On hidden states in front of the head, and in a core that is trained.
+        core_dropout (float): In a frozen core, while an adapter is trained.
 
         graph (Path), settable: Where a graph of the core is kept, see `make_runner`.
         """
         super().__init__()
         self.settings = settings
         self.dropout = nn.Dropout(dropout)
+        self.core_dropout = core_dropout
         self.heads: dict[str, Head] = {}
         self._domains: dict[str, _Domain] = {}
         self.graph: Path | None = None
@@ -218,7 +222,8 @@ class TaggerModule(nn.Module):
             names = sorted(set(batch.domains))
             bank = Bank([self.adapter_of(name) for name in names], train=True)
             rows = bank.rows([names.index(name) for name in batch.domains])
-            hidden = core.forward(ids, lengths, rows, dropout=self.dropout.p)
+            dropout = self.dropout.p if core.trainable else self.core_dropout
+            hidden = core.forward(ids, lengths, rows, dropout=dropout)
         else:
             index = {name: i for i, name in enumerate(self._domains)}
             hidden = self.runner(core)(ids, lengths, [index[name] for name in batch.domains])

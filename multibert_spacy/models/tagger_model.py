@@ -25,12 +25,18 @@ Logits = list[Floats2d]
 class TaggerModel(Model[WindowBatch, Logits]):
     """Rows of pieces -> for each row, logits of its kept words."""
 
-    def __init__(self, settings: AdapterSettings, listener: CoreListener, dropout: float) -> None:
+    def __init__(
+        self,
+        settings: AdapterSettings,
+        listener: CoreListener,
+        dropout: float,
+        core_dropout: float = 0.0,
+    ) -> None:
         """settings (AdapterSettings): Of the adapters made by `add_domain`.
         listener (CoreListener): Where the core comes from.
-        dropout (float): On hidden states in front of the head; see `TaggerModule`.
+        dropout, core_dropout (float): See `TaggerModule`.
         """
-        self.module = TaggerModule(settings, dropout)
+        self.module = TaggerModule(settings, dropout, core_dropout)
         self.listener = listener
         super().__init__(
             "multibert_tagger", forward, layers=[listener], shims=[ModuleShim(self.module)]

@@ -93,13 +93,9 @@ class TestForward:
         with pytest.raises(ConfigError, match="500 pieces"):
             core.forward(ids, lengths, position_offset=13)
 
-    def test_dropout_is_off_in_a_frozen_core(self, bert_folder):
-        core = load_core(bert_folder)
-        batch = make_batch(core)
-        assert torch.equal(hidden_states(core, batch), hidden_states(core, batch, dropout=0.5))
-
-    def test_dropout_is_on_in_a_trainable_core(self, bert_folder):
-        core = load_core(bert_folder, trainable=True)
+    @pytest.mark.parametrize("trainable", [False, True])
+    def test_dropout_is_on_only_if_asked_for(self, bert_folder, trainable):
+        core = load_core(bert_folder, trainable=trainable)
         batch = make_batch(core)
         plain = hidden_states(core, batch)
         assert torch.equal(plain, hidden_states(core, batch))

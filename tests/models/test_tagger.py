@@ -38,9 +38,9 @@ def softmax(logits):
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def make_model(core, settings=KINDS["lora"], *, dropout=0.0, domains=HEADS):
+def make_model(core, settings=KINDS["lora"], *, dropout=0.0, core_dropout=0.0, domains=HEADS):
     """A tagger with random adapters and heads."""
-    model = TaggerModel(settings, listener_to(core), dropout)
+    model = TaggerModel(settings, listener_to(core), dropout, core_dropout)
     for domain in domains:
         model.add_domain(domain, head=HEADS[domain], labels=LABELS[HEADS[domain]])
     for i, p in enumerate(model.module.parameters()):
@@ -130,8 +130,9 @@ class TestLogits:
         for one, other in zip(trained, model.predict(batch), strict=True):
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-4)
 
-    def test_dropout_is_on_only_while_training(self, core):
-        model = make_model(core, dropout=0.5)
+    @pytest.mark.parametrize("which", ["dropout", "core_dropout"])
+    def test_dropout_is_on_only_while_training(self, core, which):
+        model = make_model(core, **{which: 0.5})
         batch = make_batch(core, TEXTS[:1], ["news"])
         assert not np.array_equal(model.begin_update(batch)[0][0], model.begin_update(batch)[0][0])
         assert np.array_equal(model.predict(batch)[0], model.predict(batch)[0])
