@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import spacy
 import typer
 
 from .runs import Run, console, parse_settings, train
@@ -163,6 +164,24 @@ def _collect(best: Path, domain: str, adapters: Path) -> None:
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
     shutil.rmtree(best / "transformer", ignore_errors=True)
+
+
+@app.command()
+def share(
+    head: str,
+    out: Out = Path("training/sample"),
+    pretrained: Annotated[str, typer.Option(help="Folder of the step-one runs")] = "pretrain",
+    domains: Annotated[str, typer.Option(help="Comma-separated; empty is all of the head")] = "",
+) -> None:
+    """In place of step two: domains that it does not improve keep the shared adapter."""
+    best = out / pretrained / head / "model-best"
+    model: Any = spacy.load(best).get_pipe("multibert_ner").model
+    (shared,) = model.module.domains
+    for domain in domains.split(",") if domains else HEADS[head]:
+        model.read_domain(best / "multibert_ner" / "domains" / shared, domain)
+        (out / "adapters").mkdir(parents=True, exist_ok=True)
+        model.write_domain(domain, out / "adapters" / domain)
+        console.print(f"{domain}: the shared adapter of {head}")
 
 
 @app.command()

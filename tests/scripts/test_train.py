@@ -47,6 +47,13 @@ def test_two_steps_are_recorded_and_not_repeated(
     train.pretrain("social", core=str(tmp_path / "core"), **common)
     train.tune(**common)
 
+    train.share("social", out=tmp_path / "out", domains="travel")
+    best = tmp_path / "out" / "pretrain" / "social" / "model-best" / "multibert_ner" / "domains"
+    own = tmp_path / "out" / "adapters" / "travel"
+    for name in ("adapter_model.safetensors", "head.safetensors"):
+        assert (own / name).read_bytes() == (best / "social" / name).read_bytes()
+    assert json.loads((own / "multibert.json").read_text("utf8"))["domain"] == "travel"
+
 
 def test_a_half_finished_run_is_started_anew(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
