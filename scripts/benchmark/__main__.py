@@ -11,7 +11,7 @@ variants find the same entities: if they do not, the command fails.
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,6 +59,7 @@ def benchmark(
     train_steps: int = 60,
     threads: int = 2,
     seed: int = 0,
+    measured: Callable[[dict[str, Any]], None] = lambda report: None,
 ) -> dict[str, Any]:
     """Measure everything.
 
@@ -72,6 +73,7 @@ def benchmark(
     train_steps (int): Batches of the training; 0 leaves it out.
     threads (int): Of torch and of the tokenizers.
     seed (int): Of weights and domains.
+    measured (Callable): Is given the report after each part, since all of them take half an hour.
     RETURNS (dict): "equality", "systems", "stages", "memory" and "training".
     RAISES (Mismatch): If our variants differ.
     """
@@ -109,6 +111,7 @@ def benchmark(
                 )
                 for adapter in ADAPTERS
             }
+            measured(report)
         if train_steps:
             progress.update(task, description="training")
             report["training"] = compare_training(
@@ -119,10 +122,12 @@ def benchmark(
                 threads=threads,
                 repeats=repeats,
             )
+            measured(report)
         progress.update(task, description="equality of entities")
         report["equality"] = check_pipelines(setup, limit=EQUALITY_TEXTS)
         progress.remove_task(task)
         report["systems"] = time_systems(chosen, setup, rounds=rounds, progress=progress)
+        measured(report)
         report["stages"] = {
             system.name: measure_stages(
                 setup.load(*system.pipeline, system.engine),
@@ -193,7 +198,7 @@ def main(
         )
         settings = {"rounds": rounds, "threads": threads, "machine": describe_machine()}
         with tempfile.TemporaryDirectory() as folder:
-            measured = benchmark(
+            report = benchmark(
                 str(Path(core).resolve()) if Path(core).exists() else core,
                 what,
                 Path(folder),
@@ -204,8 +209,9 @@ def main(
                 train_steps=train_steps if train else 0,
                 threads=threads,
                 seed=seed,
+                measured=lambda part: save({**header, **settings, **part}, metrics),
             )
-    report = {**header, **settings, **measured}
+    report = {**header, **settings, **report}
     save(report, metrics)
     print_report(report, console)
 
