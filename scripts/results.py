@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .benchmark.table import readme_tables
 from .record import cite
 
 SYSTEMS = {
@@ -80,6 +81,10 @@ def _entities(metrics: Path) -> list[str]:
     if ours is None:
         return []
     systems = {"adapters, domain given": ours["given"], "adapters, detected": ours["detected"]}
+    if general is not None and general["single"]["per_domain"].keys() != (
+        ours["given"]["per_domain"].keys()
+    ):
+        general = None  # a mean of other domains is no comparison
     if general is not None:
         systems["`general`: one model per head"] = general["single"]
     lines = ["| system | micro F1 | macro F1 |", "|---|---|---|"]
@@ -208,6 +213,8 @@ def results(metrics: Path) -> str:
         if body:
             parts += [f"### {title}", "", *body]
     parts += _sizes(metrics)
+    if (speed := _read(metrics / "speed.json")) is not None and "systems" in speed:
+        parts += ["", "### Speed", "", readme_tables(speed)]
     return "\n".join(parts).rstrip()
 
 
