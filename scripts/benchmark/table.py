@@ -30,9 +30,9 @@ def _speed(report: Mapping[str, Any]) -> _Rows:
     n = round(some["texts_per_second"] * some["seconds"])
     pieces = some["pieces_per_second"] * some["seconds"]
     title = (
-        f"{n} texts of {pieces / n:.0f} pieces in the mean, {report['threads']} threads, medians of"
-        f" {report['rounds']} rounds in turn in one process; time is divided by that of the bare "
-        "core in bf16 in the same round"
+        f"{n} texts of {pieces / n:.0f} pieces in the mean, {report['threads']} threads, "
+        f"medians of {report['rounds']} rounds in turn in one process; time is divided by that of "
+        "the bare core in bf16 in the same round"
     )
     return _Rows(title, ["system", "what it does", "texts/s", "pieces/s", "time"], cells)
 
