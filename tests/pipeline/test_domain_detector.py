@@ -374,14 +374,14 @@ def test_max_pieces_is_a_setting(detect):
 def test_a_failing_doc_goes_alone(detect, monkeypatch):
     nlp = detect("lora", group_size=2)
     detector = nlp.get_pipe("domain_detector")
-    rows = detector.model.rows
+    pieces = detector.model.pieces
 
     def fragile(docs):
         if any("بد" in doc.text for doc in docs):
             raise RuntimeError("bad word")
-        return rows(docs)
+        return pieces(docs)
 
-    monkeypatch.setattr(detector.model, "rows", fragile)
+    monkeypatch.setattr(detector.model, "pieces", fragile)
     texts = ["هتل سفر", "دریا", "گل", "بد", "خبر", "وزیر"]
     with pytest.raises(RuntimeError, match="bad word"):
         list(nlp.pipe(texts))
@@ -405,14 +405,14 @@ def test_a_failing_doc_goes_alone(detect, monkeypatch):
 def test_a_group_that_fails_only_as_a_whole(detect, monkeypatch):
     nlp = detect("lora", group_size=2)
     detector = nlp.get_pipe("domain_detector")
-    rows = detector.model.rows
+    pieces = detector.model.pieces
 
     def fragile(docs):
         if any(doc.text == "گل بد" for doc in docs):
             raise RuntimeError("too much")
-        return rows(docs)
+        return pieces(docs)
 
-    monkeypatch.setattr(detector.model, "rows", fragile)
+    monkeypatch.setattr(detector.model, "pieces", fragile)
     seen = []
     nlp.set_error_handler(lambda name, proc, docs, e: seen.append([doc.text for doc in docs]))
     assert [doc.text for doc in nlp.pipe(["هتل", "سفر", "گل", "بد"])] == ["هتل", "سفر"]

@@ -138,7 +138,7 @@ def test_any_component_that_fails_on_a_text(trained, monkeypatch):
     ]
     rest = [pair for i, pair in enumerate(pairs) if i not in bad]
     detector, tagger = trained.get_pipe("domain_detector"), trained.get_pipe("multibert_ner")
-    read, rows = detector.model.rows, tagger._rows
+    read, rows = detector.model.pieces, tagger._rows
 
     def fail(docs, name):
         for doc in docs:
@@ -153,7 +153,7 @@ def test_any_component_that_fails_on_a_text(trained, monkeypatch):
         fail(docs, "multibert_ner")
         return rows(docs, domains)
 
-    monkeypatch.setattr(detector.model, "rows", fragile_read)
+    monkeypatch.setattr(detector.model, "pieces", fragile_read)
     monkeypatch.setattr(tagger, "_rows", fragile_rows)
     seen: list[tuple[str, list[str]]] = []
     trained.set_error_handler(
