@@ -120,19 +120,19 @@ class ClassifierModule(nn.Module):
             seen = torch.arange(ids.shape[1], device=core.device) < lengths[:, None]
             pooled = hidden.float().masked_fill(~seen[..., None], 0).sum(1) / lengths[:, None]
         logits: Tensor = self.linear(self.dropout(F.layer_norm(pooled, pooled.shape[-1:])))
-        return logits if self.bag is None else logits + self._bag_logits(groups)
+        return logits if self.bag is None else logits + _bag_logits(self.bag, groups)
 
-    def _bag_logits(self, groups: Sequence[Sequence[int]]) -> Tensor:
-        """groups (Sequence): b lists of pieces. RETURNS (b, n_classes): Each piece counts once,
-        and all of a group's together as a vector of length BAG_GAIN.
-        """
-        assert self.bag is not None
-        device = self.bag.weight.device
-        kinds = [sorted(set(group)) for group in groups]
-        sizes = torch.tensor([len(kind) for kind in kinds], device=device)
-        flat = torch.tensor([piece for kind in kinds for piece in kind], device=device).long()
-        summed: Tensor = self.bag(flat, sizes.cumsum(0) - sizes)
-        return BAG_GAIN * summed / sizes.clamp(min=1).sqrt()[:, None]
+
+def _bag_logits(bag: nn.EmbeddingBag, groups: Sequence[Sequence[int]]) -> Tensor:
+    """groups (Sequence): b lists of pieces. RETURNS (b, n_classes): Each piece counts once, and
+    all of a group's together as a vector of length BAG_GAIN.
+    """
+    device = bag.weight.device
+    kinds = [sorted(set(group)) for group in groups]
+    sizes = torch.tensor([len(kind) for kind in kinds], device=device)
+    flat = torch.tensor([piece for kind in kinds for piece in kind], device=device).long()
+    summed: Tensor = bag(flat, sizes.cumsum(0) - sizes)
+    return BAG_GAIN * summed / sizes.clamp(min=1).sqrt()[:, None]
 
 
 class ClassifierModel(Model[list[Doc], Floats2d]):
