@@ -8,7 +8,7 @@ mostly better than each (Wortsman et al. 2022, "Model soups"), at the price of n
 another start value is elsewhere: its mean with others is worth nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,18 +34,18 @@ def average(folders: Sequence[Path]) -> Language:
     """
     nlp, *others = (spacy.load(folder) for folder in folders)
     module: Any = nlp.get_pipe("multibert_ner").model.module
-    own = module.state_dict()
-    states: list[dict[str, torch.Tensor]] = [own]
+    own: dict[str, torch.Tensor] = module.state_dict()
+    states = [own]
     for folder, other in zip(folders[1:], others, strict=True):
         tagger: Any = other.get_pipe("multibert_ner")
         states.append(tagger.model.module.state_dict())
-        shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
+        same_shapes = _shapes(states[-1]) == _shapes(own)
         same_labels = all(
             tagger.labels_of(domain) == module.labels_of(domain)
             for domain in module.domains
             if domain in tagger.domains
         )
-        if shapes[-1] != shapes[0] or not same_labels:
+        if not (same_shapes and same_labels):
             raise ConfigError(
                 f"The tagger in {folder} is not of the shape of that in {folders[0]}"
             )
@@ -53,6 +53,10 @@ def average(folders: Sequence[Path]) -> Language:
     module.load_state_dict(mean)
     module.weights_changed()
     return nlp
+
+
+def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state.items()}
 
 
 def main(

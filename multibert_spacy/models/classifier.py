@@ -4,7 +4,7 @@ wanted, a bag of pieces.
 The bag. A channel is known by its words as much as by what it says, and the more so the shorter
 the text: a weight per piece and class sees all of a group for next to nothing, where the core sees
 its first `max_pieces` at the price of a forward pass. It lets a detector with few layers and few
-pieces be as good as one with many (`scripts.detector_cost`).
+pieces be as good as one with many (figures in CONTRIBUTING.md).
 
 Pooling. The mean over all pieces of the group, since the embedded core was trained with mean
 pooling; the paper's ParsBERT was trained with its first piece, which `pooling = "first"` takes.

@@ -6,13 +6,21 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["print_report", "readme_tables"]
+__all__ = ["print_report", "readme_tables", "text_counts"]
 
 
 class _Rows(NamedTuple):
     title: str
     columns: Sequence[str]
     cells: Sequence[Sequence[str]]
+
+
+def text_counts(report: Mapping[str, Any]) -> tuple[int, int]:
+    """RETURNS (tuple): Texts that each system of a report tagged, and their pieces."""
+    some = next(iter(report["systems"].values()))
+    rates = some["texts_per_second"], some["pieces_per_second"]
+    n_texts, n_pieces = (round(rate * some["seconds"]) for rate in rates)
+    return n_texts, n_pieces
 
 
 def _speed(report: Mapping[str, Any]) -> _Rows:
@@ -26,9 +34,7 @@ def _speed(report: Mapping[str, Any]) -> _Rows:
         ]
         for name, own in report["systems"].items()
     ]
-    some = next(iter(report["systems"].values()))
-    n = round(some["texts_per_second"] * some["seconds"])
-    pieces = some["pieces_per_second"] * some["seconds"]
+    n, pieces = text_counts(report)
     title = (
         f"{n} texts of {pieces / n:.0f} pieces in the mean, {report['threads']} threads, "
         f"medians of {report['rounds']} rounds in turn in one process; time is divided by that of "

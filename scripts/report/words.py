@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..benchmark.table import text_counts
 from . import draw
 from .data import Metrics, f1, percent, points
 from .page import Figure, Missing, Part, Section, Table, sources
@@ -117,8 +118,7 @@ def _speed(root: Metrics) -> list[Part]:
         ]
         for name, own in report["systems"].items()
     ]
-    some = next(iter(report["systems"].values()))
-    n = round(some["texts_per_second"] * some["seconds"])
+    n, _ = text_counts(report)
     title = (
         f"Speed on {n} texts, {report['threads']} threads, medians of "
         f"{report['rounds']} rounds; the last column is time over that of the bare core in bf16"

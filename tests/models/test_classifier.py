@@ -38,7 +38,8 @@ def docs_of(texts=TEXTS):
     return [Doc(VOCAB, words=words) for words in texts]
 
 
-def make_model(core, settings=KINDS["lora"], *, seed=0, **options):
+def new_model(core, settings=KINDS["lora"], **options):
+    """A detector without weights."""
     options = {
         "max_pieces": 512,
         "batch_pieces": 4096,
@@ -48,7 +49,12 @@ def make_model(core, settings=KINDS["lora"], *, seed=0, **options):
         **options,
     }
     normalizer = options.pop("normalizer", build_no_normalizer_v1())
-    model = ClassifierModel(settings, listener_to(core), normalizer, **options)
+    return ClassifierModel(settings, listener_to(core), normalizer, **options)
+
+
+def make_model(core, settings=KINDS["lora"], *, seed=0, **options):
+    """A detector with random weights."""
+    model = new_model(core, settings, **options)
     model.initialize(X=docs_of(), Y=np.zeros((1, len(CLASSES)), dtype=np.float32))
     randomise(model.module, seed)
     return model
@@ -123,15 +129,7 @@ class TestProbabilities:
         np.testing.assert_allclose(rounded.predict(docs_of()), expected, atol=0.1)
 
     def test_it_starts_without_a_preference(self, core):
-        model = ClassifierModel(
-            KINDS["lora"],
-            listener_to(core),
-            build_no_normalizer_v1(),
-            max_pieces=512,
-            batch_pieces=4096,
-            pooling="mean",
-            dropout=0.0,
-        )
+        model = new_model(core)
         model.initialize(X=docs_of(), Y=np.zeros((1, 4), dtype=np.float32))
         np.testing.assert_allclose(model.predict(docs_of()), 0.25, atol=1e-6)
 
@@ -225,15 +223,7 @@ class TestInitialize:
 
     def test_text_is_a_prefixs_start(self, core):
         settings = PrefixSettings(n_virtual=4)
-        model = ClassifierModel(
-            settings,
-            listener_to(core),
-            build_no_normalizer_v1(),
-            max_pieces=512,
-            batch_pieces=4096,
-            pooling="mean",
-            dropout=0.0,
-        )
+        model = new_model(core, settings)
         docs = docs_of([["سلام"]])
         model.initialize(X=docs, Y=np.zeros((1, 2), dtype=np.float32))
         expected = core.key_values(torch.tensor(core.pieces(["سلام"])[0]))
@@ -386,16 +376,7 @@ class TestBag:
         assert np.abs(one - other).max() > 1e-4
 
     def test_it_starts_without_a_say_and_learns(self, core):
-        model = ClassifierModel(
-            KINDS["none"],
-            listener_to(core),
-            build_no_normalizer_v1(),
-            max_pieces=3,
-            batch_pieces=4096,
-            pooling="mean",
-            dropout=0.0,
-            bag=True,
-        )
+        model = new_model(core, KINDS["none"], max_pieces=3, bag=True)
         model.initialize(X=docs_of(), Y=np.zeros((1, 2), dtype=np.float32))
         docs, truth = docs_of([["سلام", "وزیر"], ["سلام", "تیم"]]), np.eye(2, dtype=np.float32)
         np.testing.assert_allclose(model.predict(docs), 0.5)
