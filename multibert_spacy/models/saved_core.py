@@ -16,7 +16,13 @@ import torch
 from safetensors.torch import save_file
 from spacy_transformers.data_classes import HFObjects
 from thinc.api import get_torch_default_device
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import (
+    MODEL_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PretrainedConfig,
+)
 from transformers.utils import logging as transformers_logging
 
 from ..errors import CoreError
@@ -120,7 +126,7 @@ def load_core(folder: Path, config: Path | None = None) -> tuple[HFObjects, str]
             options = {"local_files_only": True, "trust_remote_code": False}
             tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)
             own = AutoConfig.from_pretrained(str(folder), return_dict=True, **options)
-            model = AutoModel.from_pretrained(
+            model = _model_class(own).from_pretrained(
                 str(folder),
                 config=own,
                 use_safetensors=True,
@@ -133,6 +139,14 @@ def load_core(folder: Path, config: Path | None = None) -> tuple[HFObjects, str]
     strip_pooler(model)
     model.to(get_torch_default_device())
     return HFObjects(tokenizer, model, None), fingerprint
+
+
+def _model_class(config: PretrainedConfig) -> Any:
+    """RETURNS (type): What `AutoModel` would choose. It imports the names of all models first,
+    which was half of the time of loading a pipeline.
+    """
+    found = MODEL_MAPPING[type(config)]
+    return found if isinstance(found, type) else AutoModel
 
 
 def _check_names(folder: Path, files: Mapping[str, str]) -> None:
