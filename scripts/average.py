@@ -33,7 +33,7 @@ def average(folders: Sequence[Path]) -> Language:
     RAISES (ConfigError): If the taggers are not of one shape.
     """
     nlp, *others = (spacy.load(folder) for folder in folders)
-    module: Any = nlp.get_pipe("multibert_ner").model.module
+    module: Any = nlp.get_pipe("multibert_ner").model.module.float()
     own: dict[str, torch.Tensor] = module.state_dict()
     states = [own]
     for folder, other in zip(folders[1:], others, strict=True):
@@ -49,7 +49,7 @@ def average(folders: Sequence[Path]) -> Language:
             raise ConfigError(
                 f"The tagger in {folder} is not of the shape of that in {folders[0]}"
             )
-    mean = {name: torch.stack([state[name] for state in states]).mean(0) for name in own}
+    mean = {name: torch.stack([state[name].float() for state in states]).mean(0) for name in own}
     module.load_state_dict(mean)
     module.weights_changed()
     return nlp

@@ -135,7 +135,7 @@ class Bank:
     ) -> None:
         """adapters (Sequence[Adapter]): At least one; all LoRA, all prefixes of one length, or all
             NoAdapter. LoRA ranks and sites may differ: missing ones are zero.
-        dtype (torch.dtype): The type to hold them in; None keeps theirs.
+        dtype (torch.dtype): The type to hold them in; None is fp32.
         train (bool): Whether gradients flow and LoRA's dropout is on.
         RAISES (AdapterError): If the adapters cannot be mixed in one batch.
         """
@@ -156,7 +156,7 @@ class Bank:
                 lengths = sorted({x.settings.n_virtual for x in prefixes})
                 if len(lengths) > 1:
                     raise AdapterError(f"Prefixes of different lengths in one bank: {lengths}")
-                self.kv = torch.stack([x.key_values() for x in prefixes], dim=2)
+                self.kv = torch.stack([x.key_values().float() for x in prefixes], dim=2)
                 if dtype is not None:
                     self.kv = self.kv.to(dtype)
             elif loras:
@@ -179,11 +179,11 @@ class Bank:
                 if site in x.sites:
                     i = x.sites.index(site)
                     missing = rank - x.settings.rank
-                    parts_a.append(F.pad(x.a[i], (0, 0, 0, missing)))
-                    parts_b.append(F.pad(x.b[i] * x.scale, (0, missing)))
+                    parts_a.append(F.pad(x.a[i].float(), (0, 0, 0, missing)))
+                    parts_b.append(F.pad(x.b[i].float() * x.scale, (0, missing)))
                 else:
-                    parts_a.append(owner.a[0].new_zeros(rank, shape_a))
-                    parts_b.append(owner.b[0].new_zeros(shape_b, rank))
+                    parts_a.append(owner.a[0].new_zeros(rank, shape_a, dtype=torch.float32))
+                    parts_b.append(owner.b[0].new_zeros(shape_b, rank, dtype=torch.float32))
             a, b = torch.stack(parts_a), torch.stack(parts_b)
             self.a[site] = a if dtype is None else a.to(dtype)
             self.b[site] = b if dtype is None else b.to(dtype)

@@ -12,6 +12,7 @@ pooling; the paper's ParsBERT was trained with its first piece, which `pooling =
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from ..text.batching import batch_by_pieces
 from ..types import Floats2d, WindowBatch
 from .adapters import Adapter, AdapterSettings, LoraSettings
 from .bank import Bank
-from .compute import upload
+from .compute import run_batches, upload
 from .core import Core, layer_of
 from .listener import CoreListener, ModuleShim
 from .runner import Runner, make_runner
@@ -109,7 +110,7 @@ class ClassifierModule(nn.Module):
         lengths = upload(batch.lengths, core.device)
         index = [0] * len(batch.ids)
         if self.training:
-            rows = Bank([self.adapter], train=True).rows(index)
+            rows = Bank([self.adapter.float()], train=True).rows(index)
             dropout = self.dropout.p if core.trainable else 0.0
             hidden = core.forward(ids, lengths, rows, dropout=dropout, n_layers=self.n_layers)
         else:
@@ -182,16 +183,8 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
     def pieces(self, docs: Sequence[Doc]) -> list[list[int]]:
         """RETURNS (list): For each doc the pieces of its first MOST_WORDS words."""
         core = self.listener.core
-        return [
-            [
-                piece
-                for pieces in core.pieces(
-                    [self.normalizer(word.text) for word in doc[:MOST_WORDS]]
-                )
-                for piece in pieces
-            ]
-            for doc in docs
-        ]
+        words = ([self.normalizer(word.text) for word in doc[:MOST_WORDS]] for doc in docs)
+        return [list(chain.from_iterable(core.pieces(own))) for own in words]
 
     def rows(self, groups: Sequence[list[int]]) -> list[list[int]]:
         """RETURNS (list): What the core reads of each group's pieces, without special ones."""
@@ -242,10 +235,9 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         if list(labels) != manifest["labels"]:
             raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
         for name, own in self._shape().items():
-            if manifest.get(name, 0) != own:
-                raise AdapterError(
-                    f"{folder} is for {name} = {manifest.get(name, 0)!r}, not {own!r}"
-                )
+            there = manifest.get(name, 0)
+            if there != own:
+                raise AdapterError(f"{folder} is for {name} = {there!r}, not {own!r}")
         core = self.listener.core
         extra = {"bag": (core.n_pieces, len(labels))} if self.bag else {}
         check_head(folder, tensors, len(labels), core, extra=extra)
@@ -273,23 +265,25 @@ def forward(
     model: ClassifierModel, docs: list[Doc], is_train: bool
 ) -> tuple[Floats2d, Callable[[Floats2d], list[Doc]]]:
     """docs (list[Doc]): n docs, each a group.
-    RETURNS (n, classes): Probabilities. The callback takes the gradient of the cross-entropy with
-        respect to the logits (probabilities minus truth), as spaCy's own text classifiers do.
+    RETURNS (n, classes): Probabilities. The callback takes the gradient of the cross-entropy by
+        the logits (probabilities minus truth), as spaCy's own text classifiers do.
     """
-    core, module = model.listener.core, model.module
-    module.train(is_train)
+    core, module = model.listener.core, model.module.train(is_train)
     groups = model.pieces(docs)
     rows = model.rows(groups)
     probs = np.zeros((len(docs), module.linear.out_features), dtype=np.float32)
-    outputs: list[tuple[list[int], Tensor]] = []
-    for index in batch_by_pieces([len(row) + 2 for row in rows], model.batch_pieces):
-        batch = pack_rows(
-            [rows[i] for i in index], [], [], bos=core.bos, eos=core.eos, pad=core.pad
-        )
+
+    def run(index: list[int]) -> Tensor:
+        packed = [rows[i] for i in index]
+        batch = pack_rows(packed, [], [], bos=core.bos, eos=core.eos, pad=core.pad)
         with torch.set_grad_enabled(is_train):
-            logits = module(core, batch, [groups[i] for i in index])
+            logits: Tensor = module(core, batch, [groups[i] for i in index])
+        return logits
+
+    batches = list(batch_by_pieces([len(row) + 2 for row in rows], model.batch_pieces))
+    outputs = list(zip(batches, run_batches(run, batches, core.engine), strict=True))
+    for index, logits in outputs:
         probs[index] = logits.detach().softmax(-1).cpu().numpy()
-        outputs.append((index, logits))
 
     def backprop(d_logits: Floats2d) -> list[Doc]:
         for index, logits in outputs:

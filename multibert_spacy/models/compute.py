@@ -2,7 +2,9 @@
 
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,7 +13,10 @@ from torch import Tensor
 
 from ..errors import ConfigError
 
-__all__ = ["ENGINES", "check_engine", "resolve_precision", "upload"]
+__all__ = ["ENGINES", "check_engine", "n_streams", "resolve_precision", "run_batches", "upload"]
+
+Batch = TypeVar("Batch")
+Output = TypeVar("Output")
 
 ENGINES = ("torch", "openvino")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -70,6 +75,28 @@ def check_engine(engine: str, precision: str, device: torch.device, *, trainable
         raise ConfigError(
             'engine = "openvino" needs an extra: pip install "multibert-spacy[openvino]"'
         )
+
+
+def n_streams(engine: str) -> int:
+    """RETURNS (int): Batches that an engine runs at once. torch gives all its threads to one; of
+    OpenVINO's each has a batch of its own.
+    """
+    return torch.get_num_threads() if engine == "openvino" else 1
+
+
+def run_batches(
+    function: Callable[[Batch], Output], batches: Sequence[Batch], engine: str
+) -> Iterator[Output]:
+    """Apply a function to batches, as many at once as the engine runs.
+
+    YIELDS: Results, in the order of the batches.
+    """
+    streams = min(n_streams(engine), len(batches))
+    if streams < 2:
+        yield from map(function, batches)
+        return
+    with ThreadPoolExecutor(streams) as pool:
+        yield from pool.map(function, batches)
 
 
 def upload(array: NDArray[np.int64], device: torch.device) -> Tensor:

@@ -9,6 +9,7 @@ new graph and, in int8, without a new calibration.
 """
 
 import os
+import queue
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from torch import Tensor
 from ..errors import ConfigError
 from .adapters import Adapter
 from .bank import Bank
+from .compute import n_streams
 from .core import Core
 from .openvino_graph import find_graph
 
@@ -58,9 +60,8 @@ class OpenvinoRunner:
         self.core = core
         bank = Bank(adapters, torch.float32)
         self._graph = _fill(find_graph(core, bank, n_layers, folder), bank)
-        self._compiled: Any = None
+        self._free: queue.SimpleQueue[Any] | None = None
         self._lock = threading.Lock()
-        self._own = threading.local()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "OpenvinoRunner":
         return self  # the core is shared by design
@@ -68,26 +69,37 @@ class OpenvinoRunner:
     def __call__(self, ids: Tensor, lengths: Tensor, index: Sequence[int]) -> Tensor:
         """See `Runner`. RETURNS (b, t, h) float32. RAISES (ConfigError): After a fork."""
         _check_process()
-        rows = np.asarray(index, dtype=np.int64)
-        outputs = self._request().infer([ids.numpy(), lengths.numpy(), rows])
-        return torch.from_numpy(outputs[0])
+        requests = self._requests()
+        request = requests.get()
+        try:
+            rows = np.asarray(index, dtype=np.int64)
+            outputs = request.infer([ids.numpy(), lengths.numpy(), rows])
+            return torch.from_numpy(outputs[0])
+        finally:
+            requests.put(request)
 
-    def _request(self) -> Any:
-        """This thread's request: one cannot be used by two."""
-        if not hasattr(self._own, "request"):
-            self._own.request = self._compile().create_infer_request()
-        return self._own.request
-
-    def _compile(self) -> Any:
+    def _requests(self) -> "queue.SimpleQueue[Any]":
+        """Those that no thread is using: one cannot be used by two. As many as there are cores,
+        each of which works on a batch of its own: two cores on one batch were 1.25 times as fast
+        as one, on two batches 1.7 times.
+        """
         with self._lock:
-            if self._compiled is None:
-                config = {
-                    "INFERENCE_PRECISION_HINT": _PRECISIONS[self.core.dtype],
-                    "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                    "NUM_STREAMS": 1,
-                }
-                self._compiled = ov.Core().compile_model(self._graph, "CPU", config)
-            return self._compiled
+            if self._free is None:
+                streams = n_streams(self.core.engine)
+                compiled = self._compile(streams)
+                free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+                for _ in range(streams):
+                    free.put(compiled.create_infer_request())
+                self._free = free
+            return self._free
+
+    def _compile(self, streams: int) -> Any:
+        config = {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[self.core.dtype],
+            "INFERENCE_NUM_THREADS": streams,
+            "NUM_STREAMS": streams,
+        }
+        return ov.Core().compile_model(self._graph, "CPU", config)
 
 
 _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}

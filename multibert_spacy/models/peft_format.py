@@ -63,7 +63,8 @@ def read_adapter(folder: Path, core: Core) -> LoraAdapter | PrefixAdapter:
 
     folder (Path): With `adapter_config.json` and `adapter_model.safetensors`.
     core (Core): The core it was trained for. What sits on a pooler is left out.
-    RETURNS (LoraAdapter | PrefixAdapter): With its settings.
+    RETURNS (LoraAdapter | PrefixAdapter): With its settings. What came in fp16 stays in it, half
+        the memory, until it is trained (`float()`).
     RAISES (AdapterError): If a file is missing or damaged, if the adapter is of a kind or has an
         option that we do not apply, or if its tensors do not fit the core.
     """
@@ -80,7 +81,8 @@ def read_adapter(folder: Path, core: Core) -> LoraAdapter | PrefixAdapter:
     check_tensors(path, tensors, shapes)
     adapter = settings.build(core)
     for name, target in adapter.export().items():
-        target.data.copy_(tensors[name])
+        kept = tensors[name].dtype if tensors[name].dtype == torch.float16 else torch.float32
+        target.data = tensors[name].to(kept, copy=True)
     return adapter
 
 

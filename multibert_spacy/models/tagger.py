@@ -220,7 +220,7 @@ class TaggerModule(nn.Module):
         lengths = upload(batch.lengths, device)
         if self.training:
             names = sorted(set(batch.domains))
-            bank = Bank([self.adapter_of(name) for name in names], train=True)
+            bank = Bank([self.adapter_of(name).float() for name in names], train=True)
             rows = bank.rows([names.index(name) for name in batch.domains])
             dropout = self.dropout.p if core.trainable else self.core_dropout
             hidden = core.forward(ids, lengths, rows, dropout=dropout)

@@ -18,6 +18,7 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer
 
 from ..errors import ConfigError, DomainError
+from ..models.compute import run_batches
 from ..models.tagger_model import TaggerModel
 from ..text.batching import batch_by_pieces
 from ..text.spans import decode_entities
@@ -176,8 +177,11 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         domains = [self._domain_of(doc) for doc in docs]
         rows = self._rows(docs, domains)
         logits: list[Any] = [None] * len(rows)
-        for index, batch in row_batches(rows, self.model.core, self.batch_pieces):
-            for i, part in zip(index, self.model.predict(batch), strict=True):
+        core = self.model.core
+        batches = list(row_batches(rows, core, self.batch_pieces))
+        results = run_batches(self.model.predict, [batch for _, batch in batches], core.engine)
+        for (index, _), parts in zip(batches, results, strict=True):
+            for i, part in zip(index, parts, strict=True):
                 logits[i] = part
         entities: list[list[Entity]] = [[] for _ in docs]
         scores = join_by_doc(rows, logits, len(docs))

@@ -221,15 +221,19 @@ class TestWeReadPefts:
         assert adapter.settings == LoraSettings(3, 8, (f"encoder.layer.0.{QUERY}",))
         assert adapter.sites == list(adapter.settings.build(core).sites)
 
-    def test_other_types_of_numbers_are_read(self, bert_folder, folder):
+    @pytest.mark.parametrize(
+        ("stored", "held"),
+        [(torch.float16, torch.float16), (torch.bfloat16, torch.float32)],
+    )
+    def test_other_types_of_numbers_are_read(self, bert_folder, folder, stored, held):
         core = load_core(bert_folder)
         write_adapter(make_adapter(core, LORAS["paper"]), folder)
         path = folder / "adapter_model.safetensors"
-        halves = {k: v.half() for k, v in load_file(path).items()}
-        save_file(halves, path)
+        narrow = {k: v.to(stored) for k, v in load_file(path).items()}
+        save_file(narrow, path)
         adapter = read_adapter(folder, core)
-        assert {p.dtype for p in adapter.parameters()} == {torch.float32}
-        assert all(torch.equal(v, halves[k].float()) for k, v in adapter.export().items())
+        assert {p.dtype for p in adapter.parameters()} == {held}
+        assert all(torch.equal(v, narrow[k].to(held)) for k, v in adapter.export().items())
 
 
 class TestRoundTrip:
