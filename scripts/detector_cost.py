@@ -59,6 +59,7 @@ def with_all_layers(model: ClassifierModel) -> ClassifierModel:
         batch_pieces=model.batch_pieces,
         pooling=model.pooling,
         dropout=model.dropout,
+        bag=model.bag,
     )
     whole.build(model.module.linear.out_features, settings.build(model.listener.core))
     return whole

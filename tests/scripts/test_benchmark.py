@@ -109,7 +109,8 @@ def test_the_whole_run(core, tmp_path, in_process, monkeypatch):
         assert list(measured["by_domains"]) == ["1", "12"]
         for own in measured["by_domains"].values():
             assert own["peak_mb"] == 1.0 and own["entities"] and own["resident_mb"]["tag"] > 0
-            assert own["seconds"].keys() == own["resident_mb"].keys() == {"import", "load", "tag"}
+            steps = {"import", "blank", "load", "tag"}
+            assert own["seconds"].keys() == own["resident_mb"].keys() == steps
     training = report["training"]
     assert training["ours"]["first_loss"] == pytest.approx(training["peft"]["first_loss"], rel=0.1)
     assert training["ratio"] > 0
@@ -287,7 +288,7 @@ def test_tables_of_a_report():
         "",
         "From `python -m scripts.benchmark`, commit abc, seed 0, Some CPU.",
     ]
-    steps = {"import": 1.0, "load": 2.0, "tag": 3.0}
+    steps = {"import": 1.0, "blank": 0.5, "load": 2.0, "tag": 3.0}
     own = {"seconds": steps, "resident_mb": steps, "peak_mb": 1234.0, "disk_mb": 70.0}
     speed = {"pieces_per_second": 4000.0, "peak_mb": 900.0, "first_loss": 1.0, "last_loss": 0.5}
     more = {
@@ -296,7 +297,7 @@ def test_tables_of_a_report():
         "training": {"ours": speed, "peft": speed, "ratio": 2.5},
     }
     text = readme_tables({**REPORT, **more})
-    assert "| lora 12 | 1.0 + 2.0 | 2 | 3 | 1,234 | 70.0 | 2.60 |" in text
+    assert "| lora 12 | 1.0 + 0.5 + 2.0 | 2 | 3 | 1,234 | 70.0 | 2.60 |" in text
     assert "| core | 90.0 |\n| head | 10.0 |" in text
     assert "ours is 2.5 times as fast" in text
     assert "| PEFT and torch.autocast | 4,000 | 900 | 1.000 → 0.500 |" in text
