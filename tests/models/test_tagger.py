@@ -227,6 +227,23 @@ class TestGradients:
             assert p.dtype == p.grad.dtype == torch.float32
             assert p.grad.any()
 
+    @pytest.mark.parametrize("kind", ["lora", "prefix"])
+    def test_an_adapter_that_came_in_fp16_learns_as_one_in_fp32(self, core, kind):
+        """Read from a folder, it stays in fp16 until it is trained."""
+        model, again = make_model(core, KINDS[kind]), make_model(core, KINDS[kind])
+        batch = make_batch(core, domains=["news"] * 4)
+        adapter = model.module.adapter_of("news").half().float()
+        predicted = model.predict(batch)
+        loss_step(model, batch, Adam(0.01))
+        expected = snapshot(adapter)
+        halves = again.module.adapter_of("news").half()
+        for one, other in zip(again.predict(batch), predicted, strict=True):
+            np.testing.assert_array_equal(one, other)
+        loss_step(again, batch, Adam(0.01))
+        for p, value in zip(halves.parameters(), expected, strict=True):
+            assert p.dtype == torch.float32
+            assert_close(p.data, value)
+
 
 class TestFrozen:
     def update(self, model, domain, sgd, n=5):
