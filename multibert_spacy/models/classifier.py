@@ -32,7 +32,7 @@ from .bank import Bank
 from .compute import run_batches, upload
 from .core import Core, layer_of
 from .listener import CoreListener, ModuleShim
-from .runner import Runner, make_runner
+from .runner import MAKING, Runner, make_runner
 from .storage import check_head, read_folder, write_folder
 
 __all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule"]
@@ -81,11 +81,13 @@ class ClassifierModule(nn.Module):
 
     def runner(self, core: Core) -> Runner:
         """The adapter, ready for prediction; made when first needed."""
-        runner = self._runner
-        if runner is None or runner.core is not core:
-            runner = make_runner(core, [self.adapter], n_layers=self.n_layers, graph=self.graph)
-            self._runner = runner
-        return runner
+        with MAKING:
+            runner = self._runner
+            if runner is None or runner.core is not core:
+                own = [self.adapter]
+                runner = make_runner(core, own, n_layers=self.n_layers, graph=self.graph)
+                self._runner = runner
+            return runner
 
     def tensors(self) -> dict[str, Tensor]:
         """RETURNS (dict): What is stored beside the adapter: weight (k, h), bias (k,) and, with a

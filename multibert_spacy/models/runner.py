@@ -5,6 +5,7 @@ belongs to the component that runs it, since the detector has another adapter an
 the tagger. Training is always torch and does not pass through here.
 """
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,11 +16,13 @@ from .adapters import Adapter
 from .bank import Bank
 from .core import Core
 
-__all__ = ["GRAPH", "Runner", "TorchRunner", "make_runner"]
+__all__ = ["GRAPH", "MAKING", "Runner", "TorchRunner", "make_runner"]
 
 
 GRAPH = "graph"
 """Where in a component's folder a graph is kept. It is never needed."""
+MAKING = threading.Lock()
+"""To be held while looking for a runner: of several threads that need one the first makes it."""
 
 
 class Runner(Protocol):

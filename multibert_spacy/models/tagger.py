@@ -21,7 +21,7 @@ from .adapters import Adapter, AdapterSettings
 from .bank import Bank
 from .compute import upload
 from .core import Core
-from .runner import Runner, make_runner
+from .runner import MAKING, Runner, make_runner
 
 __all__ = ["Head", "TaggerModule"]
 
@@ -199,10 +199,11 @@ class TaggerModule(nn.Module):
 
     def runner(self, core: Core) -> Runner:
         """All adapters, ready for prediction; made when first needed."""
-        runner = self._runner
-        if runner is None or runner.core is not core:
-            runner = self._runner = make_runner(core, self.adapters, graph=self.graph)
-        return runner
+        with MAKING:
+            runner = self._runner
+            if runner is None or runner.core is not core:
+                runner = self._runner = make_runner(core, self.adapters, graph=self.graph)
+            return runner
 
     def forward(self, core: Core, batch: WindowBatch) -> list[tuple[list[int], Tensor]]:
         """Logits of the kept words that have pieces.

@@ -1,5 +1,9 @@
 """The tagger's network: logits by row, gradients, and what stays as it was."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +13,7 @@ from torch.testing import assert_close
 from multibert_spacy.errors import AdapterError, CoreError, DomainError
 from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSettings
 from multibert_spacy.models.architectures import build_core_listener_v1
+from multibert_spacy.models.runner import make_runner
 from multibert_spacy.models.tagger import Head, TaggerModule
 from multibert_spacy.models.tagger_model import TaggerModel
 from tests.models.tiny import (
@@ -339,6 +344,20 @@ class TestFrozen:
 
 
 class TestCopies:
+    def test_threads_that_start_together_make_one_runner(self, core, model, monkeypatch):
+        """Else each would make an OpenVINO graph, which takes a minute."""
+        made = []
+
+        def slow(*args, **kwargs):
+            made.append(threading.current_thread())
+            time.sleep(0.05)
+            return make_runner(*args, **kwargs)
+
+        monkeypatch.setattr("multibert_spacy.models.tagger.make_runner", slow)
+        with ThreadPoolExecutor(4) as pool:
+            runners = set(pool.map(model.module.runner, [core] * 4))
+        assert len(made) == len(runners) == 1
+
     def test_prediction_after_an_update_reflects_it(self, core, model):
         batch = make_batch(core, domains=["news"] * 4)
         before = model.predict(batch)
