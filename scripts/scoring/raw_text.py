@@ -3,9 +3,13 @@
 The corpora come as words. They are joined as a writer would, and since our tokenizer may cut the
 text elsewhere, truth and answer are laid on the finest words that both agree with: every border
 of either is a border there. So the strict scores of `entities.py` hold unchanged.
+
+Some corpora leave an emoji on the word that it stands before, and so in the name: «🔹رضا». Our
+tokenizer cuts it off. It is no part of a name, and counts in neither.
 """
 
 import re
+import unicodedata
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
@@ -41,6 +45,18 @@ def join_words(words: Sequence[str]) -> tuple[str, list[int]]:
     return text, starts
 
 
+def _without_signs(text: str, start: int, end: int) -> tuple[int, int]:
+    """RETURNS (tuple): A span without the emoji and other signs at its ends, and what joins or
+    varies them; the same span if it has nothing else.
+    """
+    inner = [i for i in range(start, end) if not _is_sign(text[i])]
+    return (inner[0], inner[-1] + 1) if inner else (start, end)
+
+
+def _is_sign(char: str) -> bool:
+    return unicodedata.category(char) in ("So", "Sk", "Cf") or char == "\ufe0f"
+
+
 def on_common_words(predicted: Doc, reference: Doc, starts: Sequence[int]) -> Example:
     """Lay both on the finest common words.
 
@@ -50,12 +66,15 @@ def on_common_words(predicted: Doc, reference: Doc, starts: Sequence[int]) -> Ex
     RETURNS (Example): Two new docs of equal words, with the entities and the domain of each.
     """
     text = predicted.text
-    gold = [
-        (starts[ent.start], starts[ent.end - 1] + len(reference[ent.end - 1]), ent.label_)
-        for ent in reference.ents
+    gold = []
+    for ent in reference.ents:
+        end = starts[ent.end - 1] + len(reference[ent.end - 1])
+        gold.append((*_without_signs(text, starts[ent.start], end), ent.label_))
+    found = [
+        (*_without_signs(text, ent.start_char, ent.end_char), ent.label_) for ent in predicted.ents
     ]
-    found = [(ent.start_char, ent.end_char, ent.label_) for ent in predicted.ents]
     borders = {0, len(text), *starts}
+    borders.update(at for a, b, _ in (*gold, *found) for at in (a, b))
     borders.update(start + len(word) for start, word in zip(starts, reference, strict=True))
     borders.update(at for word in predicted for at in (word.idx, word.idx + len(word)))
     cuts = sorted(borders)

@@ -51,6 +51,30 @@ def test_the_finest_common_words():
     assert eg.reference._.domain == "travel"
 
 
+def test_emoji_that_a_corpus_leaves_on_a_name_are_no_part_of_it():
+    gold = on(
+        ["🔹رضا", "کیانی", "♥️", "سپاهان👇", "😀"], [(0, 2, "PER"), (3, 4, "ORG"), (4, 5, "MISC")]
+    )
+    text, starts = join_words([word.text for word in gold])
+    answer = Doc(
+        NLP.vocab,
+        words=["🔹", "رضا", "کیانی", "♥️", "سپاهان", "👇", "😀"],
+        spaces=[False, True, True, True, False, True, False],
+    )
+    assert answer.text == text
+    answer.set_ents([Span(answer, 1, 3, label="PER"), Span(answer, 4, 6, label="ORG")])
+    eg = on_common_words(answer, gold, starts)
+    assert [(e.text, e.label_) for e in eg.reference.ents] == [
+        ("رضا کیانی", "PER"),
+        ("سپاهان", "ORG"),
+        ("😀", "MISC"),
+    ]
+    assert [(e.text, e.label_) for e in eg.predicted.ents] == [
+        ("رضا کیانی", "PER"),
+        ("سپاهان", "ORG"),
+    ]
+
+
 def test_a_whole_pipeline(make_nlp):
     nlp = make_nlp()
     gold = [on(["تبریز", "،", "سپاهان", "."], [(0, 1, "LOC")]), on(["گل"], [], "sports")]
