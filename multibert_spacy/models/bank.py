@@ -3,7 +3,7 @@
 LoRA: A and B of all adapters are stacked; each linear layer gathers its rows' own when it is
 reached and applies them with two batched matmuls. Gathered for all layers at once they do not fit
 the processor's cache: 12 domains took 1.32 times the bare core's time, and 1.16 layer by layer.
-Prefix: stacked keys and values, gathered by row. While one domain is trained its bank has one
+Prefix: stacked keys and values, gathered likewise. While one domain is trained its bank has one
 adapter, gradients flow through the stacking, and the gather falls away.
 """
 
@@ -113,17 +113,23 @@ class LoraRows:
 
 
 class PrefixRows:
-    """Prefixes of a batch: (l, 2, b or 1, a, p, d)."""
+    """Prefixes of a batch: stacked keys and values (l, 2, n, a, p, d), and the prefix of each row,
+    pick (b or 1,); None where all rows have the only one there is.
+    """
 
-    def __init__(self, kv: Tensor) -> None:
+    def __init__(self, kv: Tensor, pick: Tensor | None = None) -> None:
         self.kv = kv
+        self.pick = pick
         self.n_virtual = kv.shape[-2]
 
     def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
         return F.linear(x, module.weight, module.bias)
 
     def prefix(self, layer: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        keys, values = self.kv[layer].to(dtype)
+        kv = self.kv[layer]
+        if self.pick is not None:
+            kv = kv.index_select(1, self.pick)
+        keys, values = kv.to(dtype)
         return keys, values
 
 
@@ -209,7 +215,7 @@ class Bank:
     def gather(self, pick: Tensor) -> RowAdapter | None:
         """pick (b or 1,) int64: Adapters in the bank. RETURNS (RowAdapter): One for each row."""
         if self.kv is not None:
-            return PrefixRows(self.kv.index_select(2, pick))
+            return PrefixRows(self.kv, pick)
         return LoraRows(self.a, self.b, self.dropout, pick=pick) if self.a else None
 
     @property

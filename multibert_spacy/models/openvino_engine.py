@@ -98,10 +98,16 @@ class OpenvinoRunner:
             "INFERENCE_PRECISION_HINT": _PRECISIONS[self.core.dtype],
             "INFERENCE_NUM_THREADS": streams,
             "NUM_STREAMS": streams,
+            "CPU_RUNTIME_CACHE_CAPACITY": KEPT_PRODUCTS,
         }
         return ov.Core().compile_model(self._graph, "CPU", config)
 
 
+KEPT_PRODUCTS = 32
+"""Compiled products that each stream keeps, by shape; OpenVINO's own 5,000 are a leak in a stream
+of texts. After five times 320 texts the process had 2,033 MB with these, 1,434 MB with 32 and
+1,460 MB with none, in the same time (none: a tenth more).
+"""
 _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 
 
