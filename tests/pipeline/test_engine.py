@@ -219,12 +219,9 @@ def shipped(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision, agreement", [("fp32", 1.0), ("bf16", 0.97), ("int8", 0.9)])
+@pytest.mark.parametrize("precision, agreement", [("fp32", 1.0), ("bf16", 0.97), ("int8", 0.95)])
 def test_the_shipped_pipeline(shipped, precision, agreement):
-    """Some entities are so uncertain that rounding decides them, but only a few: in int8 118 of
-    129 are the same, and F1 on the real test parts falls by 0.3 points (see
-    metrics/persian/int8.json).
-    """
+    """Some entities are so uncertain that rounding decides them, but only a few."""
     settings = {"components.transformer.precision": "fp32"}
     exact = spacy.load(shipped, config=settings)
     other = spacy.load(shipped, config={**OPENVINO, "components.transformer.precision": precision})
