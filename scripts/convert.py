@@ -2,6 +2,7 @@
 
     python -m scripts.convert persian --fold 1 --source assets/persian --out corpus/persian
     python -m scripts.convert arman --fold 1 --source assets/persian/arman --out corpus/arman
+    python -m scripts.convert refit --source corpus/persian --out corpus/persian-refit
 
 Output: `<out>/{train,dev,test}/<corpus>.spacy` and `<out>/report.json`. `persian` converts all
 three and compares them with each other: what stands in any dev or test part is in no train part.
@@ -17,7 +18,7 @@ import typer
 from rich.console import Console
 
 from .corpora import Corpus, read_arman, read_parsner_social, read_parstwiner
-from .corpora.docbin import write_corpora
+from .corpora.docbin import write_corpora, write_refit
 from .corpora.report import build_report, print_report, save_report
 from .corpora.splits import drop_leaks
 from .record import readable_errors
@@ -136,6 +137,17 @@ def persian(
 ) -> None:
     """All three, compared with each other."""
     _run(convert_persian, source, out, fold=fold, seed=seed)
+
+
+@app.command("refit")
+def refit(
+    source: SourceOption = Path("corpus/persian"),
+    out: OutOption = Path("corpus/persian-refit"),
+) -> None:
+    """A converted corpus with dev put to train, for what is shipped."""
+    with readable_errors():
+        files = write_refit(source, out)
+    Console().print(f"{out}: train and dev of {len(files)} domains in train")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Sentences to spaCy's `.spacy` files."""
 
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab, create_vocab
 
 import multibert_spacy.text.threads  # noqa: F401  (registers doc._.domain and doc._.thread)
+from multibert_spacy.errors import CorpusError
+from multibert_spacy.training.corpus import read_docs
 
 from .sentence import SPLITS, Corpus, Sentence
 
-__all__ = ["to_doc", "write_atomically", "write_corpora"]
+__all__ = ["to_doc", "write_atomically", "write_corpora", "write_refit"]
 
 # ORTH and SPACY are always stored. ENT_IOB tells an explicit O from a missing annotation.
 ATTRS = ("ENT_IOB", "ENT_TYPE")
@@ -67,4 +70,28 @@ def write_corpora(corpora: Iterable[Corpus], out: Path) -> list[Path]:
                 doc_bin = DocBin(attrs=ATTRS, docs=docs, store_user_data=True)
                 write_atomically(path, doc_bin.to_bytes())
                 paths.append(path)
+    return paths
+
+
+def write_refit(source: Path, out: Path) -> list[Path]:
+    """Write a corpus whose train part holds the dev part too. Settings and numbers of epochs are
+    chosen without it; what is shipped is then trained on all that is no test.
+
+    source (Path): A converted corpus, with train, dev and test.
+    out (Path): Folder, made if needed; its dev and test are those of `source`.
+    RETURNS (list[Path]): The files of its train part.
+    RAISES (CorpusError): If a part is missing or damaged, or train and dev differ in domains.
+    """
+    names = {split: sorted(p.name for p in (source / split).glob("*.spacy")) for split in SPLITS}
+    if not names["train"] or names["train"] != names["dev"] or not names["test"]:
+        raise CorpusError(f"{source} has no train, dev and test with a file per domain")
+    vocab = create_vocab(Persian.lang, Persian.Defaults)
+    paths = []
+    for name in names["train"]:
+        docs = [doc for part in ("train", "dev") for doc in read_docs(source / part / name, vocab)]
+        path = out / "train" / name
+        write_atomically(path, DocBin(attrs=ATTRS, docs=docs, store_user_data=True).to_bytes())
+        paths.append(path)
+    for part in ("dev", "test"):
+        shutil.copytree(source / part, out / part, dirs_exist_ok=True)
     return paths
