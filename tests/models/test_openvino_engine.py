@@ -12,7 +12,6 @@ from tiny import SETTINGS, listener_to, load_core, make_adapter, make_batch, mas
 
 from multibert_spacy.errors import AdapterError, ConfigError
 from multibert_spacy.models import compute
-from multibert_spacy.models.bank import Bank
 from multibert_spacy.models.core import Core
 from multibert_spacy.models.runner import TorchRunner, make_runner
 from multibert_spacy.models.tagger_model import TaggerModel
@@ -310,18 +309,6 @@ def test_adapters_of_two_kinds(bert_folder):
     mixed = [make_adapter(core, SETTINGS["lora"]), make_adapter(core, SETTINGS["prefix"])]
     with pytest.raises(AdapterError, match="of one kind"):
         make_runner(with_engine(core), mixed)
-
-
-def test_text_for_the_calibration(bert_folder):
-    """Other text gives another int8 graph, and so other hidden states."""
-    core = with_engine(load_core(bert_folder), precision="int8")
-    bank = Bank(adapters_for(core, "prefix"), torch.float32)
-    sizes = {
-        len(openvino_graph._pieces(core, texts)) for texts in (["هتل"], ["هتل خبر", "گل"] * 8)
-    }
-    assert sizes == {2, 18}
-    graph = openvino_graph.make_graph(core, bank, None, ["هتل خبر"])
-    assert [port.get_any_name() for port in graph.inputs] == ["ids", "lengths", "row", "kv"]
 
 
 def test_a_copied_model_shares_no_stale_runner(bert_folder):

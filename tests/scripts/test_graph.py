@@ -14,24 +14,10 @@ from scripts import graph as script
 OPENVINO = {"engine": "openvino", "precision": "int8"}
 
 
-def test_the_calibration_is_the_samples(monkeypatch):
-    texts = openvino_graph.calibration_texts()
-    assert texts == script.make_calibration()
-    assert len(texts) == 96
-
-
 def test_graphs_are_made_ahead(make_nlp, tmp_path, monkeypatch):
     make_nlp(adapter=LORA).to_disk(tmp_path)
-    own = tmp_path / "own.txt"
-    own.write_text("هتل خبر\nگل بازی\n", encoding="utf8")
-    seen = []
-    pieces = openvino_graph._pieces
-    monkeypatch.setattr(
-        openvino_graph, "_pieces", lambda core, texts: seen.append(texts) or pieces(core, texts)
-    )
-    done = CliRunner().invoke(script.app, [str(tmp_path), "--texts", str(own)])
+    done = CliRunner().invoke(script.app, [str(tmp_path)])
     assert done.exit_code == 0, done.output
-    assert seen == [["هتل خبر", "گل بازی"]] * 2
     for name in ("domain_detector", "multibert_ner"):
         assert (tmp_path / name / "graph" / "int8" / "graph.json").is_file()
     monkeypatch.setattr(openvino_graph, "make_graph", None)
