@@ -15,9 +15,8 @@ from rich.console import Console
 
 from multibert_spacy.errors import ConfigError
 from multibert_spacy.models.bank import Bank
-from multibert_spacy.models.classifier import ClassifierModel
 from multibert_spacy.models.openvino_graph import keep_graph
-from multibert_spacy.models.tagger_model import TaggerModel
+from multibert_spacy.models.runner import AdaptedModule
 
 from .record import readable_errors
 
@@ -40,15 +39,12 @@ def make_graphs(folder: Path, *, precision: str) -> list[Path]:
     kept = []
     for name, proc in nlp.pipeline:
         model: Any = getattr(proc, "model", None)
-        if not isinstance(model, TaggerModel | ClassifierModel):
-            continue
-        detector = isinstance(model, ClassifierModel)
-        adapters = [model.module.adapter] if detector else model.module.adapters
-        n_layers = model.module.n_layers if detector else None
-        bank = Bank(adapters, torch.float32)
-        keep_graph(model.listener.core, bank, n_layers, model.module.graph)
-        kept.append(model.module.graph)
-        console.print(f"{name}: {model.module.graph}")
+        module = getattr(model, "module", None)
+        if isinstance(module, AdaptedModule) and module.graph is not None:
+            bank = Bank(module.adapters, torch.float32)
+            keep_graph(model.listener.core, bank, module.n_layers, module.graph)
+            kept.append(module.graph)
+            console.print(f"{name}: {module.graph}")
     if not kept:
         raise ConfigError(f"{folder} has no component that runs a core, but {nlp.pipe_names}")
     return kept

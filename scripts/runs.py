@@ -21,6 +21,7 @@ from rich.console import Console
 from spacy.cli.train import train as spacy_train
 from spacy.training.batchers import minibatch_by_padded_size
 
+from multibert_spacy.errors import ConfigError
 from multibert_spacy.training.corpus import read_docs
 
 from .record import command_line, commit, running_module
@@ -77,6 +78,8 @@ def train(run: Run, out: Path, metrics: Path) -> Path:
     out (Path): Folder of all runs.
     metrics (Path): Folder of the JSON files.
     RETURNS (Path): The best checkpoint.
+    RAISES (ConfigError): If there is a checkpoint that no run has made, as an average: it would be
+        replaced.
     """
     folder = out / run.name
     record = metrics / f"{run.name.replace('/', '_')}.json"
@@ -90,6 +93,11 @@ def train(run: Run, out: Path, metrics: Path) -> Path:
         if not record.exists():  # killed in between
             _write(record, result)
         return folder / "model-best"
+    if (folder / "model-best").exists():
+        raise ConfigError(
+            f"{folder} has a model-best but no done.json, the record of its training, and would "
+            "be replaced: choose another folder"
+        )
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)

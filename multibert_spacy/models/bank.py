@@ -142,13 +142,15 @@ class Bank:
         """adapters (Sequence[Adapter]): At least one; all LoRA, all prefixes of one length, or all
             NoAdapter. LoRA ranks and sites may differ: missing ones are zero.
         dtype (torch.dtype): The type to hold them in; None is fp32.
-        train (bool): Whether gradients flow and LoRA's dropout is on.
+        train (bool): Whether gradients flow and LoRA's dropout is on; makes the adapters fp32.
         RAISES (AdapterError): If the adapters cannot be mixed in one batch.
         """
         kinds = {type(adapter) for adapter in adapters}
         if len(kinds) != 1:
             names = sorted(kind.__name__ for kind in kinds)
             raise AdapterError(f"One component holds adapters of one kind, got {names}")
+        if train:
+            adapters = [adapter.float() for adapter in adapters]
         self.n = len(adapters)
         self.kv: Tensor | None = None
         self.a: dict[str, Tensor] = {}

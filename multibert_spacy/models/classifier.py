@@ -32,7 +32,7 @@ from .bank import Bank
 from .compute import run_batches, upload
 from .core import Core, layer_of
 from .listener import CoreListener, ModuleShim
-from .runner import MAKING, Runner, make_runner
+from .runner import AdaptedModule
 from .storage import check_head, read_folder, write_folder
 
 __all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule"]
@@ -46,7 +46,7 @@ corpora a bag on its own knew 75 % of the single dev texts with 8, 82 % with 32.
 """
 
 
-class ClassifierModule(nn.Module):
+class ClassifierModule(AdaptedModule):
     """Rows of pieces -> logits, one per class."""
 
     def __init__(
@@ -61,8 +61,7 @@ class ClassifierModule(nn.Module):
         n_pieces: int = 0,
     ) -> None:
         """n_pieces (int): Pieces that the bag knows; 0 is no bag."""
-        super().__init__()
-        self.n_layers = layers or None
+        super().__init__(layers or None)
         self.adapter = adapter
         self.linear = nn.Linear(width, n_classes)
         nn.init.zeros_(self.linear.weight)
@@ -72,22 +71,11 @@ class ClassifierModule(nn.Module):
             nn.init.zeros_(self.bag.weight)
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
-        self.graph: Path | None = None
-        self._runner: Runner | None = None
 
-    def weights_changed(self) -> None:
-        """To be called after an update: the copy in the core's type is out of date."""
-        self._runner = None
-
-    def runner(self, core: Core) -> Runner:
-        """The adapter, ready for prediction; made when first needed."""
-        with MAKING:
-            runner = self._runner
-            if runner is None or runner.core is not core:
-                own = [self.adapter]
-                runner = make_runner(core, own, n_layers=self.n_layers, graph=self.graph)
-                self._runner = runner
-            return runner
+    @property
+    def adapters(self) -> list[Adapter]:
+        """The only one."""
+        return [self.adapter]
 
     def tensors(self) -> dict[str, Tensor]:
         """RETURNS (dict): What is stored beside the adapter: weight (k, h), bias (k,) and, with a
@@ -112,7 +100,7 @@ class ClassifierModule(nn.Module):
         lengths = upload(batch.lengths, core.device)
         index = [0] * len(batch.ids)
         if self.training:
-            rows = Bank([self.adapter.float()], train=True).rows(index)
+            rows = Bank([self.adapter], train=True).rows(index)
             dropout = self.dropout.p if core.trainable else 0.0
             hidden = core.forward(ids, lengths, rows, dropout=dropout, n_layers=self.n_layers)
         else:

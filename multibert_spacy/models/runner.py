@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from .adapters import Adapter
 from .bank import Bank
 from .core import Core
 
-__all__ = ["GRAPH", "MAKING", "Runner", "TorchRunner", "make_runner"]
+__all__ = ["GRAPH", "AdaptedModule", "Runner", "TorchRunner", "make_runner"]
 
 
 GRAPH = "graph"
 """Where in a component's folder a graph is kept. It is never needed."""
-MAKING = threading.Lock()
-"""To be held while looking for a runner: of several threads that need one the first makes it."""
+_MAKING = threading.Lock()
+"""Held while looking for a runner: of several threads that need one the first makes it."""
 
 
 class Runner(Protocol):
@@ -72,3 +72,35 @@ def make_runner(
     from .openvino_engine import OpenvinoRunner  # imports an extra
 
     return OpenvinoRunner(core, adapters, n_layers, graph)
+
+
+class AdaptedModule(nn.Module):
+    """A component's network on the core, which keeps its runner until its weights change."""
+
+    def __init__(self, n_layers: int | None = None) -> None:
+        """n_layers (int): Of the core that are run; None is all.
+
+        graph (Path), settable: Where a graph of the core is kept, see `make_runner`.
+        """
+        super().__init__()
+        self.n_layers = n_layers
+        self.graph: Path | None = None
+        self._runner: Runner | None = None
+
+    @property
+    def adapters(self) -> list[Adapter]:
+        """What the rows of a batch may have."""
+        raise NotImplementedError
+
+    def weights_changed(self) -> None:
+        """To be called after an update: the runner's copy of the adapters is out of date."""
+        self._runner = None
+
+    def runner(self, core: Core) -> Runner:
+        """All adapters, ready for prediction; made when first needed."""
+        with _MAKING:
+            runner = self._runner
+            if runner is None or runner.core is not core:
+                runner = make_runner(core, self.adapters, n_layers=self.n_layers, graph=self.graph)
+                self._runner = runner
+            return runner

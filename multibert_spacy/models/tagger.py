@@ -7,7 +7,6 @@ a domain's own adapter is tuned. Heads of different sizes in one batch cost one 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from .adapters import Adapter, AdapterSettings
 from .bank import Bank
 from .compute import upload
 from .core import Core
-from .runner import MAKING, Runner, make_runner
+from .runner import AdaptedModule
 
 __all__ = ["Head", "TaggerModule"]
 
@@ -93,7 +92,7 @@ class _Domain:
     adapter: Adapter
 
 
-class TaggerModule(nn.Module):
+class TaggerModule(AdaptedModule):
     """Domains, their adapters and heads. Knows nothing of docs."""
 
     def __init__(
@@ -102,8 +101,6 @@ class TaggerModule(nn.Module):
         """settings (AdapterSettings): Of adapters made here; read ones bring their own.
         dropout (float): On hidden states in front of the head, and in a core that is trained.
         core_dropout (float): In a frozen core, while an adapter is trained.
-
-        graph (Path), settable: Where a graph of the core is kept, see `make_runner`.
         """
         super().__init__()
         self.settings = settings
@@ -111,8 +108,6 @@ class TaggerModule(nn.Module):
         self.core_dropout = core_dropout
         self.heads: dict[str, Head] = {}
         self._domains: dict[str, _Domain] = {}
-        self.graph: Path | None = None
-        self._runner: Runner | None = None
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -172,7 +167,7 @@ class TaggerModule(nn.Module):
         modules: dict[str, nn.Module] = {f"head {n}": head for n, head in self.heads.items()}
         modules.update((f"domain {n}", d.adapter) for n, d in self._domains.items())
         self._registered = nn.ModuleDict({n.encode().hex(): m for n, m in modules.items()})
-        self._runner = None
+        self.weights_changed()
 
     def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
         """Choose what is trained: these domains' adapters and, if `heads`, their heads. All else
@@ -188,22 +183,10 @@ class TaggerModule(nn.Module):
                 for p in self.heads[self.head_name(domain)].parameters():
                     p.requires_grad_(True)
 
-    def weights_changed(self) -> None:
-        """To be called after an update: the stacked copy of the adapters is out of date."""
-        self._runner = None
-
     @property
     def adapters(self) -> list[Adapter]:
         """In the order of `domains`."""
         return [domain.adapter for domain in self._domains.values()]
-
-    def runner(self, core: Core) -> Runner:
-        """All adapters, ready for prediction; made when first needed."""
-        with MAKING:
-            runner = self._runner
-            if runner is None or runner.core is not core:
-                runner = self._runner = make_runner(core, self.adapters, graph=self.graph)
-            return runner
 
     def forward(self, core: Core, batch: WindowBatch) -> list[tuple[list[int], Tensor]]:
         """Logits of the kept words that have pieces.
@@ -221,7 +204,7 @@ class TaggerModule(nn.Module):
         lengths = upload(batch.lengths, device)
         if self.training:
             names = sorted(set(batch.domains))
-            bank = Bank([self.adapter_of(name).float() for name in names], train=True)
+            bank = Bank([self.adapter_of(name) for name in names], train=True)
             rows = bank.rows([names.index(name) for name in batch.domains])
             dropout = self.dropout.p if core.trainable else self.core_dropout
             hidden = core.forward(ids, lengths, rows, dropout=dropout)

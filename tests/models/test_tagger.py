@@ -353,7 +353,7 @@ class TestCopies:
             time.sleep(0.05)
             return make_runner(*args, **kwargs)
 
-        monkeypatch.setattr("multibert_spacy.models.tagger.make_runner", slow)
+        monkeypatch.setattr("multibert_spacy.models.runner.make_runner", slow)
         with ThreadPoolExecutor(4) as pool:
             runners = set(pool.map(model.module.runner, [core] * 4))
         assert len(made) == len(runners) == 1

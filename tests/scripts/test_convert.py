@@ -57,6 +57,10 @@ def load(folder, split, name):
     return list(DocBin().from_disk(folder / split / f"{name}.spacy").get_docs(Vocab()))
 
 
+def spans_of(doc):
+    return [(ent.start, ent.end, ent.label_) for ent in doc.ents]
+
+
 def test_persian(source, tmp_path):
     out = tmp_path / "out"
     report = convert_persian(source, out, fold=1, seed=3)
@@ -162,6 +166,33 @@ def test_bad_input_writes_nothing(source, tmp_path):
     assert result.exit_code == 1
     assert "expected 'token<TAB>POS<TAB>tag', found 1 column: 'بد'" in result.output
     assert not out.exists()
+
+
+def test_refit_puts_dev_to_train(source, tmp_path):
+    whole, out = tmp_path / "whole", tmp_path / "refit"
+    convert_persian(source, whole)
+    done = CliRunner().invoke(app, ["refit", "--source", str(whole), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    for name in ["news", "tweet", *DOMAINS]:
+        parts = {part: load(whole, part, name) for part in ("train", "dev", "test")}
+        got = load(out, "train", name)
+        expected = parts["train"] + parts["dev"]
+        assert [doc.text for doc in got] == [doc.text for doc in expected]
+        assert [spans_of(doc) for doc in got] == [spans_of(doc) for doc in expected]
+        assert {doc._.domain for doc in got} == {name}
+        for part in ("dev", "test"):
+            own, other = (folder / part / f"{name}.spacy" for folder in (whole, out))
+            assert own.read_bytes() == other.read_bytes()
+
+
+def test_refit_of_something_else(source, tmp_path):
+    whole = tmp_path / "whole"
+    convert_persian(source, whole)
+    (whole / "dev" / "news.spacy").unlink()
+    done = CliRunner().invoke(app, ["refit", "--source", str(whole), "--out", str(tmp_path / "o")])
+    assert done.exit_code == 1
+    assert "a file per domain" in done.output
+    assert not (tmp_path / "o").exists()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from multibert_spacy.errors import ConfigError
 from scripts import runs, train
 from scripts.toy_core import build_toy_core
 from tests.conftest import write_toy_corpus
@@ -71,6 +72,23 @@ def test_a_half_finished_run_is_started_anew(corpus: Path, tmp_path: Path) -> No
     )
     assert not (out / "pretrain" / "social" / "model-best" / "rest").exists()
     assert (out / "pretrain" / "social" / "done.json").exists()
+
+
+def test_a_checkpoint_that_no_run_made_is_kept(corpus: Path, tmp_path: Path) -> None:
+    """As an average of two."""
+    best = tmp_path / "out" / "pretrain" / "social" / "model-best"
+    best.mkdir(parents=True)
+    (best / "meta.json").write_text("average")
+    with pytest.raises(ConfigError, match="choose another folder"):
+        train.pretrain(
+            "social",
+            corpus=corpus,
+            core=str(tmp_path / "core"),
+            out=tmp_path / "out",
+            metrics=tmp_path / "metrics",
+            domains="travel",
+        )
+    assert (best / "meta.json").read_text() == "average"
 
 
 def test_a_run_that_does_not_improve_stops_early(corpus: Path, tmp_path: Path) -> None:
