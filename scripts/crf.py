@@ -1,6 +1,7 @@
 """The floor that every adapter has to be above: a CRF on hand-made features.
 
     python -m scripts.crf --corpus corpus/persian --metrics metrics/persian/crf.json
+    python -m scripts.crf --corpus corpus/persian-refit --like metrics/persian/crf.json
 
 One model for news, one for tweets, one for all ten channels together. Features are of the words'
 normal forms: the word, its affixes of one to four letters, its shape and kind, the same of its
@@ -11,6 +12,7 @@ part, for each model alone; the test part is scored once. The report is that of
 Trained models are kept in a folder and not trained again: delete it after changing a feature.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -40,7 +42,16 @@ from .scoring.entities import N_RESAMPLES
 from .scoring.report import build_header, save
 from .train import HEADS
 
-__all__ = ["GRID", "MODELS", "Crf", "app", "evaluate_crf", "fit_crf", "word_features"]
+__all__ = [
+    "GRID",
+    "MODELS",
+    "Crf",
+    "app",
+    "evaluate_crf",
+    "fit_crf",
+    "strengths_of",
+    "word_features",
+]
 
 app = typer.Typer(add_completion=False)
 console = Console()
@@ -202,6 +213,7 @@ def evaluate_crf(
     split: str = "test",
     models: Mapping[str, Sequence[str]] = MODELS,
     grid: Sequence[tuple[float, float]] = GRID,
+    chosen: Mapping[str, tuple[float, float]] | None = None,
     seed: int = 0,
     limit_groups: int = 0,
     n_resamples: int = N_RESAMPLES,
@@ -213,6 +225,7 @@ def evaluate_crf(
     split (str): The part to score on.
     models (Mapping): Name -> domains. A domain is in one of them.
     grid (Sequence[tuple]): As in `fit_crf`.
+    chosen (Mapping): Name of a model -> c1 and c2, in the place of the grid.
     seed, limit_groups, n_resamples (int): As in `scripts.evaluate.evaluate`.
     RETURNS (dict): "models", "single" and "doc_counts", as `evaluate_single` has them.
     RAISES (ConfigError): If the part has no domain of any model.
@@ -228,7 +241,8 @@ def evaluate_crf(
         own_train, own_dev, own = (
             [doc for doc in part if doc._.domain in domains] for part in (train, dev, docs)
         )
-        crf, settings = fit_crf(own_train, own_dev, out / name, grid=grid)
+        strengths = grid if chosen is None else [chosen[name]]
+        crf, settings = fit_crf(own_train, own_dev, out / name, grid=strengths)
         drawn = draw_docs(own, seed=seed, limit_groups=limit_groups)
         examples += crf.examples(drawn, f"{name}: {split}")
         described[name] = {
@@ -245,6 +259,20 @@ def evaluate_crf(
     return {"models": described, **scores}
 
 
+def strengths_of(report: Path) -> dict[str, tuple[float, float]]:
+    """report (Path): What this command has written. RETURNS (dict): Name of a model -> c1 and c2.
+    RAISES (ConfigError): If it is none.
+    """
+    try:
+        models = json.loads(report.read_text(encoding="utf8"))["models"]
+        return {
+            name: (float(own["settings"]["c1"]), float(own["settings"]["c2"]))
+            for name, own in models.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise ConfigError(f"{report} is no report of scripts.crf: {e!r}") from e
+
+
 @app.command(help=__doc__)
 def main(
     corpus: Annotated[Path, typer.Option(help="Folder with the parts.")] = Path("corpus/persian"),
@@ -255,6 +283,9 @@ def main(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the models; by default training/<corpus>/crf.")
     ] = None,
+    like: Annotated[
+        Path | None, typer.Option(help="Report whose strengths are taken; none are chosen on dev.")
+    ] = None,
     limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
     seed: Annotated[int, typer.Option(help="Of groups and intervals.")] = 0,
 ) -> None:
@@ -262,7 +293,9 @@ def main(
         docs = read_docs(corpus / split, spacy.blank("fa").vocab)
         given: dict[str, Any] = {"split": split, "seed": seed, "limit_groups": limit_groups}
         header = build_header("scripts.crf", docs, corpus=corpus, **given)
-        scores = evaluate_crf(corpus, out or Path("training", corpus.name, "crf"), **given)
+        chosen = None if like is None else strengths_of(like)
+        folder = out or Path("training", corpus.name, "crf")
+        scores = evaluate_crf(corpus, folder, chosen=chosen, **given)
     report = {**header, **scores}
     save(report, metrics or Path("metrics", corpus.name, "crf.json"))
     print_report(report, console)

@@ -62,7 +62,7 @@ def _prefix_against_lora(metrics: Metrics) -> Iterator[Claim]:
 
 
 def _adapters_against_general(metrics: Metrics) -> Iterator[Claim]:
-    compared = metrics.read("compare_shipped_general")
+    compared = metrics.read("compare_lora_general")
     if compared is None:
         return
     for name, entry in {
@@ -167,7 +167,7 @@ def _leak(metrics: Metrics) -> Iterator[Claim]:
 
 
 def _floor(metrics: Metrics) -> Iterator[Claim]:
-    compared = metrics.read("compare_shipped_crf")
+    compared = metrics.read("compare_lora_crf")
     if compared is None:
         return
     entries = {

@@ -14,7 +14,7 @@ from multibert_spacy.errors import ConfigError
 from multibert_spacy.training.scorers import score_ner
 from scripts import crf as script
 from scripts.compare import compare
-from scripts.crf import Crf, app, evaluate_crf, fit_crf, word_features
+from scripts.crf import Crf, app, evaluate_crf, fit_crf, strengths_of, word_features
 
 GRID = ((0.01, 0.01), (5.0, 5.0))
 
@@ -171,3 +171,21 @@ def test_an_error_on_purpose_is_a_message(tmp_path):
     result = CliRunner().invoke(app, ["--corpus", str(tmp_path / "no")])
     assert result.exit_code == 1
     assert "is missing" in result.stderr
+
+
+def test_strengths_that_are_given_are_not_chosen(corpus, tmp_path):
+    names = {name: (5.0, 0.5) for name in script.MODELS}
+    report = evaluate_crf(corpus, tmp_path, chosen=names, n_resamples=20)
+    settings = [own["settings"] for own in report["models"].values()]
+    assert {(own["c1"], own["c2"]) for own in settings} == {(5.0, 0.5)}
+    assert [list(own["dev_f"]) for own in settings] == [["c1=5,c2=0.5"]] * len(settings)
+
+
+def test_strengths_of_a_former_report(tmp_path):
+    report = {"models": {"social": {"settings": {"c1": 0.2, "c2": 0.01, "dev_f": {}}}}}
+    path = tmp_path / "crf.json"
+    path.write_text(json.dumps(report))
+    assert strengths_of(path) == {"social": (0.2, 0.01)}
+    path.write_text("{}")
+    with pytest.raises(ConfigError, match="no report of scripts.crf"):
+        strengths_of(path)

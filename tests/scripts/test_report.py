@@ -102,7 +102,7 @@ def test_systems_side_by_side(metrics: Metrics, tmp_path: Path) -> None:
         "domain",
         "texts / entities",
         "CRF",
-        "shipped, domain given",
+        "shipped (with dev), domain given",
         "shipped, detected",
     ]
     assert own.rows[0] == ["tweet", "3 / 5", "50.0 (40.0–60.0)", *["70.0 (60.0–80.0)"] * 2]
@@ -124,7 +124,7 @@ def test_comparisons_name_the_channels_that_differ(metrics: Metrics, tmp_path: P
         "a": {"source": "metrics/x/pretrained.json:given", "mode": "given"},
         "b": {"source": "metrics/x/crf.json", "mode": "single"},
     }
-    write(metrics.folder, "compare_shipped_crf", report)
+    write(metrics.folder, "compare_lora_crf", report)
     own = table(systems.section(metrics, tmp_path), "paired bootstrap")
     assert own.rows == [
         [
@@ -252,7 +252,7 @@ def test_a_domain_below_the_crf_is_named(metrics: Metrics) -> None:
             "fun": entry(0.8, 0.6, 0.1, 0.3, 0.01),
         }
     }
-    write(metrics.folder, "compare_shipped_crf", report)
+    write(metrics.folder, "compare_lora_crf", report)
     (claim,) = claims.claims(metrics)
     assert claim.verdict == "contradicts"
     assert claim.ours.endswith("shapes: art (50.0 to 60.0, p 0.010).")

@@ -41,7 +41,7 @@ def test_systems_that_are_there_stand_side_by_side(tmp_path: Path) -> None:
     write(tmp_path, "persian/special", {"single": entities(0.6)})
     write(tmp_path, "persian/multi_prefix", {"given": entities(0.4)})
     text = results(tmp_path)
-    assert "| | adapters | adapters, detected | `special` | prefix | CRF |" in text
+    assert "| | shipped | shipped, detected | `special` | prefix | CRF |" in text
     row = ["70.0 (60.0-80.0)"] * 2 + ["60.0 (50.0-70.0)", "40.0 (30.0-50.0)", "50.0 (40.0-60.0)"]
     assert f"| tweet | {' | '.join(row)} |" in text
     assert f"| macro of the ten channels | {' | '.join(row)} |" in text
