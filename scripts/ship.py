@@ -76,7 +76,7 @@ def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
             "multibert-spacy).",
             "",
             f"- Labels: {', '.join(manifest['labels'])}",
-            f"- Data: {data}",
+            f"- Data: {data}, its train and dev parts",
             f"- Licence of the data: {licence}",
             f"- Test F1 (strict spans): {100 * scores['f']:.1f} "
             f"(95 % interval {100 * low:.1f}-{100 * high:.1f}), P {100 * scores['p']:.1f}, "
@@ -100,7 +100,7 @@ def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) ->
         [
             "# detector",
             "",
-            f"Domains: {', '.join(labels)}. Data: the corpora of all of them.",
+            f"Domains: {', '.join(labels)}. Data: the train and dev parts of the corpora of all of them.",
             "",
             "| texts per group | accuracy | without Latin, digits, hashtags, mentions, links |",
             "|---|---|---|",
