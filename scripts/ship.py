@@ -100,7 +100,7 @@ def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) ->
         [
             "# detector",
             "",
-            f"Domains: {', '.join(labels)}. Data: the train and dev parts of the corpora of all of them.",
+            f"Domains: {', '.join(labels)}. Data: the train and dev parts of all of them.",
             "",
             "| texts per group | accuracy | without Latin, digits, hashtags, mentions, links |",
             "|---|---|---|",

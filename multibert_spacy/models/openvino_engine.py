@@ -59,6 +59,7 @@ class OpenvinoRunner:
         _check_process()
         self.core = core
         bank = Bank(adapters, torch.float32)
+        self._place = np.array(bank.place, dtype=np.int64)
         self._graph = _fill(find_graph(core, bank, n_layers, folder), bank)
         self._free: queue.SimpleQueue[Any] | None = None
         self._lock = threading.Lock()
@@ -72,7 +73,7 @@ class OpenvinoRunner:
         requests = self._requests()
         request = requests.get()
         try:
-            rows = np.asarray(index, dtype=np.int64)
+            rows = self._place[np.asarray(index, dtype=np.int64)]
             outputs = request.infer([ids.numpy(), lengths.numpy(), rows])
             return torch.from_numpy(outputs[0])
         finally:

@@ -1,5 +1,6 @@
 """The bank: a batch of many domains is what its rows would be alone."""
 
+import copy
 import itertools
 
 import pytest
@@ -105,6 +106,29 @@ class TestMixed:
             gathered = run(core, batch, bank.gather(torch.tensor(index)))
             seen = mask_of(batch).bool()
             assert_close(run(core, batch, bank.rows(index))[seen], gathered[seen], **CLOSE)
+
+    def test_equal_adapters_are_one(self, bert_folder, kind):
+        core = load_core(bert_folder)
+        one, two = (make_adapter(core, KINDS[kind][0], seed) for seed in (0, 1))
+        bank = Bank([one, two, copy.deepcopy(one), copy.deepcopy(two)])
+        assert (bank.n, bank.place) == (2, [0, 1, 0, 1])
+        batch = make_batch(core)
+        with torch.no_grad():
+            got, expected = (run(core, batch, bank.rows(i)) for i in ([2, 1, 0, 3], [0, 1, 0, 1]))
+        assert torch.equal(got, expected)
+        with torch.no_grad():
+            next(one.parameters()).add_(1)
+        assert Bank([one, two, copy.deepcopy(two)]).place == [0, 1, 1]
+
+    def test_equal_adapters_are_trained_apart(self, bert_folder, kind):
+        core = load_core(bert_folder)
+        one = make_adapter(core, KINDS[kind][0])
+        other = copy.deepcopy(one)
+        rows = Bank([one, other], train=True).rows([0, 1])
+        hidden = core.forward(*tensors(make_batch(core, TEXTS[:2])), rows)[0]
+        (hidden * torch.randn_like(hidden)).sum().backward()
+        assert any(p.grad is not None and p.grad.any() for p in one.parameters())
+        assert not any(p.grad is not None and p.grad.any() for p in other.parameters())
 
     def test_gradients_reach_each_adapter_from_its_own_rows(self, bert_folder, kind):
         core = load_core(bert_folder)

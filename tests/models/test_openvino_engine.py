@@ -1,5 +1,6 @@
 """OpenVINO: the same hidden states as torch; a graph that is kept, and is not trusted."""
 
+import copy
 import json
 import logging
 import sys
@@ -110,6 +111,17 @@ def test_int8_is_the_same_each_time(bert_folder):
     adapters = adapters_for(core, "prefix")
     one, other = (states(with_engine(core, precision="int8"), adapters) for _ in range(2))
     assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("kind", ["lora", "prefix"])
+def test_equal_adapters(bert_folder, kind):
+    core = load_core(bert_folder)
+    one, other, _ = adapters_for(core, kind)
+    adapters = [one, copy.deepcopy(one), other, copy.deepcopy(other)]
+    for index in (MIXED, [3, 1, 2, 0], [1, 1, 0, 0]):
+        expected = states(core, adapters, index=index)
+        got = states(with_engine(core), adapters, index=index)
+        assert torch.allclose(got, expected, atol=2e-5)
 
 
 def test_threads_share_a_runner(bert_folder):
