@@ -113,14 +113,14 @@ def _recipe(metrics: Metrics) -> Iterator[Claim]:
     for name, claim in paper.items():
         if (mean_of := recipe["mean"].get(name)) is not None:
             tuned = recipe["mean"]["tuned"]
-            targets = [own for own in recipe["targets"].values() if name in own]
-            found = [own[name]["against_tuned"] for own in targets]
+            targets = {d: own for d, own in recipe["targets"].items() if name in own}
+            found = [own[name]["against_tuned"] for own in targets.values()]
             real = sum(own["p"] is not None and own["p"] < 0.05 for own in found)
             yield Claim(
                 claim,
                 f"{recipe['ways'][name]}: {percent(mean_of)}; tuned with the head frozen: "
-                f"{percent(tuned)}, in the mean of {len(found)} domains. {real} of the "
-                "differences are real (p < 0.05).",
+                f"{percent(tuned)}, in the mean of {', '.join(targets)}. {real} of "
+                f"{len(found)} differences real (p < 0.05).",
                 "open",
                 sources(recipe),
             )

@@ -125,11 +125,13 @@ def lines(
             points = list(zip(*known, strict=True))
             axes.plot(*points, style, color=color, marker="o", markersize=4, label=label)
         for text, (at, value) in (marks or {}).items():
+            right = at > max(x for own in series.values() for x in own) / 2
             axes.annotate(
                 text,
                 (at, value),
-                xytext=(8, -16),
+                xytext=(-8 if right else 8, -16),
                 textcoords="offset points",
+                ha="right" if right else "left",
                 arrowprops={"arrowstyle": "->", "color": "#555"},
                 color="#333",
             )

@@ -61,7 +61,7 @@ def _sweep(metrics: Metrics, out: Path) -> list[Part]:
         )
         parts.append(Figure("sweep_prefix", f"Figure 3. {said}, by length of the prefix.", origin))
     lora: dict[str, dict[float, float | None]] = {}
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.get("rank") or 0):
         if run["kind"] == "lora" and run["search"]:
             lora.setdefault(f"rank {run['rank']}", {})[run["alpha"]] = run["dev_f1"]
     if lora:

@@ -117,7 +117,7 @@ def test_recipe(metrics: Metrics, tmp_path: Path) -> None:
     assert tuned[1:] == ["100.0 (0.0–100.0)", "100.0"]
     (claim,) = claims.claims(metrics)
     assert "shared adapter, not tuned: 25.0; tuned with the head frozen: 100.0" in claim.ours
-    assert "1 of the differences are real" in claim.ours
+    assert "in the mean of travel. 1 of 1 differences real" in claim.ours
 
 
 def scores(f: float, **more: float) -> dict[str, Any]:
