@@ -49,7 +49,6 @@ __all__ = [
     "evaluate_crf",
     "fit_crf",
     "strengths_of",
-    "word_features",
 ]
 
 app = typer.Typer(add_completion=False)

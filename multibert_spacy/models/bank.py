@@ -7,7 +7,7 @@ Prefix: stacked keys and values, gathered likewise. While one domain is trained 
 adapter, gradients flow through the stacking, and the gather falls away.
 
 Equal adapters are one in the bank: domains that share one, as those that no tuning has improved,
-cost nothing, and a batch of them needs no gather.
+are stacked once, and a batch of them needs no gather.
 """
 
 import copy
@@ -178,17 +178,17 @@ class Bank:
         if len(kinds) != 1:
             names = sorted(kind.__name__ for kind in kinds)
             raise AdapterError(f"One component holds adapters of one kind, got {names}")
-        if train:
-            adapters, self.place = [x.float() for x in adapters], list(range(len(adapters)))
-        else:
-            adapters, self.place = _distinct(adapters)
-        self.n = len(adapters)
         self.kv: Tensor | None = None
         self.a: dict[str, Tensor] = {}
         self.b: dict[str, Tensor] = {}
         self.dropout = 0.0
         self.scale: float | None = None
         with torch.set_grad_enabled(train):
+            if train:
+                adapters, self.place = [x.float() for x in adapters], list(range(len(adapters)))
+            else:
+                adapters, self.place = _distinct(adapters)
+            self.n = len(adapters)
             prefixes = [x for x in adapters if isinstance(x, PrefixAdapter)]
             loras = [x for x in adapters if isinstance(x, LoraAdapter)]
             if prefixes:

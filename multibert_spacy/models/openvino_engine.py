@@ -111,7 +111,7 @@ of texts. After five times 320 texts the process had 2,033 MB with these, 1,434 
 1,460 MB with none, in the same time (none: a tenth more).
 """
 GROUP = 64
-"""Numbers that share a scale in int8, of what is multiplied with the weights. 740 sentences took
+"""Numbers that share a scale in int8, of what is multiplied with the weights. 720 sentences took
 3.3 s with 32, 3.0 with 64, 2.9 with 128 to 384, 3.6 with a scale per word; 97 to 98 % of the
 entities are fp32's with 32 to 192. 64 divides the width of every common core.
 """

@@ -49,6 +49,16 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _vocab() -> Vocab:
+    """The one of spacy.blank("fa"), without importing every installed pipeline component."""
+    return create_vocab(Persian.lang, Persian.Defaults)
+
+
+def _write_docs(path: Path, docs: Iterable[Doc]) -> None:
+    doc_bin = DocBin(attrs=ATTRS, docs=docs, store_user_data=True)
+    write_atomically(path, doc_bin.to_bytes())
+
+
 def write_corpora(corpora: Iterable[Corpus], out: Path) -> list[Path]:
     """Write `<out>/<split>/<domain>.spacy`: the corpus reader opens only the domains it is asked
     for.
@@ -57,8 +67,7 @@ def write_corpora(corpora: Iterable[Corpus], out: Path) -> list[Path]:
     out (Path): Folder, made if needed.
     RETURNS (list[Path]): The files.
     """
-    # The vocabulary of spacy.blank("fa"), without importing every installed pipeline component.
-    vocab = create_vocab(Persian.lang, Persian.Defaults)
+    vocab = _vocab()
     paths = []
     for corpus in corpora:
         for split in SPLITS:
@@ -67,8 +76,7 @@ def write_corpora(corpora: Iterable[Corpus], out: Path) -> list[Path]:
                 by_domain.setdefault(sentence.domain, []).append(to_doc(sentence, vocab))
             for domain, docs in by_domain.items():
                 path = out / split / f"{domain}.spacy"
-                doc_bin = DocBin(attrs=ATTRS, docs=docs, store_user_data=True)
-                write_atomically(path, doc_bin.to_bytes())
+                _write_docs(path, docs)
                 paths.append(path)
     return paths
 
@@ -85,12 +93,12 @@ def write_refit(source: Path, out: Path) -> list[Path]:
     names = {split: sorted(p.name for p in (source / split).glob("*.spacy")) for split in SPLITS}
     if not names["train"] or names["train"] != names["dev"] or not names["test"]:
         raise CorpusError(f"{source} has no train, dev and test with a file per domain")
-    vocab = create_vocab(Persian.lang, Persian.Defaults)
+    vocab = _vocab()
     paths = []
     for name in names["train"]:
         docs = [doc for part in ("train", "dev") for doc in read_docs(source / part / name, vocab)]
         path = out / "train" / name
-        write_atomically(path, DocBin(attrs=ATTRS, docs=docs, store_user_data=True).to_bytes())
+        _write_docs(path, docs)
         paths.append(path)
     for part in ("dev", "test"):
         shutil.copytree(source / part, out / part, dirs_exist_ok=True)

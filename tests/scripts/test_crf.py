@@ -14,7 +14,8 @@ from multibert_spacy.errors import ConfigError
 from multibert_spacy.training.scorers import score_ner
 from scripts import crf as script
 from scripts.compare import compare
-from scripts.crf import Crf, app, evaluate_crf, fit_crf, strengths_of, word_features
+from scripts.crf import Crf, app, evaluate_crf, fit_crf, strengths_of
+from scripts.crf_features import word_features
 
 GRID = ((0.01, 0.01), (5.0, 5.0))
 

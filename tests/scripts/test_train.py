@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -17,6 +18,12 @@ def corpus(tmp_path: Path) -> Path:
     write_toy_corpus(tmp_path / "corpus", ("train", "dev"))
     build_toy_core(tmp_path / "core")
     return tmp_path / "corpus"
+
+
+def pretrain_travel(corpus: Path, tmp_path: Path, **settings: Any) -> None:
+    folders = {"out": tmp_path / "out", "metrics": tmp_path / "metrics"}
+    core = str(tmp_path / "core")
+    train.pretrain("social", corpus=corpus, core=core, domains="travel", **folders, **settings)
 
 
 def test_two_steps_are_recorded_and_not_repeated(
@@ -60,16 +67,7 @@ def test_a_half_finished_run_is_started_anew(corpus: Path, tmp_path: Path) -> No
     out = tmp_path / "out"
     (out / "pretrain" / ".social.draft" / "model-best").mkdir(parents=True)
     (out / "pretrain" / ".social.draft" / "model-best" / "rest").write_text("half")
-    train.pretrain(
-        "social",
-        corpus=corpus,
-        core=str(tmp_path / "core"),
-        out=out,
-        metrics=tmp_path / "metrics",
-        domains="travel",
-        epochs=1,
-        evaluations=1,
-    )
+    pretrain_travel(corpus, tmp_path, epochs=1, evaluations=1)
     assert not (out / "pretrain" / "social" / "model-best" / "rest").exists()
     assert (out / "pretrain" / "social" / "done.json").exists()
 
@@ -80,31 +78,13 @@ def test_a_checkpoint_that_no_run_made_is_kept(corpus: Path, tmp_path: Path) -> 
     best.mkdir(parents=True)
     (best / "meta.json").write_text("average")
     with pytest.raises(ConfigError, match="choose another folder"):
-        train.pretrain(
-            "social",
-            corpus=corpus,
-            core=str(tmp_path / "core"),
-            out=tmp_path / "out",
-            metrics=tmp_path / "metrics",
-            domains="travel",
-        )
+        pretrain_travel(corpus, tmp_path)
     assert (best / "meta.json").read_text() == "average"
 
 
 def test_a_run_that_does_not_improve_stops_early(corpus: Path, tmp_path: Path) -> None:
     """Ten scorings were asked for; with a rate of 0 the first three bring nothing."""
-    train.pretrain(
-        "social",
-        corpus=corpus,
-        core=str(tmp_path / "core"),
-        out=tmp_path / "out",
-        metrics=tmp_path / "metrics",
-        domains="travel",
-        epochs=20,
-        evaluations=10,
-        batch_words=32,
-        rate=0.0,
-    )
+    pretrain_travel(corpus, tmp_path, epochs=20, evaluations=10, batch_words=32, rate=0.0)
     record = json.loads((tmp_path / "metrics" / "pretrain_social.json").read_text("utf8"))
     per_scoring = record["dev"][1]["step"]
     assert record["steps"] == 10 * per_scoring
