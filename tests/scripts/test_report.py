@@ -140,18 +140,18 @@ def test_comparisons_name_the_channels_that_differ(metrics: Metrics, tmp_path: P
     ]
 
 
-def test_folds_have_the_shipped_one_first(metrics: Metrics, tmp_path: Path) -> None:
-    for name, f in (("pretrained", 0.7), ("fold2", 0.8)):
+def test_folds_have_the_first_seed_first(metrics: Metrics, tmp_path: Path) -> None:
+    for name, f in (("seed0", 0.7), ("fold2", 0.8)):
         report = {mode: entities(f, 0.6) for mode in ("given", "detected")}
         report["given"]["per_domain"]["news"] = score(f, n_docs=3, n_entities=5)
         write(metrics.folder, name, report)
     own = table(systems.section(metrics, tmp_path), "by fold")
-    assert [row[0] for row in own.rows] == ["fold1 (shipped)", "fold2", "mean"]
+    assert [row[0] for row in own.rows] == ["fold1 (seed0)", "fold2", "mean"]
     assert own.rows[2][1] == "75.0"
 
 
 def test_seeds_have_a_mean_and_a_spread(metrics: Metrics, tmp_path: Path) -> None:
-    for name, f in (("pretrained", 0.7), ("pretrained_seed1", 0.72), ("pretrained_seed2", 0.74)):
+    for name, f in (("seed0", 0.7), ("seed1", 0.72), ("seed2", 0.74)):
         write(metrics.folder, name, {"given": entities(f, 0.6), "detected": entities(f, 0.6)})
     own = table(systems.section(metrics, tmp_path), "several seeds")
     assert own.rows[0] == ["tweet", "70.0", "72.0", "74.0", "72.0", "2.0"]
