@@ -113,7 +113,7 @@ def build_domain_classifier_v1(
     core (CoreListener): The core.
     normalizer (Callable): Normal form of a word.
     max_pieces (int): Pieces of a group that are read, with the two special ones.
-    batch_pieces (int): Padded pieces of one forward pass.
+    batch_pieces (int): Pieces of one forward pass.
     pooling (str): "mean" or "first".
     dropout (float): In front of the linear layer.
     layers (int): Of the core that are run, from the first; 0 is all, as in the paper. The cost of

@@ -1,139 +1,28 @@
 """A bank of adapters: one forward pass for rows of different domains.
 
-LoRA: A and B of all adapters are stacked; each linear layer gathers its rows' own when it is
-reached and applies them with two batched matmuls. Gathered for all layers at once they do not fit
-the processor's cache: 12 domains took 1.32 times the bare core's time, and 1.16 layer by layer.
-Prefix: stacked keys and values, gathered likewise. While one domain is trained its bank has one
-adapter, gradients flow through the stacking, and the gather falls away.
+All adapters are stacked: LoRA's A and B, the prefixes' keys and values. What a batch takes of them
+stands in `rows.py`. While one domain is trained its bank has one adapter, and gradients flow
+through the stacking.
 
 Equal adapters are one in the bank: domains that share one, as those that no tuning has improved,
-are stacked once, and a batch of them needs no gather.
+are stacked once, and are one adapter in a batch.
 """
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import Any
+import sys
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import AdapterError
 from .adapters import Adapter, LoraAdapter, PrefixAdapter
 from .core import RowAdapter
+from .layout import FlatRows
+from .rows import LoraRows, LoraSegments, PrefixRows
 
 __all__ = ["Bank"]
-
-
-class _LoraLinear(torch.autograd.Function):
-    """W x + bias + scale * B A z of one adapter as one node of the graph. Left to autograd it is
-    ten, and with 72 sites and small batches their bookkeeping took more time than the arithmetic.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        keep: Tensor | None,
-        w: Tensor,
-        bias: Tensor,
-        a: Tensor,
-        b: Tensor,
-        scale: float,
-    ) -> Tensor:
-        """x (b, t, in) in the core's type, keep (b * t, in): dropout's factors for z = keep * x,
-        w (out, in), bias (out,), a (r, in) and b (out, r) in fp32.
-        """
-        rows = x.flatten(0, -2)
-        y = F.linear(rows, w, bias)
-        rows = rows.to(y.dtype)  # under autocast a product has a narrower type than its factors
-        a, b = a.to(y.dtype), (b * scale).to(y.dtype)
-        low = (rows if keep is None else rows * keep) @ a.T
-        ctx.save_for_backward(rows, keep, low, w, a, b)
-        ctx.scale = scale
-        return y.addmm_(low, b.T).view(*x.shape[:-1], -1)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        rows, keep, low, w, a, b = ctx.saved_tensors
-        d_y = gradients[0].flatten(0, -2)
-        d_low = d_y @ b
-        d_b = (d_y.T @ low).float() * ctx.scale
-        d_a = (d_low.T @ (rows if keep is None else rows * keep)).float()
-        d_x = d_w = d_bias = None
-        if ctx.needs_input_grad[0]:
-            d_x = d_y @ w.to(d_y.dtype)
-            d_x = d_x.addmm_(d_low, a) if keep is None else d_x + (d_low @ a) * keep
-            d_x = d_x.view(*gradients[0].shape[:-1], -1)
-        if ctx.needs_input_grad[2]:  # the paper's mode for a core that is trained with the adapter
-            d_w, d_bias = (d_y.T @ rows).to(w.dtype), d_y.sum(0).to(w.dtype)
-        return d_x, None, d_w, d_bias, d_a, d_b, None
-
-
-class LoraRows:
-    """LoRA of a batch: stacked A (n, r, in) and scaled B (n, out, r) for each site, and the
-    adapter of each row, pick (b or 1,). While one adapter is trained: its own A (r, in) and B
-    (out, r), and the scale apart.
-    """
-
-    n_virtual = 0
-
-    def __init__(
-        self,
-        a: dict[str, Tensor],
-        b: dict[str, Tensor],
-        dropout: float = 0.0,
-        scale: float | None = None,
-        pick: Tensor | None = None,
-    ) -> None:
-        self.a = a
-        self.b = b
-        self.pick = pick
-        self.dropout = dropout
-        self.scale = scale
-
-    def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
-        if site not in self.a:
-            return F.linear(x, module.weight, module.bias)
-        a, b = self.a[site], self.b[site]
-        if self.scale is not None:
-            keep = None
-            if self.dropout:
-                keep = F.dropout(torch.ones_like(x), self.dropout).flatten(0, -2)
-            apply: Callable[..., Tensor] = _LoraLinear.apply
-            return apply(x, keep, module.weight, module.bias, a, b, self.scale)
-        if self.pick is not None:
-            a, b = a.index_select(0, self.pick), b.index_select(0, self.pick)
-        y = F.linear(x, module.weight, module.bias)
-        low = F.dropout(x, self.dropout, training=self.dropout > 0).to(y.dtype)
-        a, b = a.to(y.dtype).transpose(1, 2), b.to(y.dtype).transpose(1, 2)
-        if len(a) == 1:
-            return y.flatten(0, -2).addmm_(low.flatten(0, -2) @ a[0], b[0]).view(y.shape)
-        return y.baddbmm_(low @ a, b)
-
-    def prefix(self, layer: int, dtype: torch.dtype) -> None:
-        return None
-
-
-class PrefixRows:
-    """Prefixes of a batch: stacked keys and values (l, 2, n, a, p, d), and the prefix of each row,
-    pick (b or 1,); None where all rows have the only one there is.
-    """
-
-    def __init__(self, kv: Tensor, pick: Tensor | None = None) -> None:
-        self.kv = kv
-        self.pick = pick
-        self.n_virtual = kv.shape[-2]
-
-    def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
-        return F.linear(x, module.weight, module.bias)
-
-    def prefix(self, layer: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        kv = self.kv[layer]
-        if self.pick is not None:
-            kv = kv.index_select(1, self.pick)
-        keys, values = kv.to(dtype)
-        return keys, values
 
 
 def _distinct(adapters: Sequence[Adapter]) -> tuple[list[Adapter], list[int]]:
@@ -178,6 +67,7 @@ class Bank:
         if len(kinds) != 1:
             names = sorted(kind.__name__ for kind in kinds)
             raise AdapterError(f"One component holds adapters of one kind, got {names}")
+        self.train = train
         self.kv: Tensor | None = None
         self.a: dict[str, Tensor] = {}
         self.b: dict[str, Tensor] = {}
@@ -227,10 +117,11 @@ class Bank:
             self.a[site] = a if dtype is None else a.to(dtype)
             self.b[site] = b if dtype is None else b.to(dtype)
 
-    def rows(self, index: Sequence[int]) -> RowAdapter | None:
+    def rows(self, index: Sequence[int], layout: FlatRows | None = None) -> RowAdapter | None:
         """The adapters of a batch.
 
         index (Sequence[int]): For each row, its adapter, counted as they were given.
+        layout (FlatRows): If the rows lie flat.
         RETURNS (RowAdapter): What `Core.forward` takes; None if there is nothing to add.
         """
         index = [self.place[i] for i in index]
@@ -241,10 +132,25 @@ class Bank:
             return self.gather(torch.as_tensor(index[:1] if one else index, device=self.kv.device))
         if not self.a:
             return None
-        if self.n == 1:
+        if self.scale is not None:
             return LoraRows(self.a, self.b, self.dropout, self.scale)
+        if one and not self.train:
+            return LoraSegments(self.a, self.b, [(index[0], 0, sys.maxsize)])
+        if layout is not None and not self.train:
+            return LoraSegments(self.a, self.b, layout.segments(index))
         device = next(iter(self.a.values())).device
         return self.gather(torch.as_tensor(index[:1] if one else index, device=device))
+
+    @property
+    def n_virtual(self) -> int:
+        """Virtual tokens in front of each row."""
+        return 0 if self.kv is None else self.kv.shape[-2]
+
+    def keys(self, index: Sequence[int]) -> list[int]:
+        """index (Sequence[int]): For each row, its adapter, counted as they were given.
+        RETURNS (list[int]): Equal for rows that should stand together; prefixes ask for nothing.
+        """
+        return [self.place[i] for i in index] if self.a else [0] * len(index)
 
     def gather(self, pick: Tensor) -> RowAdapter | None:
         """pick (b or 1,) int64: Places in the stack. RETURNS (RowAdapter): One for each row."""

@@ -270,7 +270,11 @@ def forward(
             logits: Tensor = module(core, batch, [groups[i] for i in index])
         return logits
 
-    batches = list(batch_by_pieces([len(row) + 2 for row in rows], model.batch_pieces))
+    lengths = [len(row) + 2 for row in rows]
+    if is_train:
+        batches = batch_by_pieces(lengths, model.batch_pieces)
+    else:
+        batches = module.runner(core).batches(lengths, [0] * len(rows), model.batch_pieces)
     outputs = list(zip(batches, run_batches(run, batches, core.engine), strict=True))
     for index, logits in outputs:
         probs[index] = logits.detach().softmax(-1).cpu().numpy()

@@ -24,8 +24,8 @@ from torch.nn import functional as F
 from ..errors import ConfigError, CoreError
 from ..text.align import PieceCache
 from ..types import PieceIds
-from .attention import attend
 from .compute import check_engine, resolve_precision
+from .layout import Layout, PaddedRows
 
 __all__ = ["Core", "RowAdapter", "layer_of", "resolve_precision"]
 
@@ -38,7 +38,7 @@ class RowAdapter(Protocol):
     n_virtual: int
 
     def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
-        """x (b, t, in). RETURNS (b, t, out): The linear layer's output with what is added."""
+        """x (b, t, in) or (n, in). RETURNS: The linear layer's output with what is added."""
         ...
 
     def prefix(self, layer: int, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
@@ -174,6 +174,7 @@ class Core:
         dropout: float = 0.0,
         position_offset: int = 0,
         n_layers: int | None = None,
+        layout: Layout | None = None,
     ) -> Tensor:
         """Hidden states of the last layer.
 
@@ -182,25 +183,24 @@ class Core:
         dropout (float): After the embeddings and each block, and on attention's weights.
         position_offset (int): Added to every position.
         n_layers (int): Stop after so many layers; None is all.
+        layout (Layout): How the rows lie while they are computed; None is padded.
         RETURNS (b, t, h): In the compute type. Positions behind a row's length are undefined.
         RAISES (ConfigError): If t is more than the positions the core has.
         """
-        b, t = ids.shape
+        t = ids.shape[1]
         if t + position_offset > self.max_pieces:
             raise ConfigError(f"A row of {t} pieces, but the core has {self.max_pieces} positions")
-        n_virtual = adapter.n_virtual if adapter else 0
-        mask = None
-        if b > 1 or int(lengths[0]) < t:
-            seen = torch.arange(-n_virtual, t, device=ids.device) < lengths[:, None]
-            mask = seen[:, None, None, :]
+        if layout is None:
+            layout = PaddedRows(lengths, t, adapter.n_virtual if adapter else 0)
         model = self.compute_model()
         autocast = self.trainable and self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype, enabled=autocast):
-            x = _embed(model.embeddings, ids, self.first_position + position_offset)
+            ids, positions = layout.pack(ids)
+            x = _embed(model.embeddings, ids, positions + self.first_position + position_offset)
             x = F.dropout(x, dropout, training=dropout > 0)
             for i, layer in enumerate(model.encoder.layer[:n_layers]):
-                x = self._layer(layer, i, x, mask, adapter, dropout)
-        return x
+                x = self._layer(layer, i, x, layout, adapter, dropout)
+        return layout.unpack(x)
 
     def key_values(self, ids: Tensor) -> Tensor:
         """Keys and values that the bare core computes for a row: a prefix's start value.
@@ -236,29 +236,23 @@ class Core:
         layer: Any,
         i: int,
         x: Tensor,
-        mask: Tensor | None,
+        layout: Layout,
         adapter: RowAdapter | None,
         drop: float,
     ) -> Tensor:
-        """One transformer block. x (b, t, h); mask (b, 1, 1, p + t) bool, True where seen."""
+        """One transformer block. x: Of width h, as the layout has it."""
 
         def linear(name: str, module: Any, x: Tensor) -> Tensor:
             if adapter is None:
                 return F.linear(x, module.weight, module.bias)
             return adapter.linear(f"encoder.layer.{i}.{name}", x, module)
 
-        def heads(y: Tensor) -> Tensor:
-            return y.view(*y.shape[:2], self.n_heads, -1).transpose(1, 2)
-
         attention = layer.attention.self
-        q = heads(linear("attention.self.query", attention.query, x))
-        k = heads(linear("attention.self.key", attention.key, x))
-        v = heads(linear("attention.self.value", attention.value, x))
+        q = linear("attention.self.query", attention.query, x)
+        k = linear("attention.self.key", attention.key, x)
+        v = linear("attention.self.value", attention.value, x)
         prefix = adapter.prefix(i, k.dtype) if adapter else None
-        if prefix is not None:
-            keys, values = (part.expand(x.shape[0], -1, -1, -1) for part in prefix)
-            k, v = torch.cat((keys, k), dim=2), torch.cat((values, v), dim=2)
-        a = attend(q, k, v, mask, dropout=drop).transpose(1, 2).reshape(x.shape)
+        a = layout.attend(q, k, v, self.n_heads, prefix, drop)
         output = layer.attention.output
         a = F.dropout(linear("attention.output.dense", output.dense, a), drop, training=drop > 0)
         x = output.LayerNorm(a + x)
@@ -276,9 +270,8 @@ def layer_of(site: str) -> tuple[int, str]:
     return int(i), name
 
 
-def _embed(embeddings: Any, ids: Tensor, first: int) -> Tensor:
-    """ids (b, t). RETURNS (b, t, h). `first` is the position of the first piece."""
-    positions = torch.arange(first, first + ids.shape[1], device=ids.device)
+def _embed(embeddings: Any, ids: Tensor, positions: Tensor) -> Tensor:
+    """ids (..., t), positions (t,). RETURNS (..., t, h)."""
     x = embeddings.word_embeddings(ids) + embeddings.token_type_embeddings.weight[0]
     normed: Tensor = embeddings.LayerNorm(x + embeddings.position_embeddings(positions))
     return normed

@@ -22,6 +22,7 @@ from openvino import opset13 as ops
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..text.batching import batch_by_pieces
 from .adapters import Adapter
 from .bank import Bank
 from .compute import n_streams
@@ -78,6 +79,12 @@ class OpenvinoRunner:
             return torch.from_numpy(outputs[0])
         finally:
             requests.put(request)
+
+    def batches(
+        self, lengths: Sequence[int], index: Sequence[int], budget: int
+    ) -> list[list[int]]:
+        """See `Runner`."""
+        return batch_by_pieces(lengths, budget)
 
     def _requests(self) -> "queue.SimpleQueue[Any]":
         """Those that no thread is using: one cannot be used by two. As many as there are cores,

@@ -12,11 +12,14 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from ..text.batching import batch_by_pieces, batch_flat
 from .adapters import Adapter
 from .bank import Bank
 from .core import Core
+from .layout import FlatRows
+from .rows import MERGED
 
-__all__ = ["GRAPH", "AdaptedModule", "Runner", "TorchRunner", "make_runner"]
+__all__ = ["GRAPH", "AdaptedModule", "Runner", "TorchRunner", "lies_flat", "make_runner"]
 
 
 GRAPH = "graph"
@@ -37,9 +40,20 @@ class Runner(Protocol):
         """
         ...
 
+    def batches(
+        self, lengths: Sequence[int], index: Sequence[int], budget: int
+    ) -> list[list[int]]:
+        """Rows that go through the core together best.
+
+        lengths, index (Sequence[int]): Pieces and adapter of each row.
+        budget (int): Pieces of a batch.
+        RETURNS (list[list[int]]): Rows of each batch.
+        """
+        ...
+
 
 class TorchRunner:
-    """`Core.forward` with a bank in the core's type."""
+    """`Core.forward` with a bank in the core's type; on a CPU with flat rows."""
 
     def __init__(self, core: Core, adapters: Sequence[Adapter], n_layers: int | None) -> None:
         self.core = core
@@ -50,8 +64,23 @@ class TorchRunner:
         return self  # the core is shared by design
 
     def __call__(self, ids: Tensor, lengths: Tensor, index: Sequence[int]) -> Tensor:
-        rows = self._bank.rows(index)
-        return self.core.forward(ids, lengths, rows, n_layers=self._n_layers)
+        layout = None
+        if lies_flat(self.core):
+            layout = FlatRows(lengths.tolist(), self._bank.n_virtual)
+        rows = self._bank.rows(index, layout)
+        return self.core.forward(ids, lengths, rows, n_layers=self._n_layers, layout=layout)
+
+    def batches(
+        self, lengths: Sequence[int], index: Sequence[int], budget: int
+    ) -> list[list[int]]:
+        if not lies_flat(self.core):
+            return batch_by_pieces(lengths, budget)
+        return batch_flat(lengths, self._bank.keys(index), budget, alone=MERGED)
+
+
+def lies_flat(core: Core) -> bool:
+    """Whether rows are better not padded, see `layout.py`."""
+    return core.device.type == "cpu"
 
 
 def make_runner(

@@ -156,6 +156,12 @@ class TaggerModel(Model[WindowBatch, Logits]):
             new = torch.from_numpy(gradient).to(transitions)
             transitions.grad = new if transitions.grad is None else transitions.grad + new
 
+    def batches(
+        self, lengths: Sequence[int], domains: Sequence[str], budget: int, *, is_train: bool
+    ) -> list[list[int]]:
+        """See `TaggerModule.batches`."""
+        return self.module.train(is_train).batches(self.core, lengths, domains, budget)
+
     def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
         """See `TaggerModule.set_trainable`."""
         self.module.set_trainable(domains, heads=heads)

@@ -95,7 +95,7 @@ def make_multibert_ner(
     default_domain (str): For docs without a domain. None makes such a doc an error.
     window (int): Pieces of a window, with the two special ones; at most what the core takes.
     overlap (int): Pieces that neighbouring windows of a long doc share.
-    batch_pieces (int): Padded pieces of one forward pass.
+    batch_pieces (int): Pieces of one forward pass.
     spans_key (str): Where in `doc.spans` the entities with their scores are written.
     scorer (Callable): The scoring method.
     """
@@ -177,9 +177,9 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         domains = [self._domain_of(doc) for doc in docs]
         rows = self._rows(docs, domains)
         logits: list[Any] = [None] * len(rows)
-        core = self.model.core
-        batches = list(row_batches(rows, core, self.batch_pieces))
-        results = run_batches(self.model.predict, [batch for _, batch in batches], core.engine)
+        batches = list(row_batches(rows, self.model, self.batch_pieces))
+        engine = self.model.core.engine
+        results = run_batches(self.model.predict, [batch for _, batch in batches], engine)
         for (index, _), parts in zip(batches, results, strict=True):
             for i, part in zip(index, parts, strict=True):
                 logits[i] = part
@@ -242,7 +242,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
             return losses
         logits: list[Any] = [None] * len(rows)
         steps = []
-        for index, batch in row_batches(rows, self.model.core, self.batch_pieces):
+        for index, batch in row_batches(rows, self.model, self.batch_pieces, is_train=True):
             parts, backprop = self.model.begin_update(batch)
             steps.append((index, backprop))
             for i, part in zip(index, parts, strict=True):

@@ -11,8 +11,8 @@ from spacy.training import Example
 
 from ..errors import ConfigError, DomainError
 from ..models.core import Core
+from ..models.tagger_model import TaggerModel
 from ..text.align import pack_rows, window_row
-from ..text.batching import batch_by_pieces
 from ..text.chain import chain_loss
 from ..text.normalize import is_link
 from ..text.spans import bio_tags
@@ -27,6 +27,7 @@ __all__ = [
     "doc_rows",
     "gold_tags",
     "join_by_doc",
+    "pack",
     "row_batches",
     "split_by_row",
     "tag_pairs",
@@ -35,12 +36,19 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Row:
-    """One window. doc: index of its doc. firsts: as in `WindowBatch`, one per kept word."""
+    """One window. doc: index of its doc. ids: pieces, without the two special ones. firsts: as in
+    `WindowBatch`, one per kept word.
+    """
 
     doc: int
     domain: str
     ids: Sequence[int]
     firsts: NDArray[np.int64]
+
+    @property
+    def length(self) -> int:
+        """Pieces, with the two special ones."""
+        return len(self.ids) + 2
 
 
 def check_name(name: str) -> str:
@@ -83,26 +91,30 @@ def doc_rows(
 
 
 def row_batches(
-    rows: Sequence[Row], core: Core, budget: int
+    rows: Sequence[Row], model: TaggerModel, budget: int, *, is_train: bool = False
 ) -> Iterator[tuple[list[int], WindowBatch]]:
-    """Rows of similar length, packed.
+    """Rows that go through a model together.
 
-    budget (int): Padded pieces of a batch.
+    model (TaggerModel): Says which do.
+    budget (int): Pieces of a batch.
+    is_train (bool): Whether it is in training.
     YIELDS (tuple): Indices into rows, and the batch of those rows.
     """
-    for index in batch_by_pieces([len(row.ids) + 2 for row in rows], budget):
-        chosen = [rows[i] for i in index]
-        yield (
-            index,
-            pack_rows(
-                [row.ids for row in chosen],
-                [row.firsts for row in chosen],
-                [row.domain for row in chosen],
-                bos=core.bos,
-                eos=core.eos,
-                pad=core.pad,
-            ),
-        )
+    lengths, domains = [row.length for row in rows], [row.domain for row in rows]
+    for index in model.batches(lengths, domains, budget, is_train=is_train):
+        yield index, pack([rows[i] for i in index], model.core)
+
+
+def pack(rows: Sequence[Row], core: Core) -> WindowBatch:
+    """RETURNS (WindowBatch): The rows, in their order."""
+    return pack_rows(
+        [row.ids for row in rows],
+        [row.firsts for row in rows],
+        [row.domain for row in rows],
+        bos=core.bos,
+        eos=core.eos,
+        pad=core.pad,
+    )
 
 
 def join_by_doc(rows: Sequence[Row], parts: Sequence[Floats2d], n_docs: int) -> list[Floats2d]:

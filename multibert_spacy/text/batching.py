@@ -3,13 +3,16 @@
 On a CPU padding is paid in full: batches in input order take twice the time (measured with the
 embedded core, see `metrics/speed.json` once the benchmark has run). Sorting inside a buffer of
 the stream keeps memory bounded, and the caller puts results back into input order.
+
+Rows that will be padded, and rows that will lie one behind the other (`models/layout.py`), want
+batches of their own kind.
 """
 
 from collections.abc import Sequence
 
 from ..errors import ConfigError
 
-__all__ = ["PASS_COST", "batch_by_pieces"]
+__all__ = ["PASS_COST", "batch_by_pieces", "batch_flat"]
 
 
 PASS_COST = 64
@@ -30,8 +33,7 @@ def batch_by_pieces(lengths: Sequence[int], budget: int) -> list[list[int]]:
         so that a batch too large for the memory fails at once.
     RAISES (ConfigError): If the budget is below 1.
     """
-    if budget < 1:
-        raise ConfigError(f"A batch must hold at least 1 piece, got batch_pieces={budget}")
+    _check(budget)
     batches: list[list[int]] = []
     longest = padding = 0
     for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
@@ -41,3 +43,58 @@ def batch_by_pieces(lengths: Sequence[int], budget: int) -> list[list[int]]:
             longest, padding = lengths[i], 0
         batches[-1].append(i)
     return batches
+
+
+WIDEST = 8
+"""Pieces that a batch's rows may come to if they are padded, in budgets: its input and its output
+are."""
+
+
+def batch_flat(
+    lengths: Sequence[int], keys: Sequence[int], budget: int, *, alone: int
+) -> list[list[int]]:
+    """Group rows that will lie one behind the other: rows of one key (of one adapter) in batches
+    of nearly the same size, without others if they are enough.
+
+    lengths (Sequence[int]): Pieces of each row.
+    keys (Sequence[int]): The key of each.
+    budget (int): Pieces a batch may hold. A longer row is a batch of its own.
+    alone (int): Pieces of one key that are enough.
+    RETURNS (list[list[int]]): Indices into `lengths`; each exactly once, rows of one key together,
+        from the longest to the shortest.
+    RAISES (ConfigError): If the budget is below 1.
+    """
+    _check(budget)
+    by_key: dict[int, list[int]] = {}
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        by_key.setdefault(keys[i], []).append(i)
+    batches: list[list[int]] = []
+    rest: list[int] = []
+    for rows in by_key.values():
+        if sum(lengths[i] for i in rows) >= min(alone, budget):
+            batches += _cut(rows, lengths, budget)
+        else:
+            rest += rows
+    return batches + _cut(rest, lengths, budget)
+
+
+def _cut(rows: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """RETURNS (list): As many batches as must be, of about the same size, in the same order."""
+    total = sum(lengths[i] for i in rows)
+    share = total / max(1, -(-total // budget))
+    batches: list[list[int]] = []
+    size = longest = 0
+    for i in rows:
+        longest = max(longest, lengths[i])
+        full = size + lengths[i] > budget or size + lengths[i] / 2 > share
+        if not batches or full or (len(batches[-1]) + 1) * longest > WIDEST * budget:
+            batches.append([])
+            size, longest = 0, lengths[i]
+        batches[-1].append(i)
+        size += lengths[i]
+    return batches
+
+
+def _check(budget: int) -> None:
+    if budget < 1:
+        raise ConfigError(f"A batch must hold at least 1 piece, got batch_pieces={budget}")

@@ -190,7 +190,7 @@ def _set_heads(nlp: Language, texts: Sequence[str], names: Sequence[str]) -> Non
     core = tagger.model.core
     rows = doc_rows(docs, domains, core, tagger.normalizer, window=512, overlap=128)
     logits: dict[str, list[Floats2d]] = {name: [] for name in heads}
-    for index, batch in row_batches(rows, core, 4096):
+    for index, batch in row_batches(rows, tagger.model, 4096):
         for i, part in zip(index, tagger.model.predict(batch), strict=True):
             logits[tagger.model.module.head_name(rows[i].domain)].append(part)
     for name, head in heads.items():

@@ -18,6 +18,7 @@ from multibert_spacy.models import compute
 from multibert_spacy.models.bank import Bank
 from multibert_spacy.models.core import Core
 from multibert_spacy.models.tagger import TaggerModule
+from multibert_spacy.models.tagger_model import TaggerModel
 from multibert_spacy.pipeline import multibert_ner, tagging
 
 from .systems import tag
@@ -82,7 +83,7 @@ def timers(nlp: Language) -> Iterator[Clock]:
         (nlp, "make_doc", "tokenising"),
         (tagger, "normalizer", "normalising"),
         (multibert_ner, "doc_rows", batching),
-        (tagging, "batch_by_pieces", batching),
+        (TaggerModel, "batches", batching),
         (tagging, "pack_rows", batching),
         (multibert_ner, "join_by_doc", batching),
         (Bank, "rows", "adapters of the rows"),

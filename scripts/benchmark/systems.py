@@ -10,7 +10,8 @@ import torch
 from spacy.language import Language
 from transformers import AutoModel
 
-from multibert_spacy.pipeline.tagging import doc_rows, row_batches
+from multibert_spacy.pipeline.tagging import doc_rows, pack
+from multibert_spacy.text.batching import batch_by_pieces
 from multibert_spacy.types import WindowBatch
 
 from . import rivals
@@ -89,7 +90,8 @@ class Setup:
         rows = doc_rows(
             docs, [""] * len(docs), core, tagger.normalizer, window=window, overlap=overlap
         )
-        return [batch for _, batch in row_batches(rows, core, rivals.BUDGET)]
+        batches = batch_by_pieces([row.length for row in rows], rivals.BUDGET)
+        return [pack([rows[i] for i in index], core) for index in batches]
 
     def saved(self) -> list[tuple[str, int, str | None]]:
         """RETURNS (list): Adapter, domains and detector of each pipeline that is saved."""

@@ -1,7 +1,9 @@
 """Training an adapter: our code and stock PEFT under autocast, on the same batches and weights.
 
 Both start at the adapter and head of a saved pipeline (PEFT reads its folder), with dropout off
-and Adam at one learning rate, and see random tags: the losses that both report must be near.
+and Adam at one learning rate, and see random tags: the losses that both report must be near. PEFT
+has a batch's rows padded to the longest, as transformers' collators do; how much of what it
+computes is padding is said in "padding".
 """
 
 import gc
@@ -55,7 +57,7 @@ def _batches(
             rows = doc_rows(
                 part, [name] * len(part), core, tagger.normalizer, window=512, overlap=128
             )
-            for _, batch in row_batches(rows, core, tagger.batch_pieces):
+            for _, batch in row_batches(rows, tagger.model, tagger.batch_pieces, is_train=True):
                 batches.append((batch, [_tags(first, n_tags, rng) for first in batch.firsts]))
     return nlp, batches[: steps + WARM_UP]
 
@@ -155,7 +157,9 @@ def train_peft(
         sgd.zero_grad()
         return float(loss.detach())
 
-    return _run(step, batches)
+    rows = [batch for batch, _ in batches]
+    n_pieces = sum(int(batch.lengths.sum()) for batch in rows)
+    return {**_run(step, batches), "padding": 1 - n_pieces / sum(batch.ids.size for batch in rows)}
 
 
 def compare_training(

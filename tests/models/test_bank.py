@@ -9,7 +9,8 @@ from torch.testing import assert_close
 
 from multibert_spacy.errors import AdapterError
 from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSettings
-from multibert_spacy.models.bank import Bank, _LoraLinear
+from multibert_spacy.models.bank import Bank
+from multibert_spacy.models.rows import _LoraLinear
 from tests.models.tiny import (
     TEXTS,
     PlainRows,

@@ -11,6 +11,7 @@ from thinc.api import Adam
 from torch.testing import assert_close
 
 from multibert_spacy.errors import AdapterError, CoreError, DomainError
+from multibert_spacy.models import runner
 from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSettings
 from multibert_spacy.models.architectures import build_core_listener_v1
 from multibert_spacy.models.runner import make_runner
@@ -153,6 +154,39 @@ class TestLogits:
         model = TaggerModel(KINDS["lora"], build_core_listener_v1("transformer"), 0.0)
         with pytest.raises(CoreError, match="frozen_transformer.*'transformer'"):
             model.add_domain("news", head="formal", labels=["LOC"])
+
+
+class TestBatches:
+    """Which rows go through the core together."""
+
+    LENGTHS, DOMAINS = [9, 300, 9, 300, 8, 300], ["news", "travel"] * 3
+
+    def batches(self, model, *, is_train=False, domains=DOMAINS):
+        return model.batches(self.LENGTHS, domains, 1000, is_train=is_train)
+
+    def test_rows_of_an_adapter_that_has_enough_of_them_have_their_own(self, core):
+        assert self.batches(make_model(core)) == [[1, 3, 5], [0, 2, 4]]
+
+    def test_equal_adapters_are_no_reason_to_part_rows(self, core):
+        model = make_model(core)
+        model.add_domain("travel", head="social", copy_from="news")
+        assert self.batches(model) == [[1, 3, 5, 0, 2, 4]]
+
+    def test_prefixes_are_no_reason_to_part_rows(self, core):
+        assert self.batches(make_model(core, KINDS["prefix"])) == [[1, 3, 5, 0, 2, 4]]
+
+    def test_in_training_rows_of_one_domain_go_together(self, core):
+        found = self.batches(make_model(core), is_train=True, domains=["news"] * 6)
+        assert found == [[1, 3, 5, 0, 2, 4]]
+
+    def test_in_training_rows_of_several_are_padded_and_so_of_one_length(self, core):
+        assert self.batches(make_model(core), is_train=True) == [[1, 3, 5], [0, 2, 4]]
+
+    def test_a_gpu_has_rows_of_one_length(self, core, monkeypatch):
+        monkeypatch.setattr(runner, "lies_flat", lambda core: False)
+        model = make_model(core, KINDS["prefix"])
+        assert self.batches(model) == [[1, 3, 5], [0, 2, 4]]
+        assert len(model.predict(make_batch(core, domains=MIXED))) == len(MIXED)
 
 
 class TestGradients:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multibert_spacy.errors import ConfigError
-from multibert_spacy.text.batching import PASS_COST, batch_by_pieces
+from multibert_spacy.text.batching import PASS_COST, WIDEST, batch_by_pieces, batch_flat
 
 LENGTHS = st.lists(st.integers(2, 40), max_size=60)
 BUDGETS = st.integers(1, 200)
@@ -69,3 +69,58 @@ def test_literal_batches(lengths, budget, expected):
 def test_a_budget_of_nothing_is_refused(budget):
     with pytest.raises(ConfigError, match=f"batch_pieces={budget}"):
         batch_by_pieces([], budget)
+    with pytest.raises(ConfigError, match=f"batch_pieces={budget}"):
+        batch_flat([], [], budget, alone=1)
+
+
+# Rows that lie one behind the other
+
+KEYED = st.lists(st.tuples(st.integers(2, 40), st.integers(0, 3)), max_size=60)
+
+
+def flat(rows, budget, alone):
+    lengths, keys = [n for n, _ in rows], [key for _, key in rows]
+    return lengths, keys, batch_flat(lengths, keys, budget, alone=alone)
+
+
+@settings(deadline=None)
+@given(KEYED, BUDGETS, st.integers(0, 300))
+def test_each_flat_row_is_in_one_batch_within_the_budget(rows, budget, alone):
+    lengths, _, batches = flat(rows, budget, alone)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(rows)))
+    for batch in batches:
+        own = [lengths[i] for i in batch]
+        assert sum(own) <= budget or len(batch) == 1
+        assert len(own) * max(own) <= WIDEST * budget or len(batch) == 1
+
+
+@settings(deadline=None)
+@given(KEYED, BUDGETS, st.integers(0, 300))
+def test_rows_of_a_key_stand_together_and_alone_if_they_are_enough(rows, budget, alone):
+    lengths, keys, batches = flat(rows, budget, alone)
+    pieces = {key: sum(n for n, k in rows if k == key) for _, key in rows}
+    for batch in batches:
+        own = [keys[i] for i in batch]
+        runs = [key for i, key in enumerate(own) if not i or own[i - 1] != key]
+        assert len(runs) == len(set(runs))
+        if len(runs) > 1:
+            assert all(pieces[key] < alone for key in runs)
+        for key in runs:
+            run = [lengths[i] for i in batch if keys[i] == key]
+            assert run == sorted(run, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "lengths, keys, budget, alone, expected",
+    [
+        ([], [], 10, 5, []),
+        ([4, 9, 4], [0, 0, 0], 20, 5, [[1, 0, 2]]),
+        ([4] * 6, [0] * 6, 20, 5, [[0, 1, 2], [3, 4, 5]]),  # not five and one
+        ([4, 4, 4, 4], [0, 1, 0, 1], 20, 8, [[0, 2], [1, 3]]),  # each is enough
+        ([4, 4, 4, 4], [0, 1, 0, 1], 20, 9, [[0, 2, 1, 3]]),  # neither is
+        ([4, 4, 4, 2], [0, 1, 0, 2], 20, 8, [[0, 2], [1, 3]]),  # one is
+        ([50, 3], [0, 0], 10, 5, [[0], [1]]),
+    ],
+)
+def test_literal_flat_batches(lengths, keys, budget, alone, expected):
+    assert batch_flat(lengths, keys, budget, alone=alone) == expected

@@ -1,0 +1,138 @@
+"""Rows that lie flat: the same hidden states as padded ones, and where everything lies."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from multibert_spacy.models import rows as rows_module
+from multibert_spacy.models.bank import Bank
+from multibert_spacy.models.layout import BLOCK_COST, FlatRows, PaddedRows
+from tests.models.tiny import (
+    SETTINGS,
+    TEXTS,
+    load_core,
+    make_adapter,
+    make_batch,
+    mask_of,
+    tensors,
+)
+
+LENGTHS = st.lists(st.integers(2, 60), min_size=1, max_size=12)
+CLOSE = {"rtol": 0, "atol": 1e-4}
+
+
+def both(core, batch, bank, index):
+    """RETURNS (tuple): Hidden states of the words, padded and flat."""
+    layout = FlatRows(batch.lengths.tolist(), bank.n_virtual)
+    seen = mask_of(batch).bool()
+    with torch.no_grad():
+        padded = core.forward(*tensors(batch), bank.gather(torch.tensor(index)))
+        flat = core.forward(*tensors(batch), bank.rows(index, layout), layout=layout)
+    assert flat.shape == padded.shape
+    return padded[seen], flat[seen]
+
+
+@pytest.mark.parametrize("merged", [1, 10**6], ids=["merged", "narrow products"])
+@pytest.mark.parametrize("kind", sorted(SETTINGS))
+class TestFlatIsPadded:
+    @pytest.mark.parametrize("index", [[2, 0, 1, 0], [0, 0, 1, 1], [1, 1, 1, 1]])
+    def test_of_many_adapters(self, core_folder, kind, merged, index, monkeypatch):
+        monkeypatch.setattr(rows_module, "MERGED", merged)
+        core = load_core(core_folder)
+        bank = Bank([make_adapter(core, SETTINGS[kind], i) for i in range(3)])
+        padded, flat = both(core, make_batch(core), bank, index)
+        assert_close(flat, padded, **CLOSE)
+
+    def test_of_rows_of_very_different_lengths(self, bert_folder, kind, merged, monkeypatch):
+        monkeypatch.setattr(rows_module, "MERGED", merged)
+        core = load_core(bert_folder)
+        bank = Bank([make_adapter(core, SETTINGS[kind], i) for i in range(2)])
+        long = TEXTS[2] * 5
+        batch = make_batch(core, [long, ["هتل"], TEXTS[0], long, ["خبر"]])
+        assert len(FlatRows(batch.lengths.tolist()).blocks) > 1
+        padded, flat = both(core, batch, bank, [0, 0, 1, 1, 0])
+        assert_close(flat, padded, **CLOSE)
+
+
+@pytest.mark.parametrize("kind", ["lora", "prefix"])
+def test_gradients_are_those_of_padded_rows(bert_folder, kind):
+    core = load_core(bert_folder)
+    adapter = make_adapter(core, SETTINGS[kind])
+    batch = make_batch(core, [TEXTS[2] * 4, *TEXTS])
+    weights = torch.randn(int(batch.lengths.sum()), core.width)
+    found = []
+    for flat in (False, True):
+        adapter.zero_grad()
+        bank = Bank([adapter], train=True)
+        layout = FlatRows(batch.lengths.tolist(), bank.n_virtual) if flat else None
+        hidden = core.forward(*tensors(batch), bank.rows([0] * 5), layout=layout)
+        (hidden[mask_of(batch).bool()] * weights).sum().backward()
+        found.append([p.grad.clone() for p in adapter.parameters()])
+    assert any(gradient.any() for gradient in found[0])
+    for padded, own in zip(*found, strict=True):
+        assert_close(own, padded, rtol=1e-3, atol=1e-4)
+
+
+def test_a_merged_adapter_leaves_the_core_as_it_was(bert_folder, monkeypatch):
+    monkeypatch.setattr(rows_module, "MERGED", 1)
+    core = load_core(bert_folder)
+    before = core.fingerprint()
+    batch = make_batch(core)
+    both(core, batch, Bank([make_adapter(core, SETTINGS["lora"])]), [0] * 4)
+    assert core.fingerprint() == before
+
+
+@given(LENGTHS)
+def test_each_piece_lies_where_it_is_said_to(lengths):
+    layout, t = FlatRows(lengths), max(lengths)
+    ids = torch.arange(len(lengths) * t).view(-1, t)
+    flat, positions = layout.pack(ids)
+    assert len(flat) == len(positions) == layout.n
+    for row, (start, n) in enumerate(zip(layout.starts, lengths, strict=True)):
+        assert flat[start : start + n].tolist() == ids[row, :n].tolist()
+        assert positions[start : start + n].tolist() == list(range(n))
+    rows = layout.unpack(flat[:, None].float())[..., 0]
+    for row, n in enumerate(lengths):
+        assert rows[row, :n].tolist() == ids[row, :n].tolist()
+
+
+@given(LENGTHS)
+def test_blocks_follow_each_other_and_waste_little(lengths):
+    blocks = FlatRows(lengths).blocks
+    assert [block.start for block in blocks] == [0, *(block.stop for block in blocks[:-1])]
+    assert blocks[-1].stop == len(lengths)
+    for block in blocks:
+        own = lengths[block.start : block.stop]
+        assert max(own) == block.t
+        assert sum(block.t - n for n in own) <= BLOCK_COST
+        assert (block.seen is None) == (min(own) == block.t)
+
+
+def test_blocks_by_hand():
+    layout = FlatRows([40, 32, 32, 8, 8])  # 16 pieces of padding pay for no further block
+    assert [(block.start, block.stop, block.t) for block in layout.blocks] == [
+        (0, 3, 40),
+        (3, 5, 8),
+    ]
+    assert (layout.starts, layout.n) == ([0, 40, 80, 120, 128], 136)
+    assert layout.blocks[0].seen[1, 0, 0].tolist() == [True] * 32 + [False] * 8
+
+
+def test_virtual_tokens_are_always_seen():
+    (block,) = FlatRows([3, 2], n_virtual=2).blocks
+    assert block.seen[:, 0, 0].tolist() == [[True] * 5, [True] * 4 + [False]]
+
+
+def test_segments_are_runs_of_one_adapter():
+    layout = FlatRows([4, 4, 4, 4])
+    assert layout.segments([7, 7, 3, 7]) == [(7, 0, 8), (3, 8, 12), (7, 12, 16)]
+    assert layout.segments([5] * 4) == [(5, 0, 16)]
+
+
+@pytest.mark.parametrize(
+    "lengths, t, masked", [([5], 5, False), ([4], 5, True), ([5, 5], 5, True)]
+)
+def test_padded_rows_are_masked_unless_one_fills_the_batch(lengths, t, masked):
+    assert (PaddedRows(torch.tensor(lengths), t, 0).seen is not None) == masked
