@@ -5,11 +5,10 @@ stands in `rows.py`. While one domain is trained its bank has one adapter, and g
 through the stacking.
 
 Equal adapters are one in the bank: domains that share one, as those that no tuning has improved,
-are stacked once, and are one adapter in a batch.
+are stacked once, and a batch of them is a batch of one adapter.
 """
 
 import copy
-import sys
 from collections.abc import Sequence
 
 import torch
@@ -19,8 +18,7 @@ from torch.nn import functional as F
 from ..errors import AdapterError
 from .adapters import Adapter, LoraAdapter, PrefixAdapter
 from .core import RowAdapter
-from .layout import FlatRows
-from .rows import LoraRows, LoraSegments, PrefixRows
+from .rows import LoraOne, LoraRows, PrefixRows
 
 __all__ = ["Bank"]
 
@@ -117,11 +115,10 @@ class Bank:
             self.a[site] = a if dtype is None else a.to(dtype)
             self.b[site] = b if dtype is None else b.to(dtype)
 
-    def rows(self, index: Sequence[int], layout: FlatRows | None = None) -> RowAdapter | None:
+    def rows(self, index: Sequence[int]) -> RowAdapter | None:
         """The adapters of a batch.
 
         index (Sequence[int]): For each row, its adapter, counted as they were given.
-        layout (FlatRows): If the rows lie flat.
         RETURNS (RowAdapter): What `Core.forward` takes; None if there is nothing to add.
         """
         index = [self.place[i] for i in index]
@@ -135,9 +132,7 @@ class Bank:
         if self.scale is not None:
             return LoraRows(self.a, self.b, self.dropout, self.scale)
         if one and not self.train:
-            return LoraSegments(self.a, self.b, [(index[0], 0, sys.maxsize)])
-        if layout is not None and not self.train:
-            return LoraSegments(self.a, self.b, layout.segments(index))
+            return LoraOne(self.a, self.b, index[0])
         device = next(iter(self.a.values())).device
         return self.gather(torch.as_tensor(index[:1] if one else index, device=device))
 
@@ -148,7 +143,8 @@ class Bank:
 
     def keys(self, index: Sequence[int]) -> list[int]:
         """index (Sequence[int]): For each row, its adapter, counted as they were given.
-        RETURNS (list[int]): Equal for rows that should stand together; prefixes ask for nothing.
+        RETURNS (list[int]): Equal for rows that may lie flat together: LoRA's of one adapter, with
+            prefixes all of them.
         """
         return [self.place[i] for i in index] if self.a else [0] * len(index)
 

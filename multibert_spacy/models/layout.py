@@ -106,19 +106,6 @@ class FlatRows:
             start = stop
         self._sizes = [(block.stop - block.start) * block.t for block in self.blocks]
 
-    def segments(self, places: Sequence[int]) -> list[tuple[int, int, int]]:
-        """places (Sequence[int]): The adapter of each row.
-        RETURNS (list): Runs of rows with the same one: it, and where in n they begin and end.
-        """
-        found: list[tuple[int, int, int]] = []
-        for place, start, stop in zip(
-            places, self.starts, [*self.starts[1:], self.n], strict=True
-        ):
-            if found and found[-1][0] == place:
-                start = found.pop()[1]
-            found.append((place, start, stop))
-        return found
-
     def pack(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         parts = [ids[block.start : block.stop, : block.t] for block in self.blocks]
         positions = [torch.arange(part.shape[1]).repeat(part.shape[0]) for part in parts]

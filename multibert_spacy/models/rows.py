@@ -1,9 +1,9 @@
 """What the adapters of a batch add to the core, layer by layer: each class is a `RowAdapter`.
 
-LoRA, W x + BA x. Where a batch has enough pieces of one adapter, W + BA is made when the layer is
-reached, and kept nowhere; where it has not, each run of rows of one adapter has two narrow
-products of its own (`LoraSegments`). Padded rows in any order, as a graph has them, gather their A
-and B and have two batched products; an adapter in training is a node of autograd's (`LoraRows`).
+LoRA, W x + BA x. Where a batch has one adapter, and enough pieces, W + BA is made when the layer
+is reached, and kept nowhere (`LoraOne`). Rows of several gather their A and B, layer by layer,
+since all layers' do not fit the cache, and have two batched products; an adapter in training is a
+node of autograd's (`LoraRows`).
 Prefix: keys and values, gathered layer by layer.
 """
 
@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["MERGED", "LoraRows", "LoraSegments", "PrefixRows"]
+__all__ = ["MERGED", "LoraOne", "LoraRows", "PrefixRows"]
 
 MERGED = 512
-"""Pieces of one adapter from which on it is added to the weights. 2,048 pieces in bf16 on 2 cores,
-the six layers of a block without LoRA 18.1 ms: two narrow products 20.3 ms, two batched ones with
-12 adapters 21.5 ms, merged 18.7 ms.
+"""Pieces of a batch from which on its adapter is added to the weights. With 2,048 pieces (bf16, 2
+cores) the six products of a block take 18.1 ms without LoRA, 18.7 ms with it merged, 20.3 ms with
+two narrow products for each, and 21.5 ms with two batched ones of 12 adapters.
 """
 
 
@@ -113,36 +113,29 @@ class LoraRows:
         return None
 
 
-class LoraSegments:
-    """LoRA of a batch in which rows of one adapter stand together.
-
-    segments (list): Runs of them: the adapter, and where in the n pieces they begin and end.
-    """
+class LoraOne:
+    """LoRA of a batch of one adapter: A (r, in) and scaled B (out, r) for each site."""
 
     n_virtual = 0
 
-    def __init__(
-        self, a: dict[str, Tensor], b: dict[str, Tensor], segments: list[tuple[int, int, int]]
-    ) -> None:
-        """a, b: See `LoraRows`."""
+    def __init__(self, a: dict[str, Tensor], b: dict[str, Tensor], place: int) -> None:
+        """a, b: Stacked, see `LoraRows`.
+        place (int): The adapter's place in the stacks.
+        """
         self.a = a
         self.b = b
-        self.segments = segments
+        self.place = place
 
     def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
         w, bias = module.weight, module.bias
         if site not in self.a:
             return F.linear(x, w, bias)
-        a, b = self.a[site], self.b[site]
-        if len(self.segments) == 1 and x.shape[:-1].numel() >= MERGED:
-            i = self.segments[0][0]
-            return F.linear(x, torch.addmm(w, b[i].to(w.dtype), a[i].to(w.dtype)), bias)
+        a, b = self.a[site][self.place], self.b[site][self.place]
+        if x.shape[:-1].numel() >= MERGED:
+            return F.linear(x, torch.addmm(w, b.to(w.dtype), a.to(w.dtype)), bias)
         y = F.linear(x, w, bias)
-        rows, out = x.flatten(0, -2).to(y.dtype), y.flatten(0, -2)
-        for i, start, stop in self.segments:
-            low = rows[start:stop] @ a[i].to(y.dtype).T
-            out[start:stop].addmm_(low, b[i].to(y.dtype).T)
-        return y
+        low = x.flatten(0, -2).to(y.dtype) @ a.to(y.dtype).T
+        return y.flatten(0, -2).addmm_(low, b.to(y.dtype).T).view(y.shape)
 
     def prefix(self, layer: int, dtype: torch.dtype) -> None:
         return None

@@ -65,9 +65,9 @@ class TorchRunner:
 
     def __call__(self, ids: Tensor, lengths: Tensor, index: Sequence[int]) -> Tensor:
         layout = None
-        if lies_flat(self.core):
+        if lies_flat(self.core) and len(set(self._bank.keys(index))) == 1:
             layout = FlatRows(lengths.tolist(), self._bank.n_virtual)
-        rows = self._bank.rows(index, layout)
+        rows = self._bank.rows(index)
         return self.core.forward(ids, lengths, rows, n_layers=self._n_layers, layout=layout)
 
     def batches(

@@ -46,36 +46,32 @@ def batch_by_pieces(lengths: Sequence[int], budget: int) -> list[list[int]]:
 
 
 WIDEST = 8
-"""Pieces that a batch's rows may come to if they are padded, in budgets: its input and its output
-are."""
+"""What a flat batch may come to in budgets where it is padded, as its input and its output are."""
 
 
 def batch_flat(
     lengths: Sequence[int], keys: Sequence[int], budget: int, *, alone: int
 ) -> list[list[int]]:
-    """Group rows that will lie one behind the other: rows of one key (of one adapter) in batches
-    of nearly the same size, without others if they are enough.
+    """Group rows of one key (of one adapter), which will lie one behind the other: batches of
+    nearly the same size. Keys with few pieces are mixed, in batches that will be padded.
 
     lengths (Sequence[int]): Pieces of each row.
     keys (Sequence[int]): The key of each.
     budget (int): Pieces a batch may hold. A longer row is a batch of its own.
-    alone (int): Pieces of one key that are enough.
-    RETURNS (list[list[int]]): Indices into `lengths`; each exactly once, rows of one key together,
-        from the longest to the shortest.
+    alone (int): Pieces that are enough for a key's own batches.
+    RETURNS (list[list[int]]): Indices into `lengths`; each exactly once, in a batch from the
+        longest to the shortest.
     RAISES (ConfigError): If the budget is below 1.
     """
     _check(budget)
     by_key: dict[int, list[int]] = {}
     for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         by_key.setdefault(keys[i], []).append(i)
-    batches: list[list[int]] = []
-    rest: list[int] = []
-    for rows in by_key.values():
-        if sum(lengths[i] for i in rows) >= min(alone, budget):
-            batches += _cut(rows, lengths, budget)
-        else:
-            rest += rows
-    return batches + _cut(rest, lengths, budget)
+    few = [key for key, rows in by_key.items() if sum(lengths[i] for i in rows) < alone]
+    rest = [i for key in few for i in by_key.pop(key)] if len(few) > 1 else []
+    batches = [batch for rows in by_key.values() for batch in _cut(rows, lengths, budget)]
+    mixed = batch_by_pieces([lengths[i] for i in rest], budget)
+    return batches + [[rest[i] for i in batch] for batch in mixed]
 
 
 def _cut(rows: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:

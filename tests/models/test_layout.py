@@ -29,31 +29,46 @@ def both(core, batch, bank, index):
     seen = mask_of(batch).bool()
     with torch.no_grad():
         padded = core.forward(*tensors(batch), bank.gather(torch.tensor(index)))
-        flat = core.forward(*tensors(batch), bank.rows(index, layout), layout=layout)
+        flat = core.forward(*tensors(batch), bank.rows(index), layout=layout)
     assert flat.shape == padded.shape
     return padded[seen], flat[seen]
 
 
-@pytest.mark.parametrize("merged", [1, 10**6], ids=["merged", "narrow products"])
-@pytest.mark.parametrize("kind", sorted(SETTINGS))
+LONG = TEXTS[2] * 5
+MANY = [LONG, ["هتل"], TEXTS[0], LONG, ["خبر"]]
+
+
+@pytest.mark.parametrize("texts", [TEXTS, MANY], ids=["one block", "blocks"])
 class TestFlatIsPadded:
-    @pytest.mark.parametrize("index", [[2, 0, 1, 0], [0, 0, 1, 1], [1, 1, 1, 1]])
-    def test_of_many_adapters(self, core_folder, kind, merged, index, monkeypatch):
+    @pytest.mark.parametrize("merged", [1, 10**6], ids=["merged", "narrow products"])
+    @pytest.mark.parametrize("place", [0, 2])
+    def test_of_one_lora(self, core_folder, texts, merged, place, monkeypatch):
         monkeypatch.setattr(rows_module, "MERGED", merged)
         core = load_core(core_folder)
-        bank = Bank([make_adapter(core, SETTINGS[kind], i) for i in range(3)])
-        padded, flat = both(core, make_batch(core), bank, index)
+        bank = Bank([make_adapter(core, SETTINGS["lora"], i) for i in range(3)])
+        padded, flat = both(core, make_batch(core, texts), bank, [place] * len(texts))
         assert_close(flat, padded, **CLOSE)
 
-    def test_of_rows_of_very_different_lengths(self, bert_folder, kind, merged, monkeypatch):
-        monkeypatch.setattr(rows_module, "MERGED", merged)
-        core = load_core(bert_folder)
-        bank = Bank([make_adapter(core, SETTINGS[kind], i) for i in range(2)])
-        long = TEXTS[2] * 5
-        batch = make_batch(core, [long, ["هتل"], TEXTS[0], long, ["خبر"]])
-        assert len(FlatRows(batch.lengths.tolist()).blocks) > 1
-        padded, flat = both(core, batch, bank, [0, 0, 1, 1, 0])
+    @pytest.mark.parametrize("index", [[2, 0, 1, 0, 2], [1] * 5])
+    def test_of_prefixes(self, core_folder, texts, index):
+        core = load_core(core_folder)
+        bank = Bank([make_adapter(core, SETTINGS["prefix"], i) for i in range(3)])
+        padded, flat = both(core, make_batch(core, texts), bank, index[: len(texts)])
         assert_close(flat, padded, **CLOSE)
+
+    def test_of_the_bare_core(self, core_folder, texts):
+        core = load_core(core_folder)
+        batch = make_batch(core, texts)
+        layout, seen = FlatRows(batch.lengths.tolist()), mask_of(batch).bool()
+        with torch.no_grad():
+            padded = core.forward(*tensors(batch))
+            flat = core.forward(*tensors(batch), layout=layout)
+        assert_close(flat[seen], padded[seen], **CLOSE)
+
+
+def test_long_and_short_rows_are_several_blocks(bert_folder):
+    lengths = make_batch(load_core(bert_folder), MANY).lengths.tolist()
+    assert len(FlatRows(lengths).blocks) > 1
 
 
 @pytest.mark.parametrize("kind", ["lora", "prefix"])
@@ -123,12 +138,6 @@ def test_blocks_by_hand():
 def test_virtual_tokens_are_always_seen():
     (block,) = FlatRows([3, 2], n_virtual=2).blocks
     assert block.seen[:, 0, 0].tolist() == [[True] * 5, [True] * 4 + [False]]
-
-
-def test_segments_are_runs_of_one_adapter():
-    layout = FlatRows([4, 4, 4, 4])
-    assert layout.segments([7, 7, 3, 7]) == [(7, 0, 8), (3, 8, 12), (7, 12, 16)]
-    assert layout.segments([5] * 4) == [(5, 0, 16)]
 
 
 @pytest.mark.parametrize(
