@@ -20,6 +20,7 @@ __all__ = [
     "commit",
     "plain_path",
     "readable_errors",
+    "run_app",
     "running_module",
 ]
 
@@ -80,3 +81,12 @@ def readable_errors(*more: type[Exception]) -> Iterator[None]:
     except (MultibertError, *more) as err:
         Console(stderr=True, soft_wrap=True).print(str(err), style="red", markup=False)
         raise typer.Exit(1) from err
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run an app whose commands are functions that other scripts call, and so raise errors."""
+    try:
+        with readable_errors():
+            app()
+    except typer.Exit as err:
+        raise SystemExit(err.exit_code) from err

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import spacy
 import typer
 
+from .record import run_app
 from .runs import Run, console, parse_settings, train
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -217,4 +218,4 @@ def detector(
 
 
 if __name__ == "__main__":
-    app()
+    run_app(app)

@@ -28,7 +28,7 @@ os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 # oneDNN keeps 1,024 compiled products with their scratch memory, one per shape. Texts hardly ever
 # make the same shape twice: after 120 small training steps the process had 1,729 MB, with 16 kept
 # 1,221 MB and no growth. A forward pass needs about ten, of flat rows two for each of its blocks.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:

@@ -98,7 +98,7 @@ def build_pipeline(
         "fa",
         config={
             "nlp": {
-                "batch_size": 256,
+                "batch_size": 1000,
                 "tokenizer": {"@tokenizers": "multibert_spacy.PersianTokenizer.v1"},
             }
         },

@@ -126,13 +126,13 @@ def test_blocks_follow_each_other_and_waste_little(lengths):
 
 
 def test_blocks_by_hand():
-    layout = FlatRows([40, 32, 32, 8, 8])  # 16 pieces of padding pay for no further block
+    layout = FlatRows([100, 76, 76, 8, 8])  # 48 pieces of padding pay for no further block
     assert [(block.start, block.stop, block.t) for block in layout.blocks] == [
-        (0, 3, 40),
+        (0, 3, 100),
         (3, 5, 8),
     ]
-    assert (layout.starts, layout.n) == ([0, 40, 80, 120, 128], 136)
-    assert layout.blocks[0].seen[1, 0, 0].tolist() == [True] * 32 + [False] * 8
+    assert (layout.starts, layout.n) == ([0, 100, 200, 300, 308], 316)
+    assert layout.blocks[0].seen[1, 0, 0].tolist() == [True] * 76 + [False] * 24
 
 
 def test_virtual_tokens_are_always_seen():

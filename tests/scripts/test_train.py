@@ -1,6 +1,8 @@
 """Training stages: budget in epochs, resuming, records."""
 
 import json
+import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +102,16 @@ def test_settings_are_json_or_plain() -> None:
     }
     with pytest.raises(typer.BadParameter, match="rank"):
         runs.parse_settings(["rank"])
+
+
+def test_an_error_on_purpose_ends_the_command_with_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pretrain" / "social" / "model-best").mkdir(parents=True)
+    command = ["scripts.train", "pretrain", "social", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", command)
+    monkeypatch.delitem(sys.modules, "scripts.train")
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_module("scripts.train", run_name="__main__")
+    assert stopped.value.code == 1
+    assert "choose another folder" in " ".join(capsys.readouterr().err.split())
