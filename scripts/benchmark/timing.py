@@ -13,10 +13,16 @@ from .systems import LIMIT, Setup, System
 __all__ = ["summary", "time_systems"]
 
 
+LIMIT_EVERY = 4
+"""Systems between two times of the limit. The speed of a rented machine drifts by a tenth and more
+within a round of six minutes, and so would ratios to one time of the limit in it.
+"""
+
+
 def time_systems(
     chosen: Sequence[System], setup: Setup, *, rounds: int, progress: Progress
 ) -> dict[str, Any]:
-    """Time systems round-robin, so that a machine that slows down slows all of them.
+    """Time systems round-robin, and the limit before every few of them.
 
     chosen (Sequence[System]): LIMIT among them.
     setup (Setup): Texts, core, pipelines.
@@ -31,22 +37,37 @@ def time_systems(
         progress.update(task, description=f"load {system.name}")
         runs[system.name] = system.make(setup)
         progress.advance(task)
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
     found: dict[str, int] = {}
+
+    def seconds_of(name: str) -> float:
+        gc.collect()
+        start = time.perf_counter()
+        found[name] = runs[name]()
+        return time.perf_counter() - start
+
+    others = [name for name in runs if name != LIMIT]
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    limits: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
-        for name, run in runs.items():
-            progress.update(task, description=f"round {number}: {name}")
-            gc.collect()
-            start = time.perf_counter()
-            found[name] = run()
-            seconds[name].append(time.perf_counter() - start)
-            progress.advance(task)
+        limit = [seconds_of(LIMIT)]
+        for i in range(0, len(others), LIMIT_EVERY):
+            few = others[i : i + LIMIT_EVERY]
+            for name in few:
+                progress.update(task, description=f"round {number}: {name}")
+                seconds[name].append(seconds_of(name))
+                progress.advance(task)
+            limit.append(seconds_of(LIMIT))
+            for name in few:  # before and behind them
+                limits[name].append(statistics.mean(limit[-2:]))
+        for own in (seconds, limits):
+            own[LIMIT].append(statistics.median(limit))
+        progress.advance(task)
     progress.remove_task(task)
     return {
         system.name: {
             "note": system.note,
             "found": found[system.name],
-            **summary(seconds[system.name], seconds[LIMIT], len(setup.texts), setup.n_pieces),
+            **summary(seconds[system.name], limits[system.name], len(setup.texts), setup.n_pieces),
         }
         for system in chosen
     }
@@ -57,11 +78,11 @@ def summary(
 ) -> dict[str, Any]:
     """Times of one system.
 
-    seconds, limit (Sequence[float]): Its times and LIMIT's, round by round; the first are told
-        apart.
+    seconds, limit (Sequence[float]): Its times and LIMIT's around them, round by round; the first
+        are told apart.
     n_texts, n_pieces (int): What was tagged; pieces as our tagger sees them, for every system.
     RETURNS (dict): Median seconds, texts and pieces per second, and the median and the range of
-        the ratios to LIMIT in the same round.
+        the ratios to LIMIT around it.
     """
     first, *counted = seconds
     median = statistics.median(counted)

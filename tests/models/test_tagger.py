@@ -159,10 +159,10 @@ class TestLogits:
 class TestBatches:
     """Which rows go through the core together."""
 
-    LENGTHS, DOMAINS = [9, 300, 9, 300, 8, 300], ["news", "travel"] * 3
+    LENGTHS, DOMAINS = [9, 400, 9, 400, 8, 400], ["news", "travel"] * 3
 
     def batches(self, model, *, is_train=False, domains=DOMAINS):
-        return model.batches(self.LENGTHS, domains, 1000, is_train=is_train)
+        return model.batches(self.LENGTHS, domains, 2000, is_train=is_train)
 
     def test_rows_of_an_adapter_that_has_enough_of_them_have_their_own(self, core):
         assert self.batches(make_model(core)) == [[1, 3, 5], [0, 2, 4]]

@@ -5,21 +5,23 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import spacy
 import torch
 from rich.console import Console
+from rich.progress import Progress
 from spacy.tokens import Doc
 from typer.testing import CliRunner
 
 from scripts.benchmark import __main__ as script
-from scripts.benchmark import equality, fresh
+from scripts.benchmark import equality, fresh, timing
 from scripts.benchmark import systems as systems_module
 from scripts.benchmark.build import calibrated, engines, folder_of, load, write_pipelines
 from scripts.benchmark.equality import Mismatch, check_alone, check_pipelines, compare, entities
 from scripts.benchmark.stages import STAGES, Clock, measure_stages
-from scripts.benchmark.systems import LIMIT, MANY, Setup, choose, systems
+from scripts.benchmark.systems import LIMIT, MANY, Setup, System, choose, systems
 from scripts.benchmark.table import print_report, readme_tables
 from scripts.benchmark.texts import Text, domain_names, given_domains, mix, read_texts
 from scripts.benchmark.timing import summary
@@ -244,6 +246,31 @@ def test_systems_are_chosen_by_name():
     assert names == [LIMIT, "HF pipeline fp32", "HF pipeline bf16", *ours]
     with pytest.raises(ValueError, match="'nothing'"):
         choose(systems(), "nothing")
+
+
+def test_the_limit_is_timed_around_every_few_systems(monkeypatch):
+    """A machine that becomes slower with every run: a system's ratio is to the limit's nearest."""
+    clock, order = [0.0], []
+
+    def system(name):
+        def run():
+            order.append(name)
+            clock[0] += len(order)
+            return 1
+
+        return System(name, "", lambda setup: run)
+
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock[0])
+    names = ["a", LIMIT, "b", "c", "d", "e"]
+    setup = SimpleNamespace(texts=["x"], n_pieces=1)
+    found = timing.time_systems(
+        [system(name) for name in names], setup, rounds=1, progress=Progress(disable=True)
+    )
+    assert order == [LIMIT, "a", "b", "c", "d", LIMIT, "e", LIMIT] * 2
+    assert found["a"]["rounds"] == [10.0]
+    assert found["a"]["ratio"] == 10 / ((9 + 14) / 2)
+    assert found["e"]["ratio"] == 15 / ((14 + 16) / 2)
+    assert (found[LIMIT]["seconds"], found[LIMIT]["ratio"]) == (14, 1)
 
 
 def test_ratios_are_of_the_same_round():
