@@ -140,7 +140,8 @@ def _seeds(metrics: Metrics) -> list[Part]:
     scores = [scores_of(report) for report in reports.values()]
     rows = []
     for domain in scores[0]["per_domain"]:
-        rows.append(_spread(domain, [own["per_domain"][domain]["f"] for own in scores]))
+        if all(domain in own["per_domain"] for own in scores):
+            rows.append(_spread(domain, [own["per_domain"][domain]["f"] for own in scores]))
     rows.append(
         _spread("macro of the ten channels", [s["macro_by_head"]["social"]["f"] for s in scores])
     )

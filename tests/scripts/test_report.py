@@ -158,6 +158,17 @@ def test_seeds_have_a_mean_and_a_spread(metrics: Metrics, tmp_path: Path) -> Non
     assert own.rows[-1][-1] == "0.0"
 
 
+def test_seeds_have_the_domains_that_all_of_them_were_scored_on(
+    metrics: Metrics, tmp_path: Path
+) -> None:
+    for name, domains in (("seed0", ("art", "tweet")), ("seed1", ("art",))):
+        own = entities(0.7, 0.6)
+        own["per_domain"] = {d: score(0.7, n_docs=3, n_entities=5) for d in domains}
+        write(metrics.folder, name, {"single": own})
+    rows = table(systems.section(metrics, tmp_path), "several seeds").rows
+    assert [row[0] for row in rows] == ["art", "macro of the ten channels"]
+
+
 def test_plots_do_not_change_from_run_to_run(metrics: Metrics, tmp_path: Path) -> None:
     write(metrics.folder, "crf", {"single": entities(0.5, 0.65)})
     for out in ("a", "b"):
