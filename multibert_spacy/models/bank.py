@@ -134,7 +134,7 @@ class Bank:
         if one and not self.train:
             return LoraOne(self.a, self.b, index[0])
         device = next(iter(self.a.values())).device
-        return self.gather(torch.as_tensor(index[:1] if one else index, device=device))
+        return self.gather(torch.as_tensor(index, device=device))
 
     @property
     def n_virtual(self) -> int:

@@ -70,7 +70,7 @@ class _LoraLinear(torch.autograd.Function):
 
 class LoraRows:
     """LoRA of a batch: stacked A (n, r, in) and scaled B (n, out, r) for each site, and the
-    adapter of each row, pick (b or 1,). While one adapter is trained: its own A (r, in) and B
+    adapter of each row, pick (b,). While one adapter is trained: no pick, its own A (r, in) and B
     (out, r), and the scale apart.
     """
 
@@ -81,7 +81,7 @@ class LoraRows:
         a: dict[str, Tensor],
         b: dict[str, Tensor],
         dropout: float = 0.0,
-        scale: float | None = None,
+        scale: float = 1.0,
         pick: Tensor | None = None,
     ) -> None:
         self.a = a
@@ -94,19 +94,16 @@ class LoraRows:
         if site not in self.a:
             return F.linear(x, module.weight, module.bias)
         a, b = self.a[site], self.b[site]
-        if self.scale is not None:
+        if self.pick is None:
             keep = None
             if self.dropout:
                 keep = F.dropout(torch.ones_like(x), self.dropout).flatten(0, -2)
             apply: Callable[..., Tensor] = _LoraLinear.apply
             return apply(x, keep, module.weight, module.bias, a, b, self.scale)
-        if self.pick is not None:
-            a, b = a.index_select(0, self.pick), b.index_select(0, self.pick)
+        a, b = a.index_select(0, self.pick), b.index_select(0, self.pick)
         y = F.linear(x, module.weight, module.bias)
         low = F.dropout(x, self.dropout, training=self.dropout > 0).to(y.dtype)
         a, b = a.to(y.dtype).transpose(1, 2), b.to(y.dtype).transpose(1, 2)
-        if len(a) == 1:
-            return y.flatten(0, -2).addmm_(low.flatten(0, -2) @ a[0], b[0]).view(y.shape)
         return y.baddbmm_(low @ a, b)
 
     def prefix(self, layer: int, dtype: torch.dtype) -> None:
