@@ -21,7 +21,7 @@ from ..types import Floats2d, WindowBatch
 
 __all__ = [
     "Row",
-    "by_domain",
+    "by_name",
     "check_name",
     "doc_loss",
     "doc_rows",
@@ -185,10 +185,10 @@ def tag_pairs(docs: Sequence[Doc], labels: Sequence[str]) -> NDArray[np.int64]:
     return counts
 
 
-def by_domain(domains: Sequence[str]) -> Iterator[tuple[str, list[int]]]:
-    """YIELDS (tuple): Each domain, and where it stands."""
-    for domain in dict.fromkeys(domains):
-        yield domain, [i for i, other in enumerate(domains) if other == domain]
+def by_name(names: Sequence[str]) -> Iterator[tuple[str, list[int]]]:
+    """YIELDS (tuple): Each name, and where it stands."""
+    for name in dict.fromkeys(names):
+        yield name, [i for i, other in enumerate(names) if other == name]
 
 
 def doc_loss(
@@ -210,7 +210,7 @@ def doc_loss(
     total = 0.0
     gradients: list[Floats2d] = [np.zeros_like(own) for own in logits]
     d_transitions = {}
-    for domain, members in by_domain(domains):
+    for domain, members in by_name(domains):
         loss, d_logits, d_moves = chain_loss(
             [logits[i] for i in members], [gold[i] for i in members], transitions_of(domain)
         )

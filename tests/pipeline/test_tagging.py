@@ -13,7 +13,7 @@ from spacy.vocab import Vocab
 from multibert_spacy.errors import ConfigError, DomainError
 from multibert_spacy.pipeline.tagging import (
     Row,
-    by_domain,
+    by_name,
     check_name,
     doc_loss,
     doc_rows,
@@ -294,4 +294,4 @@ def test_loss_of_nothing():
 
 
 def test_members_in_order_of_first_place():
-    assert list(by_domain(["b", "a", "b"])) == [("b", [0, 2]), ("a", [1])]
+    assert list(by_name(["b", "a", "b"])) == [("b", [0, 2]), ("a", [1])]
