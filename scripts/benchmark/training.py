@@ -4,6 +4,10 @@ Both start at the adapter and head of a saved pipeline (PEFT reads its folder), 
 and Adam at one learning rate, and see random tags: the losses that both report must be near. PEFT
 has a batch's rows padded to the longest, as transformers' collators do; how much of what it
 computes is padding is said in "padding".
+
+Our batches are of texts of about one length (spaCy's `batch_by_padded`). transformers' Trainer
+draws them at random unless told otherwise, so PEFT is timed once more on such batches, of as many
+of the same texts each: "peft_shuffled". Its losses are of other batches.
 """
 
 import gc
@@ -11,6 +15,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +23,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
+from spacy.tokens import Doc
 from spacy.training.batchers import minibatch_by_padded_size
 from thinc.api import Adam
 from torch.nn import functional as F
 
 from multibert_spacy.models.tagger import Head
-from multibert_spacy.pipeline.tagging import doc_rows, row_batches
+from multibert_spacy.pipeline.tagging import doc_rows, pack, row_batches
 from multibert_spacy.types import Floats2d, WindowBatch
 
 from . import fresh
@@ -42,24 +48,35 @@ Tags = list[NDArray[np.int64]]
 
 
 def _batches(
-    folder: str, texts: Sequence[str], steps: int
+    folder: str, texts: Sequence[str], steps: int, *, shuffled: bool = False
 ) -> tuple[Any, list[tuple[WindowBatch, Tags]]]:
-    """RETURNS (tuple): A pipeline, and batches with a random tag for each kept word."""
+    """shuffled (bool): Whether the texts of as many steps are cut to batches in any order.
+    RETURNS (tuple): A pipeline, and batches with a random tag for each kept word.
+    """
     nlp = load(Path(folder))
     tagger: Any = nlp.get_pipe("multibert_ner")
     name = domain_names(1)[0]
     n_tags = 2 * len(tagger.labels_of(name)) + 1
     core, rng = tagger.model.core, random.Random(0)
     docs = list(nlp.pipe(texts, disable=nlp.pipe_names))
+    n = steps + WARM_UP
+    parts: list[list[Doc]] = []
+    while len(parts) < n:
+        parts += minibatch_by_padded_size(docs, size=BATCH_WORDS, buffer=256)
+    del parts[n:]
+    if shuffled:
+        docs = list(chain.from_iterable(parts))
+        rng.shuffle(docs)
+        parts = [docs[i * len(docs) // n : (i + 1) * len(docs) // n] for i in range(n)]
     batches: list[tuple[WindowBatch, Tags]] = []
-    while len(batches) < steps + WARM_UP:
-        for part in minibatch_by_padded_size(docs, size=BATCH_WORDS, buffer=256):
-            rows = doc_rows(
-                part, [name] * len(part), core, tagger.normalizer, window=512, overlap=128
-            )
-            for _, batch in row_batches(rows, tagger.model, tagger.batch_pieces, is_train=True):
-                batches.append((batch, [_tags(first, n_tags, rng) for first in batch.firsts]))
-    return nlp, batches[: steps + WARM_UP]
+    for part in parts:
+        rows = doc_rows(part, [name] * len(part), core, tagger.normalizer, window=512, overlap=128)
+        packed = [pack(rows, core)]
+        if not shuffled:
+            found = row_batches(rows, tagger.model, tagger.batch_pieces, is_train=True)
+            packed = [batch for _, batch in found]
+        batches += [(one, [_tags(first, n_tags, rng) for first in one.firsts]) for one in packed]
+    return nlp, batches
 
 
 def _tags(firsts: NDArray[np.int64], n_tags: int, rng: random.Random) -> NDArray[np.int64]:
@@ -119,14 +136,14 @@ def train_ours(folder: str, texts: Sequence[str], steps: int, threads: int) -> d
 
 
 def train_peft(
-    core: str, folder: str, texts: Sequence[str], steps: int, threads: int
+    core: str, folder: str, texts: Sequence[str], steps: int, threads: int, shuffled: bool = False
 ) -> dict[str, float]:
-    """Train with PEFT, torch's autocast and torch's Adam."""
+    """Train with PEFT, torch's autocast and torch's Adam. shuffled (bool): See `_batches`."""
     from peft import PeftModel
     from transformers import AutoModel
 
     torch.set_num_threads(threads)
-    nlp, batches = _batches(folder, texts, steps)
+    nlp, batches = _batches(folder, texts, steps, shuffled=shuffled)
     tagger: Any = nlp.get_pipe("multibert_ner")
     name = domain_names(1)[0]
     labels = tagger.labels_of(name)
@@ -173,7 +190,8 @@ def compare_training(
     steps (int): Batches that are timed.
     threads (int): Of torch.
     repeats (int): Processes for each; medians are returned.
-    RETURNS (dict): "ours" and "peft": pieces per second, losses, peak MB. "ratio": of the speeds.
+    RETURNS (dict): "ours", "peft" and "peft_shuffled": pieces per second, losses, peak MB.
+        "ratio", "ratio_shuffled": of our speed to theirs.
     """
     common = {
         "folder": str(folder.resolve()),
@@ -184,6 +202,7 @@ def compare_training(
     systems: dict[str, tuple[Callable[..., dict[str, float]], dict[str, Any]]] = {
         "ours": (train_ours, common),
         "peft": (train_peft, {**common, "core": core}),
+        "peft_shuffled": (train_peft, {**common, "core": core, "shuffled": True}),
     }
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
     for _ in range(repeats):
@@ -194,9 +213,9 @@ def compare_training(
         name: {key: statistics.median(run[key] for run in own) for key in own[0]}
         for name, own in runs.items()
     }
-    speeds = [
-        ours["pieces_per_second"] / peft["pieces_per_second"]
-        for ours, peft in zip(runs["ours"], runs["peft"], strict=True)
-    ]
-    settings = {"steps": steps, "batch_words": BATCH_WORDS, "precision": "bf16"}
-    return {**settings, **report, "ratio": statistics.median(speeds)}
+    for name, ratio in (("peft", "ratio"), ("peft_shuffled", "ratio_shuffled")):
+        report[ratio] = statistics.median(
+            ours["pieces_per_second"] / theirs["pieces_per_second"]
+            for ours, theirs in zip(runs["ours"], runs[name], strict=True)
+        )
+    return {"steps": steps, "batch_words": BATCH_WORDS, "precision": "bf16", **report}

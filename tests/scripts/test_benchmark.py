@@ -115,7 +115,8 @@ def test_the_whole_run(core, tmp_path, in_process, monkeypatch):
             assert own["seconds"].keys() == own["resident_mb"].keys() == steps
     training = report["training"]
     assert training["ours"]["first_loss"] == pytest.approx(training["peft"]["first_loss"], rel=0.1)
-    assert training["ratio"] > 0
+    assert training["ratio"] > 0 and training["ratio_shuffled"] > 0
+    assert training["peft_shuffled"]["padding"] > training["peft"]["padding"]
     for name in names:
         assert name in readme_tables(report)
 
@@ -304,7 +305,7 @@ REPORT = {
 def test_tables_of_a_report():
     assert readme_tables(REPORT).splitlines() == [
         "640 texts of 56 pieces in the mean, 2 threads, medians of 5 rounds in turn in one "
-        "process; time is divided by that of the bare core in bf16 in the same round:",
+        "process; time is divided by that of the bare core in bf16, timed before and after:",
         "",
         "| system | what it does | texts/s | pieces/s | time |",
         "| --- | --- | ---: | ---: | ---: |",
@@ -321,13 +322,21 @@ def test_tables_of_a_report():
     more = {
         "memory": {"lora": {"by_domains": {"12": own}, "disk_mb_per_domain": 2.6}},
         "stages": {"ours lora 12": {"shares": {"core": 0.9, "head": 0.1}}},
-        "training": {"ours": speed, "peft": speed, "ratio": 2.5},
+        "training": {
+            "ours": speed,
+            "peft": speed,
+            "peft_shuffled": {**speed, "padding": 0.25},
+            "ratio": 2.5,
+            "ratio_shuffled": 3.5,
+        },
     }
     text = readme_tables({**REPORT, **more})
     assert "| lora 12 | 1.0 + 0.5 + 2.0 | 2 | 3 | 1,234 | 70.0 | 2.60 |" in text
     assert "| core | 90.0 |\n| head | 10.0 |" in text
-    assert "ours is 2.5 times as fast" in text
-    assert "| PEFT and torch.autocast | 4,000 | 900 | 1.000 → 0.500 |" in text
+    assert "2.50 times as fast as PEFT on our batches" in text
+    assert "3.50 times as fast as PEFT on batches of texts of any lengths" in text
+    assert "| PEFT and torch.autocast | 4,000 | 900 | 0 % | 1.000 → 0.500 |" in text
+    assert "lengths in a batch | 4,000 | 900 | 25 % | 1.000 → 0.500 |" in text
     console = Console(record=True, width=200)
     print_report({**REPORT, **more}, console)
     assert "bare bf16" in console.export_text()
