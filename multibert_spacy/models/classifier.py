@@ -25,10 +25,8 @@ from torch.nn import functional as F
 
 from ..errors import AdapterError, ConfigError
 from ..text.align import pack_rows
-from ..text.batching import batch_by_pieces
 from ..types import Floats2d, WindowBatch
 from .adapters import Adapter, AdapterSettings, LoraSettings
-from .bank import Bank
 from .compute import run_batches, upload
 from .core import Core, layer_of
 from .listener import CoreListener, ModuleShim
@@ -96,19 +94,13 @@ class ClassifierModule(AdaptedModule):
         groups (Sequence): For each row all pieces of its group, for the bag.
         RETURNS (b, n_classes) float32.
         """
-        ids = upload(batch.ids, core.device)
-        lengths = upload(batch.lengths, core.device)
-        index = [0] * len(batch.ids)
-        if self.training:
-            rows = Bank([self.adapter], train=True).rows(index)
-            dropout = self.dropout.p if core.trainable else 0.0
-            hidden = core.forward(ids, lengths, rows, dropout=dropout, n_layers=self.n_layers)
-        else:
-            hidden = self.runner(core)(ids, lengths, index)
+        dropout = self.dropout.p if core.trainable else 0.0
+        hidden = self.hidden(core, batch, [0] * len(batch.ids), dropout=dropout)
         if self.pooling == "first":
             pooled = hidden[:, 0].float()
         else:
-            seen = torch.arange(ids.shape[1], device=core.device) < lengths[:, None]
+            lengths = upload(batch.lengths, core.device)
+            seen = torch.arange(hidden.shape[1], device=core.device) < lengths[:, None]
             pooled = hidden.float().masked_fill(~seen[..., None], 0).sum(1) / lengths[:, None]
         logits: Tensor = self.linear(self.dropout(F.layer_norm(pooled, pooled.shape[-1:])))
         return logits if self.bag is None else logits + _bag_logits(self.bag, groups)
@@ -271,10 +263,7 @@ def forward(
         return logits
 
     lengths = [len(row) + 2 for row in rows]
-    if is_train:
-        batches = batch_by_pieces(lengths, model.batch_pieces)
-    else:
-        batches = module.runner(core).batches(lengths, [0] * len(rows), model.batch_pieces)
+    batches = module.batches(core, lengths, [0] * len(rows), model.batch_pieces)
     outputs = list(zip(batches, run_batches(run, batches, core.engine), strict=True))
     for index, logits in outputs:
         probs[index] = logits.detach().softmax(-1).cpu().numpy()

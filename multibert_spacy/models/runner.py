@@ -2,9 +2,10 @@
 
 The engine and the precision are settings of the component that owns the core. A graph, though,
 belongs to the component that runs it, since the detector has another adapter and fewer layers than
-the tagger. Training is always torch and does not pass through here.
+the tagger. Training is always torch and needs no runner: `AdaptedModule.hidden` does either.
 """
 
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from ..text.batching import batch_by_pieces, batch_flat
+from ..types import WindowBatch
 from .adapters import Adapter
 from .bank import Bank
+from .compute import upload
 from .core import Core
 from .layout import FlatRows
 
@@ -70,23 +73,44 @@ class TorchRunner:
         return self  # the core is shared by design
 
     def __call__(self, ids: Tensor, lengths: Tensor, index: Sequence[int]) -> Tensor:
-        layout = None
-        if lies_flat(self.core) and len(set(self._bank.keys(index))) == 1:
-            layout = FlatRows(lengths.tolist(), self._bank.n_virtual)
-        rows = self._bank.rows(index)
-        return self.core.forward(ids, lengths, rows, n_layers=self._n_layers, layout=layout)
+        return _run(self.core, self._bank, ids, lengths, index, n_layers=self._n_layers)
 
     def batches(
         self, lengths: Sequence[int], index: Sequence[int], budget: int
     ) -> list[list[int]]:
-        if not lies_flat(self.core):
-            return batch_by_pieces(lengths, budget)
-        return batch_flat(lengths, self._bank.keys(index), budget, alone=ALONE)
+        return _batches(self.core, lengths, self._bank.keys(index), budget, alone=ALONE)
 
 
 def lies_flat(core: Core) -> bool:
     """Whether rows are better not padded, see `layout.py`."""
     return core.device.type == "cpu"
+
+
+def _run(
+    core: Core,
+    bank: Bank,
+    ids: Tensor,
+    lengths: Tensor,
+    index: Sequence[int],
+    *,
+    n_layers: int | None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """See `Runner`; `dropout` and `n_layers` as in `Core.forward`."""
+    layout = None
+    if lies_flat(core) and len(set(bank.keys(index))) == 1:
+        layout = FlatRows(lengths.tolist(), bank.n_virtual)
+    rows = bank.rows(index)
+    return core.forward(ids, lengths, rows, dropout=dropout, n_layers=n_layers, layout=layout)
+
+
+def _batches(
+    core: Core, lengths: Sequence[int], keys: Sequence[int], budget: int, *, alone: int
+) -> list[list[int]]:
+    """See `Runner`. keys, alone: See `batch_flat`."""
+    if not lies_flat(core):
+        return batch_by_pieces(lengths, budget)
+    return batch_flat(lengths, keys, budget, alone=alone)
 
 
 def make_runner(
@@ -139,3 +163,29 @@ class AdaptedModule(nn.Module):
                 runner = make_runner(core, self.adapters, n_layers=self.n_layers, graph=self.graph)
                 self._runner = runner
             return runner
+
+    def hidden(
+        self, core: Core, batch: WindowBatch, index: Sequence[int], *, dropout: float = 0.0
+    ) -> Tensor:
+        """Hidden states of a batch; in training with gradients.
+
+        batch (WindowBatch): b rows; `firsts` and `domains` are not used.
+        index (Sequence[int]): For each row, its adapter.
+        dropout (float): In the core, in training.
+        RETURNS (b, t, h): See `Runner`.
+        """
+        ids, lengths = upload(batch.ids, core.device), upload(batch.lengths, core.device)
+        if not self.training:
+            return self.runner(core)(ids, lengths, index)
+        adapters, used = self.adapters, sorted(set(index))
+        bank = Bank([adapters[i] for i in used], train=True)
+        own = [used.index(i) for i in index]
+        return _run(core, bank, ids, lengths, own, n_layers=self.n_layers, dropout=dropout)
+
+    def batches(
+        self, core: Core, lengths: Sequence[int], index: Sequence[int], budget: int
+    ) -> list[list[int]]:
+        """Rows that go through the core together best, in training or not; see `Runner`."""
+        if not self.training:
+            return self.runner(core).batches(lengths, index, budget)
+        return _batches(core, lengths, index, budget, alone=sys.maxsize)

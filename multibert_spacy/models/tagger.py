@@ -15,14 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import DomainError
-from ..text.batching import batch_by_pieces, batch_flat
 from ..types import Floats2d, WindowBatch
 from .adapters import Adapter, AdapterSettings
-from .bank import Bank
-from .compute import upload
 from .core import Core
-from .layout import FlatRows
-from .runner import AdaptedModule, lies_flat
+from .runner import AdaptedModule
 
 __all__ = ["Head", "TaggerModule"]
 
@@ -202,19 +198,8 @@ class TaggerModule(AdaptedModule):
         by_head: dict[str, list[int]] = {}
         for i, name in enumerate(batch.domains):
             by_head.setdefault(self.head_name(name), []).append(i)
-        ids = upload(batch.ids, device)
-        lengths = upload(batch.lengths, device)
-        if self.training:
-            names = sorted(set(batch.domains))
-            bank = Bank([self.adapter_of(name) for name in names], train=True)
-            rows = bank.rows([names.index(name) for name in batch.domains])
-            dropout = self.dropout.p if core.trainable else self.core_dropout
-            layout = None
-            if len(names) == 1 and lies_flat(core):
-                layout = FlatRows(batch.lengths.tolist(), bank.n_virtual)
-            hidden = core.forward(ids, lengths, rows, dropout=dropout, layout=layout)
-        else:
-            hidden = self.runner(core)(ids, lengths, self._index(batch.domains))
+        dropout = self.dropout.p if core.trainable else self.core_dropout
+        hidden = self.hidden(core, batch, self.index_of(batch.domains), dropout=dropout)
         outputs = []
         for name, members in by_head.items():
             where = [(i, first) for i in members for first in batch.firsts[i] if first >= 0]
@@ -223,27 +208,10 @@ class TaggerModule(AdaptedModule):
             outputs.append((members, self.heads[name](picked)))
         return outputs
 
-    def _index(self, domains: Sequence[str]) -> list[int]:
+    def index_of(self, domains: Sequence[str]) -> list[int]:
         """RETURNS (list[int]): Where in `adapters` those of the domains are."""
         index = {name: i for i, name in enumerate(self._domains)}
         return [index[name] for name in domains]
-
-    def batches(
-        self, core: Core, lengths: Sequence[int], domains: Sequence[str], budget: int
-    ) -> list[list[int]]:
-        """Rows that go through the core together best, in prediction or in training.
-
-        core (Core): The core.
-        lengths (Sequence[int]): Pieces of each row.
-        domains (Sequence[str]): Its domain, one that exists.
-        budget (int): Pieces of a batch.
-        RETURNS (list[list[int]]): Rows of each batch.
-        """
-        if not self.training:
-            return self.runner(core).batches(lengths, self._index(domains), budget)
-        if len(set(domains)) == 1 and lies_flat(core):
-            return batch_flat(lengths, [0] * len(lengths), budget, alone=0)
-        return batch_by_pieces(lengths, budget)
 
     def scatter(
         self, batch: WindowBatch, outputs: Sequence[tuple[list[int], Tensor]]

@@ -159,8 +159,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
     def batches(
         self, lengths: Sequence[int], domains: Sequence[str], budget: int, *, is_train: bool
     ) -> list[list[int]]:
-        """See `TaggerModule.batches`."""
-        return self.module.train(is_train).batches(self.core, lengths, domains, budget)
+        """domains (Sequence[str]): Of each row, which exist. See `AdaptedModule.batches`."""
+        module = self.module.train(is_train)
+        return module.batches(self.core, lengths, module.index_of(domains), budget)
 
     def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
         """See `TaggerModule.set_trainable`."""
