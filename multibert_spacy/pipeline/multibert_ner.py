@@ -186,14 +186,10 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         entities: list[list[Entity]] = [[] for _ in docs]
         scores = join_by_doc(rows, logits, len(docs))
         # By head, not by domain: Viterbi takes as many steps for one doc as for a hundred.
-        heads = [self.model.module.head_name(domain) for domain in domains]
-        for _, members in by_name(heads):
-            domain = domains[members[0]]
-            found = decode_entities(
-                [scores[i] for i in members],
-                self.labels_of(domain),
-                self.model.transitions_of(domain),
-            )
+        for _, members in by_name([self.model.module.head_name(domain) for domain in domains]):
+            labels = self.labels_of(domains[members[0]])
+            transitions = self.model.transitions_of(domains[members[0]])
+            found = decode_entities([scores[i] for i in members], labels, transitions)
             for i, own in zip(members, found, strict=True):
                 entities[i] = own
         return entities
