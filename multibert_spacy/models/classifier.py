@@ -95,11 +95,11 @@ class ClassifierModule(AdaptedModule):
         RETURNS (b, n_classes) float32.
         """
         dropout = self.dropout.p if core.trainable else 0.0
-        hidden = self.hidden(core, batch, [0] * len(batch.ids), dropout=dropout)
+        ids, lengths = upload(batch.ids, core.device), upload(batch.lengths, core.device)
+        hidden = self.hidden(core, ids, lengths, [0] * len(ids), dropout=dropout)
         if self.pooling == "first":
             pooled = hidden[:, 0].float()
         else:
-            lengths = upload(batch.lengths, core.device)
             seen = torch.arange(hidden.shape[1], device=core.device) < lengths[:, None]
             pooled = hidden.float().masked_fill(~seen[..., None], 0).sum(1) / lengths[:, None]
         logits: Tensor = self.linear(self.dropout(F.layer_norm(pooled, pooled.shape[-1:])))

@@ -14,14 +14,12 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from ..text.batching import batch_by_pieces, batch_flat
-from ..types import WindowBatch
 from .adapters import Adapter
 from .bank import Bank
-from .compute import upload
 from .core import Core
 from .layout import FlatRows
 
-__all__ = ["GRAPH", "AdaptedModule", "Runner", "TorchRunner", "lies_flat", "make_runner"]
+__all__ = ["GRAPH", "AdaptedModule", "Runner", "TorchRunner", "make_runner"]
 
 
 GRAPH = "graph"
@@ -81,7 +79,7 @@ class TorchRunner:
         return _batches(self.core, lengths, self._bank.keys(index), budget, alone=ALONE)
 
 
-def lies_flat(core: Core) -> bool:
+def _lies_flat(core: Core) -> bool:
     """Whether rows are better not padded, see `layout.py`."""
     return core.device.type == "cpu"
 
@@ -98,7 +96,7 @@ def _run(
 ) -> Tensor:
     """See `Runner`; `dropout` and `n_layers` as in `Core.forward`."""
     layout = None
-    if lies_flat(core) and len(set(bank.keys(index))) == 1:
+    if _lies_flat(core) and len(set(bank.keys(index))) == 1:
         layout = FlatRows(lengths.tolist(), bank.n_virtual)
     rows = bank.rows(index)
     return core.forward(ids, lengths, rows, dropout=dropout, n_layers=n_layers, layout=layout)
@@ -108,7 +106,7 @@ def _batches(
     core: Core, lengths: Sequence[int], keys: Sequence[int], budget: int, *, alone: int
 ) -> list[list[int]]:
     """See `Runner`. keys, alone: See `batch_flat`."""
-    if not lies_flat(core):
+    if not _lies_flat(core):
         return batch_by_pieces(lengths, budget)
     return batch_flat(lengths, keys, budget, alone=alone)
 
@@ -165,16 +163,18 @@ class AdaptedModule(nn.Module):
             return runner
 
     def hidden(
-        self, core: Core, batch: WindowBatch, index: Sequence[int], *, dropout: float = 0.0
+        self,
+        core: Core,
+        ids: Tensor,
+        lengths: Tensor,
+        index: Sequence[int],
+        *,
+        dropout: float = 0.0,
     ) -> Tensor:
-        """Hidden states of a batch; in training with gradients.
+        """Hidden states of a batch, see `Runner`; in training with gradients.
 
-        batch (WindowBatch): b rows; `firsts` and `domains` are not used.
-        index (Sequence[int]): For each row, its adapter.
         dropout (float): In the core, in training.
-        RETURNS (b, t, h): See `Runner`.
         """
-        ids, lengths = upload(batch.ids, core.device), upload(batch.lengths, core.device)
         if not self.training:
             return self.runner(core)(ids, lengths, index)
         adapters, used = self.adapters, sorted(set(index))

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from ..errors import DomainError
 from ..types import Floats2d, WindowBatch
 from .adapters import Adapter, AdapterSettings
+from .compute import upload
 from .core import Core
 from .runner import AdaptedModule
 
@@ -199,7 +200,9 @@ class TaggerModule(AdaptedModule):
         for i, name in enumerate(batch.domains):
             by_head.setdefault(self.head_name(name), []).append(i)
         dropout = self.dropout.p if core.trainable else self.core_dropout
-        hidden = self.hidden(core, batch, self.index_of(batch.domains), dropout=dropout)
+        ids, lengths = upload(batch.ids, device), upload(batch.lengths, device)
+        index = self.index_of(batch.domains)
+        hidden = self.hidden(core, ids, lengths, index, dropout=dropout)
         outputs = []
         for name, members in by_head.items():
             where = [(i, first) for i in members for first in batch.firsts[i] if first >= 0]

@@ -71,12 +71,13 @@ def _batches(
     batches: list[tuple[WindowBatch, Tags]] = []
     for part in parts:
         rows = doc_rows(part, [name] * len(part), core, tagger.normalizer, window=512, overlap=128)
-        packed = [pack(rows, core)]
-        if not shuffled:
+        if shuffled:
+            packed = [pack(rows, core)]
+        else:
             found = row_batches(rows, tagger.model, tagger.batch_pieces, is_train=True)
             packed = [batch for _, batch in found]
         batches += [(one, [_tags(first, n_tags, rng) for first in one.firsts]) for one in packed]
-    return nlp, batches
+    return nlp, batches[:n]
 
 
 def _tags(firsts: NDArray[np.int64], n_tags: int, rng: random.Random) -> NDArray[np.int64]:

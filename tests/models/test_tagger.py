@@ -183,7 +183,7 @@ class TestBatches:
         assert self.batches(make_model(core), is_train=True) == [[1, 3, 5], [0, 2, 4]]
 
     def test_a_gpu_has_rows_of_one_length(self, core, monkeypatch):
-        monkeypatch.setattr(runner, "lies_flat", lambda core: False)
+        monkeypatch.setattr(runner, "_lies_flat", lambda core: False)
         model = make_model(core, KINDS["prefix"])
         assert self.batches(model) == [[1, 3, 5], [0, 2, 4]]
         assert len(model.predict(make_batch(core, domains=MIXED))) == len(MIXED)
