@@ -12,6 +12,11 @@ from torch.nn import functional as F
 
 __all__ = ["attend"]
 
+AT_ONCE = 2**20
+"""Scores of a product of queries and keys, 2 MB in 16 bits. 25 MB of 4 rows of 512 pieces, made
+anew for each layer, go back to the system each time: the page faults took more than the softmax.
+"""
+
 
 def attend(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, *, dropout: float) -> Tensor:
     """q (b, a, t, d), k and v (b, a, p + t, d): Queries, keys and values of `a` heads, one type.
@@ -21,6 +26,17 @@ def attend(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, *, dropout: flo
     """
     if q.device.type != "cpu" or q.dtype == torch.float32:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
+    b, heads, t, _ = q.shape
+    rows = max(1, AT_ONCE // (heads * t * k.shape[2]))
+    if rows >= b:
+        return _attend(q, k, v, seen, dropout)
+    parts = [slice(start, start + rows) for start in range(0, b, rows)]
+    return torch.cat(
+        [_attend(q[i], k[i], v[i], None if seen is None else seen[i], dropout) for i in parts]
+    )
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropout: float) -> Tensor:
     bias = q.new_zeros(())
     if seen is not None:
         bias = torch.zeros_like(seen, dtype=q.dtype).masked_fill_(~seen, float("-inf"))

@@ -25,10 +25,13 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # more than one waits for ever.
 os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
-# oneDNN keeps 1,024 compiled products with their scratch memory, one per shape. Texts hardly ever
-# make the same shape twice: after 120 small training steps the process had 1,729 MB, with 16 kept
-# 1,221 MB and no growth. A forward pass needs about ten, of flat rows two for each of its blocks.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+# oneDNN, and torch's own layer above it, each keep 1,024 compiled products of about 1.4 MB with
+# their scratch memory, one per shape, and texts hardly ever make the same shape twice. After 180
+# shapes a process had grown by 264 MB, with both limited by 8. A forward pass needs about ten, of
+# flat rows two more for each of its blocks, a training step twice as many; with fewer than that
+# each layer compiles all of them again.
+for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+    os.environ.setdefault(cache, "64")
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:

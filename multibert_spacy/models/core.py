@@ -15,7 +15,7 @@ positions); `position_offset` reproduces PEFT's choice.
 import copy
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,24 +26,11 @@ from ..text.align import PieceCache
 from ..types import PieceIds
 from .compute import check_engine, resolve_precision
 from .layout import Layout, PaddedRows
+from .row_adapter import BlockAdapter, RowAdapter
 
 __all__ = ["Core", "RowAdapter", "layer_of", "resolve_precision"]
 
 FAMILIES = ("bert", "roberta", "xlm-roberta")
-
-
-class RowAdapter(Protocol):
-    """What a batch's adapters add to the core. Sites are module names inside the core."""
-
-    n_virtual: int
-
-    def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
-        """x (b, t, in) or (n, in). RETURNS: The linear layer's output with what is added."""
-        ...
-
-    def prefix(self, layer: int, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
-        """RETURNS keys and values, (b or 1, a, p, d) each, or None."""
-        ...
 
 
 class Core:
@@ -241,6 +228,10 @@ class Core:
         drop: float,
     ) -> Tensor:
         """One transformer block. x: Of width h, as the layout has it."""
+        if isinstance(adapter, BlockAdapter):
+            whole = adapter.block(i, layer, x, layout, self.n_heads, drop)
+            if whole is not None:
+                return whole
 
         def linear(name: str, module: Any, x: Tensor) -> Tensor:
             if adapter is None:

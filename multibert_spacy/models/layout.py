@@ -9,6 +9,7 @@ A GPU, for which many small products are slow, and OpenVINO's graph, which has n
 """
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple, Protocol
 
 import torch
@@ -107,6 +108,12 @@ class FlatRows:
             self.n += size
             start = stop
         self._sizes = [(block.stop - block.start) * block.t for block in self.blocks]
+
+    @property
+    def slices(self) -> list[tuple[Block, slice]]:
+        """RETURNS (list): Each block, and where in n it lies."""
+        ends = list(accumulate(self._sizes, initial=0))
+        return [(block, slice(*at)) for block, at in zip(self.blocks, pairwise(ends), strict=True)]
 
     def pack(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         parts = [ids[block.start : block.stop, : block.t] for block in self.blocks]

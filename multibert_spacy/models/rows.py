@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .layout import FlatRows, Layout
+from .lora_block import SITES, LoraBlock, fits
+
 __all__ = ["MERGED", "LoraOne", "LoraRows", "PrefixRows"]
 
 MERGED = 512
@@ -108,6 +111,17 @@ class LoraRows:
 
     def prefix(self, layer: int, dtype: torch.dtype) -> None:
         return None
+
+    def block(
+        self, i: int, layer: Any, x: Tensor, layout: Layout, n_heads: int, dropout: float
+    ) -> Tensor | None:
+        sites = [f"encoder.layer.{i}.{name}" for name in SITES]
+        frozen = not layer.output.dense.weight.requires_grad
+        one = self.pick is None and not self.dropout and all(site in self.a for site in sites)
+        if not (one and frozen and isinstance(layout, FlatRows) and fits(layer)):
+            return None
+        whole = LoraBlock(layer, layout, n_heads, self.scale, dropout)
+        return whole(x, [self.a[site] for site in sites], [self.b[site] for site in sites])
 
 
 class LoraOne:

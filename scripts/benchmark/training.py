@@ -6,8 +6,8 @@ has a batch's rows padded to the longest, as transformers' collators do; how muc
 computes is padding is said in "padding".
 
 Our batches are of texts of about one length (spaCy's `batch_by_padded`). transformers' Trainer
-draws them at random unless told otherwise, so PEFT is timed once more on such batches, of as many
-of the same texts each: "peft_shuffled". Its losses are of other batches.
+draws them at random unless told otherwise, so both are timed once more on such batches, of as many
+of the same texts each: "ours_shuffled" and "peft_shuffled". Their losses are of other batches.
 """
 
 import gc
@@ -72,7 +72,7 @@ def _batches(
     for part in parts:
         rows = doc_rows(part, [name] * len(part), core, tagger.normalizer, window=512, overlap=128)
         if shuffled:
-            packed = [pack(rows, core)]
+            packed = [pack(sorted(rows, key=lambda row: -len(row.ids)), core)]
         else:
             found = row_batches(rows, tagger.model, tagger.batch_pieces, is_train=True)
             packed = [batch for _, batch in found]
@@ -117,10 +117,15 @@ def _run(
     }
 
 
-def train_ours(folder: str, texts: Sequence[str], steps: int, threads: int) -> dict[str, float]:
-    """Train as `MultibertNER.update` does, from the batches on."""
+def train_ours(
+    folder: str, texts: Sequence[str], steps: int, threads: int, shuffled: bool = False
+) -> dict[str, float]:
+    """Train as `MultibertNER.update` does, from the batches on.
+
+    shuffled (bool): See `_batches`.
+    """
     torch.set_num_threads(threads)
-    nlp, batches = _batches(folder, texts, steps)
+    nlp, batches = _batches(folder, texts, steps, shuffled=shuffled)
     tagger: Any = nlp.get_pipe("multibert_ner")
     tagger.train_only(tagger.domains, heads=True)
     sgd = Adam(RATE, L2=0.0, grad_clip=0.0)
@@ -191,8 +196,8 @@ def compare_training(
     steps (int): Batches that are timed.
     threads (int): Of torch.
     repeats (int): Processes for each; medians are returned.
-    RETURNS (dict): "ours", "peft" and "peft_shuffled": pieces per second, losses, peak MB.
-        "ratio", "ratio_shuffled": of our speed to theirs.
+    RETURNS (dict): "ours", "peft", "ours_shuffled" and "peft_shuffled": pieces per second, losses,
+        peak MB. "ratio", "ratio_shuffled": of our speed to theirs, on the same batches.
     """
     common = {
         "folder": str(folder.resolve()),
@@ -203,6 +208,7 @@ def compare_training(
     systems: dict[str, tuple[Callable[..., dict[str, float]], dict[str, Any]]] = {
         "ours": (train_ours, common),
         "peft": (train_peft, {**common, "core": core}),
+        "ours_shuffled": (train_ours, {**common, "shuffled": True}),
         "peft_shuffled": (train_peft, {**common, "core": core, "shuffled": True}),
     }
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
@@ -214,9 +220,9 @@ def compare_training(
         name: {key: statistics.median(run[key] for run in own) for key in own[0]}
         for name, own in runs.items()
     }
-    for name, ratio in (("peft", "ratio"), ("peft_shuffled", "ratio_shuffled")):
-        report[ratio] = statistics.median(
+    for order in ("", "_shuffled"):
+        report[f"ratio{order}"] = statistics.median(
             ours["pieces_per_second"] / theirs["pieces_per_second"]
-            for ours, theirs in zip(runs["ours"], runs[name], strict=True)
+            for ours, theirs in zip(runs[f"ours{order}"], runs[f"peft{order}"], strict=True)
         )
     return {"steps": steps, "batch_words": BATCH_WORDS, "precision": "bf16", **report}
