@@ -1,15 +1,17 @@
 """A bank of adapters: one forward pass for rows of different domains.
 
-All adapters are stacked: LoRA's A and B, the prefixes' keys and values. What a batch takes of them
-stands in `rows.py`. While one domain is trained its bank has one adapter, and gradients flow
-through the stacking.
+What a batch takes of them stands in `rows.py`. Prefixes are stacked once, they are small. LoRA's A
+and B stay where they are, and those of a batch are stacked layer by layer: a stack of all would
+keep each adapter in memory twice. While one domain is trained its bank has one adapter, and
+gradients flow through.
 
 Equal adapters are one in the bank: domains that share one, as those that no tuning has improved,
-are stacked once, and a batch of them is a batch of one adapter.
+are there once, and a batch of them is a batch of one adapter.
 """
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,8 +19,8 @@ from torch.nn import functional as F
 
 from ..errors import AdapterError
 from .adapters import Adapter, LoraAdapter, PrefixAdapter
-from .core import RowAdapter
-from .rows import LoraOne, LoraRows, PrefixRows
+from .row_adapter import RowAdapter
+from .rows import LoraOne, LoraRows, LoraTrained, Pair, PrefixRows
 
 __all__ = ["Bank"]
 
@@ -46,10 +48,10 @@ def _distinct(adapters: Sequence[Adapter]) -> tuple[list[Adapter], list[int]]:
 
 
 class Bank:
-    """Adapters of one kind, stacked in the order given, equal ones once.
+    """Adapters of one kind, in the order given, equal ones once.
 
-    n (int): How many are stacked.
-    place (list[int]): For each adapter given, its place in the stack.
+    n (int): How many there are.
+    place (list[int]): For each adapter given, its place among them.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class Bank:
     ) -> None:
         """adapters (Sequence[Adapter]): At least one; all LoRA, all prefixes of one length, or all
             NoAdapter. LoRA ranks and sites may differ: missing ones are zero.
-        dtype (torch.dtype): The type to hold them in; None is fp32.
+        dtype (torch.dtype): The type to compute with them in; None is fp32.
         train (bool): Whether gradients flow and LoRA's dropout is on; makes the adapters fp32.
         RAISES (AdapterError): If the adapters cannot be mixed in one batch.
         """
@@ -66,54 +68,33 @@ class Bank:
             names = sorted(kind.__name__ for kind in kinds)
             raise AdapterError(f"One component holds adapters of one kind, got {names}")
         self.train = train
+        self.dtype = dtype or torch.float32
+        if train:
+            adapters, self.place = [x.float() for x in adapters], list(range(len(adapters)))
+        else:
+            adapters, self.place = _distinct(adapters)
+        self.n = len(adapters)
         self.kv: Tensor | None = None
-        self.a: dict[str, Tensor] = {}
-        self.b: dict[str, Tensor] = {}
-        self.dropout = 0.0
-        self.scale: float | None = None
-        with torch.set_grad_enabled(train):
-            if train:
-                adapters, self.place = [x.float() for x in adapters], list(range(len(adapters)))
-            else:
-                adapters, self.place = _distinct(adapters)
-            self.n = len(adapters)
-            prefixes = [x for x in adapters if isinstance(x, PrefixAdapter)]
-            loras = [x for x in adapters if isinstance(x, LoraAdapter)]
-            if prefixes:
-                lengths = sorted({x.settings.n_virtual for x in prefixes})
-                if len(lengths) > 1:
-                    raise AdapterError(f"Prefixes of different lengths in one bank: {lengths}")
+        self._pairs: list[dict[str, Pair]] = []
+        self._scales: list[float] = []
+        self._stacked: dict[str, Pair] | None = None
+        self._dropout = 0.0
+        prefixes = [x for x in adapters if isinstance(x, PrefixAdapter)]
+        if prefixes:
+            lengths = sorted({x.settings.n_virtual for x in prefixes})
+            if len(lengths) > 1:
+                raise AdapterError(f"Prefixes of different lengths in one bank: {lengths}")
+            with torch.set_grad_enabled(train):
                 self.kv = torch.stack([x.key_values().float() for x in prefixes], dim=2)
-                if dtype is not None:
-                    self.kv = self.kv.to(dtype)
-            elif loras:
-                if train and len(loras) == 1:
-                    self.a = dict(zip(loras[0].sites, loras[0].a, strict=True))
-                    self.b = dict(zip(loras[0].sites, loras[0].b, strict=True))
-                    self.scale = loras[0].scale
-                else:
-                    self._stack_loras(loras, dtype)
-                self.dropout = loras[0].settings.dropout if train else 0.0
-
-    def _stack_loras(self, loras: Sequence[LoraAdapter], dtype: torch.dtype | None) -> None:
-        rank = max(x.settings.rank for x in loras)
-        for site in dict.fromkeys(site for x in loras for site in x.sites):
-            owner = next(x for x in loras if site in x.sites)
-            i = owner.sites.index(site)
-            shape_a, shape_b = owner.a[i].shape[1], owner.b[i].shape[0]
-            parts_a, parts_b = [], []
-            for x in loras:
-                if site in x.sites:
-                    i = x.sites.index(site)
-                    missing = rank - x.settings.rank
-                    parts_a.append(F.pad(x.a[i].float(), (0, 0, 0, missing)))
-                    parts_b.append(F.pad(x.b[i].float() * x.scale, (0, missing)))
-                else:
-                    parts_a.append(owner.a[0].new_zeros(rank, shape_a, dtype=torch.float32))
-                    parts_b.append(owner.b[0].new_zeros(shape_b, rank, dtype=torch.float32))
-            a, b = torch.stack(parts_a), torch.stack(parts_b)
-            self.a[site] = a if dtype is None else a.to(dtype)
-            self.b[site] = b if dtype is None else b.to(dtype)
+                self.kv = self.kv.to(self.dtype)
+        for lora in (x for x in adapters if isinstance(x, LoraAdapter)):
+            own = (
+                (a, b) if train else (a.detach(), b.detach())
+                for a, b in zip(lora.a, lora.b, strict=True)
+            )
+            self._pairs.append(dict(zip(lora.sites, own, strict=True)))
+            self._scales.append(lora.scale)
+            self._dropout = lora.settings.dropout if train else 0.0
 
     def rows(self, index: Sequence[int]) -> RowAdapter | None:
         """The adapters of a batch.
@@ -127,14 +108,13 @@ class Bank:
             if self.n == 1:
                 return PrefixRows(self.kv)
             return self.gather(torch.as_tensor(index[:1] if one else index, device=self.kv.device))
-        if not self.a:
+        if not self._pairs:
             return None
-        if self.scale is not None:
-            return LoraRows(self.a, self.b, self.dropout, self.scale)
+        if self.train and self.n == 1:
+            return LoraTrained(self._pairs[0], self._scales[0], self._dropout)
         if one and not self.train:
-            return LoraOne(self.a, self.b, index[0])
-        device = next(iter(self.a.values())).device
-        return self.gather(torch.as_tensor(index, device=device))
+            return LoraOne(self._pairs[index[0]], self._scales[index[0]])
+        return self._mixed(index)
 
     @property
     def n_virtual(self) -> int:
@@ -146,13 +126,38 @@ class Bank:
         RETURNS (list[int]): Equal for rows that may lie flat together: LoRA's of one adapter, with
             prefixes all of them.
         """
-        return [self.place[i] for i in index] if self.a else [0] * len(index)
+        return [self.place[i] for i in index] if self._pairs else [0] * len(index)
 
     def gather(self, pick: Tensor) -> RowAdapter | None:
-        """pick (b or 1,) int64: Places in the stack. RETURNS (RowAdapter): One for each row."""
+        """pick (b or 1,) int64: Places. RETURNS (RowAdapter): One for each row."""
         if self.kv is not None:
             return PrefixRows(self.kv, pick)
-        return LoraRows(self.a, self.b, self.dropout, pick=pick) if self.a else None
+        if self._stacked is not None:
+            return LoraRows(self._stacked.get, pick, self._dropout)
+        return self._mixed(pick.tolist()) if self._pairs else None
+
+    def _mixed(self, places: Sequence[int]) -> RowAdapter:
+        """places (Sequence[int]): The adapter of each row."""
+        used = sorted(set(places))
+        a, _ = next(iter(self._pairs[0].values()))
+        pick = torch.tensor([used.index(i) for i in places], device=a.device)
+        return LoraRows(partial(self._stack, used), pick, self._dropout)
+
+    def _stack(self, places: Sequence[int], site: str) -> Pair | None:
+        """RETURNS (tuple): A (k, r, in) and scaled B (k, out, r) of k adapters at a site; None if
+        no adapter of the bank sits there.
+        """
+        owner = next((own for own in self._pairs if site in own), None)
+        if owner is None:
+            return None
+        missing = tuple(torch.zeros_like(part) for part in owner[site])
+        found = [self._pairs[i].get(site, missing) for i in places]
+        rank = max(len(a) for a, _ in found)
+        parts_a = [a if len(a) == rank else F.pad(a, (0, 0, 0, rank - len(a))) for a, _ in found]
+        parts_b = [b if len(a) == rank else F.pad(b, (0, rank - len(a))) for a, b in found]
+        a, b = torch.stack(parts_a), torch.stack(parts_b)
+        scales = torch.tensor([self._scales[i] for i in places], device=b.device)
+        return a.to(self.dtype), (b * scales[:, None, None]).to(self.dtype)
 
     @property
     def stacks(self) -> dict[str, Tensor]:
@@ -161,8 +166,12 @@ class Bank:
         """
         if self.kv is not None:
             return {"kv": self.kv}
-        own = {"a": self.a, "b": self.b}
-        return {f"{k} {site}": part[site] for site in self.a for k, part in own.items()}
+        found = {}
+        for site in dict.fromkeys(site for own in self._pairs for site in own):
+            pair = self._stack(range(self.n), site)
+            if pair is not None:
+                found.update({f"a {site}": pair[0], f"b {site}": pair[1]})
+        return found
 
     def with_stacks(self, stacks: Sequence[Tensor]) -> "Bank":
         """RETURNS (Bank): The same with other adapters, in the order of `stacks`."""
@@ -170,6 +179,7 @@ class Bank:
         if self.kv is not None:
             other.kv = stacks[0]
         else:
-            other.a = dict(zip(self.a, stacks[::2], strict=True))
-            other.b = dict(zip(self.a, stacks[1::2], strict=True))
+            sites = dict.fromkeys(site for own in self._pairs for site in own)
+            pairs = zip(stacks[::2], stacks[1::2], strict=True)
+            other._stacked = dict(zip(sites, pairs, strict=True))
         return other

@@ -2,12 +2,12 @@
 
 LoRA, W x + BA x. Where a batch has one adapter, and enough pieces, W + BA is made when the layer
 is reached, and kept nowhere (`LoraOne`). Rows of several gather their A and B, layer by layer,
-since all layers' do not fit the cache, and have two batched products; an adapter in training is a
-node of autograd's (`LoraRows`).
+since all layers' do not fit the cache, and have two batched products (`LoraRows`). An adapter in
+training (`LoraTrained`) is a node of autograd's for each block, or for each site.
 Prefix: keys and values, gathered layer by layer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,7 +17,10 @@ from torch.nn import functional as F
 from .layout import FlatRows, Layout
 from .lora_block import SITES, LoraBlock, fits
 
-__all__ = ["MERGED", "LoraOne", "LoraRows", "PrefixRows"]
+__all__ = ["MERGED", "LoraOne", "LoraRows", "LoraTrained", "Pair", "PrefixRows"]
+
+Pair = tuple[Tensor, Tensor]
+"""A and B of a site."""
 
 MERGED = 512
 """Pieces of a batch from which on its adapter is added to the weights. With 2,048 pieces (bf16, 2
@@ -72,42 +75,54 @@ class _LoraLinear(torch.autograd.Function):
 
 
 class LoraRows:
-    """LoRA of a batch: stacked A (n, r, in) and scaled B (n, out, r) for each site, and the
-    adapter of each row, pick (b,). While one adapter is trained: no pick, its own A (r, in) and B
-    (out, r), and the scale apart.
-    """
+    """LoRA of a batch of several adapters."""
 
     n_virtual = 0
 
     def __init__(
-        self,
-        a: dict[str, Tensor],
-        b: dict[str, Tensor],
-        dropout: float = 0.0,
-        scale: float = 1.0,
-        pick: Tensor | None = None,
+        self, stack: Callable[[str], Pair | None], pick: Tensor, dropout: float = 0.0
     ) -> None:
-        self.a = a
-        self.b = b
+        """stack (Callable): From a site to stacked A (k, r, in) and scaled B (k, out, r); None
+            where no adapter sits.
+        pick (b,) int64: The adapter of each row.
+        dropout (float): LoRA's own, on the input of A.
+        """
+        self.stack = stack
         self.pick = pick
         self.dropout = dropout
-        self.scale = scale
 
     def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
-        if site not in self.a:
-            return F.linear(x, module.weight, module.bias)
-        a, b = self.a[site], self.b[site]
-        if self.pick is None:
-            keep = None
-            if self.dropout:
-                keep = F.dropout(torch.ones_like(x), self.dropout).flatten(0, -2)
-            apply: Callable[..., Tensor] = _LoraLinear.apply
-            return apply(x, keep, module.weight, module.bias, a, b, self.scale)
-        a, b = a.index_select(0, self.pick), b.index_select(0, self.pick)
         y = F.linear(x, module.weight, module.bias)
+        pair = self.stack(site)
+        if pair is None:
+            return y
+        a, b = (part.index_select(0, self.pick).to(y.dtype).transpose(1, 2) for part in pair)
         low = F.dropout(x, self.dropout, training=self.dropout > 0).to(y.dtype)
-        a, b = a.to(y.dtype).transpose(1, 2), b.to(y.dtype).transpose(1, 2)
         return y.baddbmm_(low @ a, b)
+
+    def prefix(self, layer: int, dtype: torch.dtype) -> None:
+        return None
+
+
+class LoraTrained:
+    """LoRA of one adapter in training: A (r, in) and B (out, r) of each site, in fp32."""
+
+    n_virtual = 0
+
+    def __init__(self, pairs: Mapping[str, Pair], scale: float, dropout: float) -> None:
+        """dropout (float): LoRA's own, on the input of A."""
+        self.pairs = pairs
+        self.scale = scale
+        self.dropout = dropout
+
+    def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
+        if site not in self.pairs:
+            return F.linear(x, module.weight, module.bias)
+        keep = None
+        if self.dropout:
+            keep = F.dropout(torch.ones_like(x), self.dropout).flatten(0, -2)
+        apply: Callable[..., Tensor] = _LoraLinear.apply
+        return apply(x, keep, module.weight, module.bias, *self.pairs[site], self.scale)
 
     def prefix(self, layer: int, dtype: torch.dtype) -> None:
         return None
@@ -117,36 +132,35 @@ class LoraRows:
     ) -> Tensor | None:
         sites = [f"encoder.layer.{i}.{name}" for name in SITES]
         frozen = not layer.output.dense.weight.requires_grad
-        one = self.pick is None and not self.dropout and all(site in self.a for site in sites)
-        if not (one and frozen and isinstance(layout, FlatRows) and fits(layer)):
+        whole = not self.dropout and all(site in self.pairs for site in sites)
+        if not (whole and frozen and isinstance(layout, FlatRows) and fits(layer)):
             return None
-        whole = LoraBlock(layer, layout, n_heads, self.scale, dropout)
-        return whole(x, [self.a[site] for site in sites], [self.b[site] for site in sites])
+        a, b = zip(*(self.pairs[site] for site in sites), strict=True)
+        return LoraBlock(layer, layout, n_heads, self.scale, dropout)(x, a, b)
 
 
 class LoraOne:
-    """LoRA of a batch of one adapter: A (r, in) and scaled B (out, r) for each site."""
+    """LoRA of a batch of one adapter: A (r, in) and B (out, r) of each site."""
 
     n_virtual = 0
 
-    def __init__(self, a: dict[str, Tensor], b: dict[str, Tensor], place: int) -> None:
-        """a, b: Stacked, see `LoraRows`.
-        place (int): The adapter's place in the stacks.
-        """
-        self.a = a
-        self.b = b
-        self.place = place
+    def __init__(self, pairs: Mapping[str, Pair], scale: float) -> None:
+        self.pairs = pairs
+        self.scale = scale
 
     def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
         w, bias = module.weight, module.bias
-        if site not in self.a:
+        if site not in self.pairs:
             return F.linear(x, w, bias)
-        a, b = self.a[site][self.place], self.b[site][self.place]
+        a, b = self.pairs[site]
         if x.shape[:-1].numel() >= MERGED:
-            return F.linear(x, torch.addmm(w, b.to(w.dtype), a.to(w.dtype)), bias)
+            return F.linear(
+                x, torch.addmm(w, b.to(w.dtype), a.to(w.dtype), alpha=self.scale), bias
+            )
         y = F.linear(x, w, bias)
         low = x.flatten(0, -2).to(y.dtype) @ a.to(y.dtype).T
-        return y.flatten(0, -2).addmm_(low, b.to(y.dtype).T).view(y.shape)
+        merged = y.flatten(0, -2).addmm_(low, b.to(y.dtype).T, alpha=self.scale)
+        return merged.view(y.shape)
 
     def prefix(self, layer: int, dtype: torch.dtype) -> None:
         return None

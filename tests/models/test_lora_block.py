@@ -8,7 +8,7 @@ from torch.testing import assert_close
 from multibert_spacy.models.adapters import LoraSettings
 from multibert_spacy.models.bank import Bank
 from multibert_spacy.models.layout import FlatRows, PaddedRows
-from multibert_spacy.models.rows import LoraRows
+from multibert_spacy.models.rows import LoraTrained
 from tests.models.tiny import TEXTS, load_core, make_adapter, make_batch, tensors
 
 MANY = [TEXTS[2] * 5, ["هتل"], TEXTS[0], TEXTS[2] * 5, ["خبر"]]
@@ -44,9 +44,10 @@ def assert_near(gradients, expected):
 
 def nodes_of(core, batch, settings, layout):
     """RETURNS (set): Names of the nodes in the graph of the hidden states."""
-    bank = Bank([make_adapter(core, settings)], train=True)
-    for p in (*bank.a.values(), *bank.b.values()):
+    adapter = make_adapter(core, settings)
+    for p in adapter.parameters():
         p.requires_grad_(True)
+    bank = Bank([adapter], train=True)
     hidden = core.forward(*tensors(batch), bank.rows([0] * len(batch.lengths)), layout=layout)
     names, todo = set(), [hidden.grad_fn]
     while todo:
@@ -65,7 +66,7 @@ def test_it_is_what_site_by_site_is(core_folder, texts, dropout, monkeypatch):
     layout = FlatRows(batch.lengths.tolist())
     settings = LoraSettings(rank=3, alpha=7)
     hidden, gradients = trained(core, batch, settings, layout, dropout)
-    monkeypatch.setattr(LoraRows, "block", lambda *_: None)
+    monkeypatch.setattr(LoraTrained, "block", lambda *_: None)
     expected, expected_gradients = trained(core, batch, settings, layout, dropout)
     assert len(gradients) == 2 * 6 * core.n_layers
     assert_close(hidden, expected, rtol=1e-4, atol=1e-4)
@@ -78,7 +79,7 @@ def test_a_first_block_without_an_adapter(core_folder, monkeypatch):
     layout = FlatRows(batch.lengths.tolist())
     settings = LoraSettings(rank=2, first_layer=1)
     _, gradients = trained(core, batch, settings, layout)
-    monkeypatch.setattr(LoraRows, "block", lambda *_: None)
+    monkeypatch.setattr(LoraTrained, "block", lambda *_: None)
     assert_near(gradients, trained(core, batch, settings, layout)[1])
 
 
@@ -88,7 +89,7 @@ def test_in_bf16_it_is_as_near_as_site_by_site(core_folder, monkeypatch):
     layout, settings = FlatRows(batch.lengths.tolist()), LoraSettings(rank=4)
     _, expected = trained(exact, batch, settings, layout)
     _, gradients = trained(short, batch, settings, layout)
-    monkeypatch.setattr(LoraRows, "block", lambda *_: None)
+    monkeypatch.setattr(LoraTrained, "block", lambda *_: None)
     _, by_site = trained(short, batch, settings, layout)
     assert all(gradient.dtype == torch.float32 for gradient in gradients.values())
     assert nearness(gradients, expected) > nearness(by_site, expected) - 0.02
