@@ -10,7 +10,7 @@ are there once, and a batch of them is a batch of one adapter.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
@@ -132,20 +132,21 @@ class Bank:
         """pick (b or 1,) int64: Places. RETURNS (RowAdapter): One for each row."""
         if self.kv is not None:
             return PrefixRows(self.kv, pick)
-        if self._stacked is not None:
-            return LoraRows(self._stacked.get, pick, self._dropout)
-        return self._mixed(pick.tolist()) if self._pairs else None
+        if not self._pairs:
+            return None
+        if self._stacked is None:
+            return self._mixed(pick.tolist())
+        return LoraRows(partial(_pick, self._stacked, pick), None, self._dropout)
 
     def _mixed(self, places: Sequence[int]) -> RowAdapter:
         """places (Sequence[int]): The adapter of each row."""
-        used = sorted(set(places))
         a, _ = next(iter(self._pairs[0].values()))
-        pick = torch.tensor([used.index(i) for i in places], device=a.device)
-        return LoraRows(partial(self._stack, used), pick, self._dropout)
+        scales = torch.tensor([self._scales[i] for i in places], dtype=self.dtype, device=a.device)
+        return LoraRows(partial(self._stack, places), scales[:, None, None], self._dropout)
 
     def _stack(self, places: Sequence[int], site: str) -> Pair | None:
-        """RETURNS (tuple): A (k, r, in) and scaled B (k, out, r) of k adapters at a site; None if
-        no adapter of the bank sits there.
+        """RETURNS (tuple): A (b, r, in) and B (b, out, r) of b rows at a site; None if no adapter
+        of the bank sits there.
         """
         owner = next((own for own in self._pairs if site in own), None)
         if owner is None:
@@ -155,22 +156,21 @@ class Bank:
         rank = max(len(a) for a, _ in found)
         parts_a = [a if len(a) == rank else F.pad(a, (0, 0, 0, rank - len(a))) for a, _ in found]
         parts_b = [b if len(a) == rank else F.pad(b, (0, rank - len(a))) for a, b in found]
-        a, b = torch.stack(parts_a), torch.stack(parts_b)
-        scales = torch.tensor([self._scales[i] for i in places], device=b.device)
-        return a.to(self.dtype), (b * scales[:, None, None]).to(self.dtype)
+        return torch.stack(parts_a).to(self.dtype), torch.stack(parts_b).to(self.dtype)
 
     @property
     def stacks(self) -> dict[str, Tensor]:
-        """What the adapters consist of, by name: A (n, r, in) and B (n, out, r) of each LoRA site,
-        or the prefixes' keys and values (l, 2, n, a, p, d). Of adapters that are not trained.
+        """What the adapters consist of, by name: A (n, r, in) and scaled B (n, out, r) of each
+        LoRA site, or the prefixes' keys and values (l, 2, n, a, p, d). Of adapters not trained.
         """
         if self.kv is not None:
             return {"kv": self.kv}
         found = {}
+        scales = torch.tensor(self._scales, dtype=self.dtype)[:, None, None]
         for site in dict.fromkeys(site for own in self._pairs for site in own):
             pair = self._stack(range(self.n), site)
             if pair is not None:
-                found.update({f"a {site}": pair[0], f"b {site}": pair[1]})
+                found.update({f"a {site}": pair[0], f"b {site}": pair[1] * scales})
         return found
 
     def with_stacks(self, stacks: Sequence[Tensor]) -> "Bank":
@@ -183,3 +183,10 @@ class Bank:
             pairs = zip(stacks[::2], stacks[1::2], strict=True)
             other._stacked = dict(zip(sites, pairs, strict=True))
         return other
+
+
+def _pick(stacked: Mapping[str, Pair], pick: Tensor, site: str) -> Pair | None:
+    if site not in stacked:
+        return None
+    a, b = stacked[site]
+    return a.index_select(0, pick), b.index_select(0, pick)

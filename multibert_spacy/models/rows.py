@@ -80,15 +80,15 @@ class LoraRows:
     n_virtual = 0
 
     def __init__(
-        self, stack: Callable[[str], Pair | None], pick: Tensor, dropout: float = 0.0
+        self, stack: Callable[[str], Pair | None], scales: Tensor | None, dropout: float = 0.0
     ) -> None:
-        """stack (Callable): From a site to stacked A (k, r, in) and scaled B (k, out, r); None
+        """stack (Callable): From a site to A (b, r, in) and B (b, out, r), one for each row; None
             where no adapter sits.
-        pick (b,) int64: The adapter of each row.
+        scales (b, 1, 1): LoRA's alpha / rank of each row; None if they are in B.
         dropout (float): LoRA's own, on the input of A.
         """
         self.stack = stack
-        self.pick = pick
+        self.scales = scales
         self.dropout = dropout
 
     def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
@@ -96,9 +96,9 @@ class LoraRows:
         pair = self.stack(site)
         if pair is None:
             return y
-        a, b = (part.index_select(0, self.pick).to(y.dtype).transpose(1, 2) for part in pair)
-        low = F.dropout(x, self.dropout, training=self.dropout > 0).to(y.dtype)
-        return y.baddbmm_(low @ a, b)
+        a, b = (part.to(y.dtype).transpose(1, 2) for part in pair)
+        low = F.dropout(x, self.dropout, training=self.dropout > 0).to(y.dtype) @ a
+        return y.baddbmm_(low if self.scales is None else low * self.scales.to(y.dtype), b)
 
     def prefix(self, layer: int, dtype: torch.dtype) -> None:
         return None

@@ -12,6 +12,7 @@ from multibert_spacy.models.adapters import LoraSettings, NoSettings, PrefixSett
 from multibert_spacy.models.bank import Bank
 from multibert_spacy.models.rows import _LoraLinear
 from tests.models.tiny import (
+    SETTINGS,
     TEXTS,
     PlainRows,
     hidden_states,
@@ -222,6 +223,17 @@ class TestNoAdapter:
         adapters = [NoSettings().build(core) for _ in range(2)]
         assert Bank(adapters).rows([0, 1]) is None
         assert Bank(adapters[:1], train=True).rows([0, 0]) is None
+
+
+def test_loras_are_not_copied(bert_folder):
+    core = load_core(bert_folder)
+    adapters = [make_adapter(core, SETTINGS["lora"], i) for i in range(2)]
+    bank = Bank(adapters, torch.bfloat16)
+    for i, adapter in enumerate(adapters):
+        pairs = bank.rows([i]).pairs
+        for site, a, b in zip(adapter.sites, adapter.a, adapter.b, strict=True):
+            own_a, own_b = pairs[site]
+            assert (own_a.data_ptr(), own_b.data_ptr()) == (a.data_ptr(), b.data_ptr())
 
 
 class TestRefused:
