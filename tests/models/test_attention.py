@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from multibert_spacy.models import attention
 from multibert_spacy.models.attention import attend
 
 
@@ -33,3 +34,19 @@ def test_dropout_is_of_the_weights(dtype):
     kept = attend(q, k, ones, None, dropout=0.5).float()
     assert kept.std() > 0.2
     assert abs(kept.mean() - 1) < 0.1
+
+
+@pytest.mark.parametrize("at_once", [1, 2 * 3 * 6 * 8, 10**9])
+@pytest.mark.parametrize("masked", [False, True])
+def test_rows_may_go_a_few_at_a_time(at_once, masked, monkeypatch):
+    torch.manual_seed(0)
+    q = torch.randn(5, 3, 6, 4).bfloat16()
+    k, v = (torch.randn(5, 3, 8, 4).bfloat16() for _ in range(2))
+    seen = None
+    if masked:
+        seen = (torch.arange(8) < torch.tensor([8, 1, 3, 7, 2])[:, None])[:, None, None, :]
+    expected = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=seen)
+    monkeypatch.setattr(attention, "AT_ONCE", at_once)
+    found = attend(q, k, v, seen, dropout=0.0)
+    assert found.dtype == torch.bfloat16
+    assert_close(found.float(), expected, rtol=0, atol=3e-2)
