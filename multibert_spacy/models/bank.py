@@ -9,8 +9,7 @@ Equal adapters are one in the bank: domains that share one, as those that no tun
 are there once, and a batch of them is a batch of one adapter.
 """
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -77,7 +76,6 @@ class Bank:
         self.kv: Tensor | None = None
         self._pairs: list[dict[str, Pair]] = []
         self._scales: list[float] = []
-        self._stacked: dict[str, Pair] | None = None
         self._dropout = 0.0
         prefixes = [x for x in adapters if isinstance(x, PrefixAdapter)]
         if prefixes:
@@ -132,31 +130,37 @@ class Bank:
         """pick (b or 1,) int64: Places. RETURNS (RowAdapter): One for each row."""
         if self.kv is not None:
             return PrefixRows(self.kv, pick)
-        if not self._pairs:
-            return None
-        if self._stacked is None:
-            return self._mixed(pick.tolist())
-        return LoraRows(partial(_pick, self._stacked, pick), None, self._dropout)
+        return self._mixed(pick.tolist()) if self._pairs else None
 
     def _mixed(self, places: Sequence[int]) -> RowAdapter:
         """places (Sequence[int]): The adapter of each row."""
+        return LoraRows(partial(self._stack, places), self._scales_of(places), self._dropout)
+
+    def _scales_of(self, places: Sequence[int]) -> Tensor:
+        """RETURNS (b, 1, 1)."""
         a, _ = next(iter(self._pairs[0].values()))
-        scales = torch.tensor([self._scales[i] for i in places], dtype=self.dtype, device=a.device)
-        return LoraRows(partial(self._stack, places), scales[:, None, None], self._dropout)
+        scales = [self._scales[i] for i in places]
+        return torch.tensor(scales, dtype=self.dtype, device=a.device)[:, None, None]
 
     def _stack(self, places: Sequence[int], site: str) -> Pair | None:
-        """RETURNS (tuple): A (b, r, in) and B (b, out, r) of b rows at a site; None if no adapter
-        of the bank sits there.
+        """RETURNS (tuple): A (b, r, in) and B (b, out, r) of b rows at a site; None if the adapter
+        of no row sits there.
         """
-        owner = next((own for own in self._pairs if site in own), None)
-        if owner is None:
+        own = [self._pairs[i].get(site) for i in places]
+        there = next((pair for pair in own if pair is not None), None)
+        if there is None:
             return None
-        missing = tuple(torch.zeros_like(part) for part in owner[site])
-        found = [self._pairs[i].get(site, missing) for i in places]
+        a, b = there
+        found = [pair or (torch.zeros_like(a), torch.zeros_like(b)) for pair in own]
         rank = max(len(a) for a, _ in found)
         parts_a = [a if len(a) == rank else F.pad(a, (0, 0, 0, rank - len(a))) for a, _ in found]
         parts_b = [b if len(a) == rank else F.pad(b, (0, rank - len(a))) for a, b in found]
         return torch.stack(parts_a).to(self.dtype), torch.stack(parts_b).to(self.dtype)
+
+    @property
+    def _sites(self) -> list[str]:
+        """Of all adapters."""
+        return list(dict.fromkeys(site for own in self._pairs for site in own))
 
     @property
     def stacks(self) -> dict[str, Tensor]:
@@ -166,27 +170,29 @@ class Bank:
         if self.kv is not None:
             return {"kv": self.kv}
         found = {}
-        scales = torch.tensor(self._scales, dtype=self.dtype)[:, None, None]
-        for site in dict.fromkeys(site for own in self._pairs for site in own):
+        for site in self._sites:
             pair = self._stack(range(self.n), site)
             if pair is not None:
-                found.update({f"a {site}": pair[0], f"b {site}": pair[1] * scales})
+                b = pair[1] * self._scales_of(range(self.n))
+                found.update({f"a {site}": pair[0], f"b {site}": b})
         return found
 
-    def with_stacks(self, stacks: Sequence[Tensor]) -> "Bank":
-        """RETURNS (Bank): The same with other adapters, in the order of `stacks`."""
-        other = copy.copy(self)
+    def gather_from(self, stacks: Sequence[Tensor], pick: Tensor) -> RowAdapter | None:
+        """stacks (Sequence[Tensor]): In the order of `stacks`, of any adapters.
+        pick (b or 1,) int64: Places in them.
+        RETURNS (RowAdapter): One for each row.
+        """
         if self.kv is not None:
-            other.kv = stacks[0]
-        else:
-            sites = dict.fromkeys(site for own in self._pairs for site in own)
-            pairs = zip(stacks[::2], stacks[1::2], strict=True)
-            other._stacked = dict(zip(sites, pairs, strict=True))
-        return other
+            return PrefixRows(stacks[0], pick)
+        if not self._pairs:
+            return None
+        pairs = zip(stacks[::2], stacks[1::2], strict=True)
+        stacked = dict(zip(self._sites, pairs, strict=True))
 
+        def own(site: str) -> Pair | None:
+            if site not in stacked:
+                return None
+            a, b = stacked[site]
+            return a.index_select(0, pick), b.index_select(0, pick)
 
-def _pick(stacked: Mapping[str, Pair], pick: Tensor, site: str) -> Pair | None:
-    if site not in stacked:
-        return None
-    a, b = stacked[site]
-    return a.index_select(0, pick), b.index_select(0, pick)
+        return LoraRows(own, None)

@@ -91,6 +91,7 @@ class FlatRows:
         n_virtual (int): Virtual tokens in front of each row's keys.
 
         starts (list[int]): Where in n each row begins. n (int): All pieces, with what is padded.
+        slices (list[tuple]): Each block, and where in n it lies.
         """
         self.blocks: list[Block] = []
         self.starts: list[int] = []
@@ -108,12 +109,8 @@ class FlatRows:
             self.n += size
             start = stop
         self._sizes = [(block.stop - block.start) * block.t for block in self.blocks]
-
-    @property
-    def slices(self) -> list[tuple[Block, slice]]:
-        """RETURNS (list): Each block, and where in n it lies."""
-        ends = list(accumulate(self._sizes, initial=0))
-        return [(block, slice(*at)) for block, at in zip(self.blocks, pairwise(ends), strict=True)]
+        ends = pairwise(accumulate(self._sizes, initial=0))
+        self.slices = [(own, slice(*at)) for own, at in zip(self.blocks, ends, strict=True)]
 
     def pack(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         parts = [ids[block.start : block.stop, : block.t] for block in self.blocks]

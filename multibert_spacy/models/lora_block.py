@@ -16,12 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .attention import bias_of
 from .layout import Block, FlatRows
 
-__all__ = ["SITES", "LoraBlock", "fits"]
+__all__ = ["LoraBlock", "fits", "keep_of"]
 
-INPUTS = ("attention.self.query", "attention.self.key", "attention.self.value")
-SITES = (*INPUTS, "attention.output.dense", "intermediate.dense", "output.dense")
 aten = torch.ops.aten
 
 
@@ -43,7 +42,7 @@ class LoraBlock(NamedTuple):
 
     def __call__(self, x: Tensor, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
         """x (n, h): Rows one behind the other.
-        a (r, in), b (out, r): Of `SITES`, in fp32.
+        a (r, in), b (out, r): Of the sites `adapters.ALL_LINEAR`, in its order, in fp32.
         RETURNS (n, h).
         """
         apply: Callable[..., Tensor] = _Node.apply
@@ -56,6 +55,11 @@ def fits(layer: Any) -> bool:
     return getattr(act, "act", None) is F.gelu
 
 
+def keep_of(x: Tensor, dropout: float) -> Tensor | None:
+    """RETURNS: What dropout multiplies x by, of its shape; None where it is off."""
+    return F.dropout(torch.ones_like(x), dropout) if dropout else None
+
+
 class _Node(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, block: LoraBlock, *ab: Tensor) -> Tensor:
@@ -64,8 +68,8 @@ class _Node(torch.autograd.Function):
         a, b = _factors(ab, block.scale, x.dtype)
         low_in = x @ a[0].T
         parts = low_in.chunk(3, dim=1)
-        dense = (attention.query, attention.key, attention.value)
-        q, k, v = (_linear(x, *own) for own in zip(dense, parts, b[:3], strict=True))
+        inputs = zip(_inputs(attention), parts, b[:3], strict=True)
+        q, k, v = (_linear(x, *own) for own in inputs)
         z, heads = _attend(block, q, k, v)
         low_z = z @ a[1].T
         y, keep_y = _dropout(_linear(z, output.dense, low_z, b[3]), drop)
@@ -105,11 +109,15 @@ class _Node(torch.autograd.Function):
         d_low = torch.cat([d @ own for d, own in zip(d_qkv, b[:3], strict=True)], dim=1)
         d_a = d_low.T @ x
         if ctx.needs_input_grad[0]:
-            for d, site in zip(d_qkv, ("query", "key", "value"), strict=True):
-                d_x = d_x.addmm_(d, getattr(attention, site).weight)
+            for d, own in zip(d_qkv, _inputs(attention), strict=True):
+                d_x = d_x.addmm_(d, own.weight)
             d_x = d_x.addmm_(d_low, a[0])
         all_a = [own.float() * block.scale for own in (d_a, d_az, d_a1, d_ag)]
         return d_x, None, *all_a[0].chunk(3), *all_a[1:], *d_b, d_bz, d_b1, d_bg
+
+
+def _inputs(attention: Any) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+    return attention.query, attention.key, attention.value
 
 
 def _factors(
@@ -148,10 +156,8 @@ def _norm_back(d: Tensor, x: Tensor, mean: Tensor, std: Tensor, norm: nn.LayerNo
 
 def _dropout(x: Tensor, p: float) -> tuple[Tensor, Tensor | None]:
     """RETURNS (tuple): x, changed in place, and what it was multiplied by."""
-    if not p:
-        return x, None
-    keep = F.dropout(torch.ones_like(x), p)
-    return x.mul_(keep), keep
+    keep = keep_of(x, p)
+    return x if keep is None else x.mul_(keep), keep
 
 
 Heads = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
@@ -167,14 +173,11 @@ def _attend(block: LoraBlock, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, 
         own_q = own_q * own_q.shape[-1] ** -0.5
         scores = own_q @ own_k.transpose(1, 2)
         if rows.seen is not None:
-            bias = torch.zeros_like(rows.seen, dtype=q.dtype)
-            by_row = scores.view(len(bias), -1, *scores.shape[1:])
-            by_row += bias.masked_fill_(~rows.seen, float("-inf"))
+            by_row = scores.view(len(rows.seen), -1, *scores.shape[1:])
+            by_row += bias_of(rows.seen, q.dtype)
         weights = scores.softmax(-1)
-        dropped, keep = weights, None
-        if block.dropout:
-            keep = F.dropout(torch.ones_like(weights), block.dropout)
-            dropped = weights * keep
+        keep = keep_of(weights, block.dropout)
+        dropped = weights if keep is None else weights * keep
         out[where] = _from_heads(dropped @ own_v, rows, block.n_heads)
         saved.append((own_q, own_k, own_v, weights, keep))
     return out, saved

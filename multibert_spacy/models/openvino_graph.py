@@ -97,7 +97,7 @@ class _Traced(nn.Module):
         self.n_layers = n_layers
 
     def forward(self, ids: Tensor, lengths: Tensor, row: Tensor, *stacks: Tensor) -> Tensor:
-        rows = self.bank.with_stacks(stacks).gather(row)
+        rows = self.bank.gather_from(stacks, row)
         return self.core.forward(ids, lengths, rows, n_layers=self.n_layers)
 
 

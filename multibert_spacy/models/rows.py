@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .adapters import ALL_LINEAR
 from .layout import FlatRows, Layout
-from .lora_block import SITES, LoraBlock, fits
+from .lora_block import LoraBlock, fits, keep_of
 
 __all__ = ["MERGED", "LoraOne", "LoraRows", "LoraTrained", "Pair", "PrefixRows"]
 
@@ -74,10 +75,17 @@ class _LoraLinear(torch.autograd.Function):
         return d_x, None, d_w, d_bias, d_a, d_b, None
 
 
-class LoraRows:
-    """LoRA of a batch of several adapters."""
+class _Lora:
+    """No virtual tokens."""
 
     n_virtual = 0
+
+    def prefix(self, layer: int, dtype: torch.dtype) -> None:
+        return None
+
+
+class LoraRows(_Lora):
+    """LoRA of a batch of several adapters."""
 
     def __init__(
         self, stack: Callable[[str], Pair | None], scales: Tensor | None, dropout: float = 0.0
@@ -100,14 +108,9 @@ class LoraRows:
         low = F.dropout(x, self.dropout, training=self.dropout > 0).to(y.dtype) @ a
         return y.baddbmm_(low if self.scales is None else low * self.scales.to(y.dtype), b)
 
-    def prefix(self, layer: int, dtype: torch.dtype) -> None:
-        return None
 
-
-class LoraTrained:
+class LoraTrained(_Lora):
     """LoRA of one adapter in training: A (r, in) and B (out, r) of each site, in fp32."""
-
-    n_virtual = 0
 
     def __init__(self, pairs: Mapping[str, Pair], scale: float, dropout: float) -> None:
         """dropout (float): LoRA's own, on the input of A."""
@@ -118,19 +121,14 @@ class LoraTrained:
     def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
         if site not in self.pairs:
             return F.linear(x, module.weight, module.bias)
-        keep = None
-        if self.dropout:
-            keep = F.dropout(torch.ones_like(x), self.dropout).flatten(0, -2)
+        keep = keep_of(x.flatten(0, -2), self.dropout)
         apply: Callable[..., Tensor] = _LoraLinear.apply
         return apply(x, keep, module.weight, module.bias, *self.pairs[site], self.scale)
-
-    def prefix(self, layer: int, dtype: torch.dtype) -> None:
-        return None
 
     def block(
         self, i: int, layer: Any, x: Tensor, layout: Layout, n_heads: int, dropout: float
     ) -> Tensor | None:
-        sites = [f"encoder.layer.{i}.{name}" for name in SITES]
+        sites = [f"encoder.layer.{i}.{name}" for name in ALL_LINEAR]
         frozen = not layer.output.dense.weight.requires_grad
         whole = not self.dropout and all(site in self.pairs for site in sites)
         if not (whole and frozen and isinstance(layout, FlatRows) and fits(layer)):
@@ -139,10 +137,8 @@ class LoraTrained:
         return LoraBlock(layer, layout, n_heads, self.scale, dropout)(x, a, b)
 
 
-class LoraOne:
+class LoraOne(_Lora):
     """LoRA of a batch of one adapter: A (r, in) and B (out, r) of each site."""
-
-    n_virtual = 0
 
     def __init__(self, pairs: Mapping[str, Pair], scale: float) -> None:
         self.pairs = pairs
@@ -161,9 +157,6 @@ class LoraOne:
         low = x.flatten(0, -2).to(y.dtype) @ a.to(y.dtype).T
         merged = y.flatten(0, -2).addmm_(low, b.to(y.dtype).T, alpha=self.scale)
         return merged.view(y.shape)
-
-    def prefix(self, layer: int, dtype: torch.dtype) -> None:
-        return None
 
 
 class PrefixRows:

@@ -473,7 +473,7 @@ def test_paths_of_the_machine_are_left_out(tmp_path, monkeypatch):
     assert plain_path("training/x") == "training/x"
     assert plain_path(str(tmp_path / "a" / "b")) == "a/b"
     assert plain_path("/elsewhere/x/model-best") == "model-best"
-    argv = ["x", "--models", f"formal={tmp_path}/a,social=/home/me/b", f"--corpus={tmp_path}/a"]
+    argv = ["x", "--models", f"formal={tmp_path}/a,social=/elsewhere/b", f"--corpus={tmp_path}/a"]
     monkeypatch.setattr(sys, "argv", argv)
     header = build_header(
         "scripts.evaluate", pipeline_docs(), corpus=tmp_path, split="dev", seed=3, limit_groups=1
