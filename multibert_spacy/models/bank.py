@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from ..errors import AdapterError
 from .adapters import Adapter, LoraAdapter, PrefixAdapter
 from .row_adapter import RowAdapter
-from .rows import LoraOne, LoraRows, LoraTrained, Pair, PrefixRows
+from .rows import LoraOne, LoraRows, LoraTrained, Pair, PrefixRows, cast
 
 __all__ = ["Bank"]
 
@@ -155,7 +155,7 @@ class Bank:
         rank = max(len(a) for a, _ in found)
         parts_a = [a if len(a) == rank else F.pad(a, (0, 0, 0, rank - len(a))) for a, _ in found]
         parts_b = [b if len(a) == rank else F.pad(b, (0, rank - len(a))) for a, b in found]
-        return torch.stack(parts_a).to(self.dtype), torch.stack(parts_b).to(self.dtype)
+        return cast(torch.stack(parts_a), self.dtype), cast(torch.stack(parts_b), self.dtype)
 
     @property
     def _sites(self) -> list[str]:

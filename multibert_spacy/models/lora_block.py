@@ -167,6 +167,7 @@ and what dropout multiplied them by."""
 
 def _attend(block: LoraBlock, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, list[Heads]]:
     """q, k, v (n, h). RETURNS (tuple): The output (n, h), and what the way back needs."""
+    q, k, v = (block.rows.to_blocks(x) for x in (q, k, v))
     out, saved = torch.empty_like(q), []
     for rows, where in block.rows.slices:
         own_q, own_k, own_v = (_to_heads(x[where], rows, block.n_heads) for x in (q, k, v))
@@ -180,13 +181,14 @@ def _attend(block: LoraBlock, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, 
         dropped = weights if keep is None else weights * keep
         out[where] = _from_heads(dropped @ own_v, rows, block.n_heads)
         saved.append((own_q, own_k, own_v, weights, keep))
-    return out, saved
+    return block.rows.from_blocks(out), saved
 
 
 def _attend_back(block: LoraBlock, d: Tensor, saved: Sequence[Any]) -> list[Tensor]:
     """d (n, h); saved: What `_attend` did, one behind the other.
     RETURNS (list): Gradients of q, k and v (n, h).
     """
+    d = block.rows.to_blocks(d, zero=True)
     d_qkv = [torch.empty_like(d) for _ in range(3)]
     heads = iter(saved)
     for rows, where in block.rows.slices:
@@ -202,7 +204,7 @@ def _attend_back(block: LoraBlock, d: Tensor, saved: Sequence[Any]) -> list[Tens
         d_k = d_scores.transpose(1, 2) @ q
         for whole, part in zip(d_qkv, (d_q, d_k, d_v), strict=True):
             whole[where] = _from_heads(part, rows, block.n_heads)
-    return d_qkv
+    return [block.rows.from_blocks(own, zero=True) for own in d_qkv]
 
 
 def _to_heads(x: Tensor, rows: Block, n_heads: int) -> Tensor:

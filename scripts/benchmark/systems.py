@@ -209,6 +209,12 @@ def systems(sizes: Sequence[int] = (1, MANY, 100)) -> list[System]:
         *(_our_system("lora", MANY, detector) for detector in ("lora", "bow")),
         _our_system("prefix", MANY, "lora"),
         *(
+            _our_system("lora", n, engine=engine)
+            for engine in engines()
+            for n in sizes
+            if n != MANY
+        ),
+        *(
             _our_system(adapter, MANY, detector, engine=engine)
             for engine in engines()
             for adapter in ("lora", "prefix")

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from multibert_spacy.models import rows as rows_module
 from multibert_spacy.models.bank import Bank
-from multibert_spacy.models.layout import BLOCK_COST, FlatRows, PaddedRows
+from multibert_spacy.models.layout import ALIGNED, BLOCK_COST, FlatRows, PaddedRows
 from tests.models.tiny import (
     SETTINGS,
     TEXTS,
@@ -100,44 +100,66 @@ def test_a_merged_adapter_leaves_the_core_as_it_was(bert_folder, monkeypatch):
 
 
 @given(LENGTHS)
-def test_each_piece_lies_where_it_is_said_to(lengths):
+def test_rows_lie_one_behind_the_other(lengths):
     layout, t = FlatRows(lengths), max(lengths)
-    ids = torch.arange(len(lengths) * t).view(-1, t)
+    ids = torch.arange(1, len(lengths) * t + 1).view(-1, t)
     flat, positions = layout.pack(ids)
+    own = [ids[row, :n].tolist() for row, n in enumerate(lengths)]
+    n_real = sum(lengths)
+    assert flat[:n_real].tolist() == [piece for row in own for piece in row]
+    assert positions[:n_real].tolist() == [i for n in lengths for i in range(n)]
     assert len(flat) == len(positions) == layout.n
-    for row, (start, n) in enumerate(zip(layout.starts, lengths, strict=True)):
-        assert flat[start : start + n].tolist() == ids[row, :n].tolist()
-        assert positions[start : start + n].tolist() == list(range(n))
+    assert layout.n % ALIGNED == 0 and layout.n - n_real < ALIGNED
     rows = layout.unpack(flat[:, None].float())[..., 0]
     for row, n in enumerate(lengths):
         assert rows[row, :n].tolist() == ids[row, :n].tolist()
 
 
 @given(LENGTHS)
-def test_blocks_follow_each_other_and_waste_little(lengths):
-    blocks = FlatRows(lengths).blocks
-    assert [block.start for block in blocks] == [0, *(block.stop for block in blocks[:-1])]
-    assert blocks[-1].stop == len(lengths)
-    for block in blocks:
-        own = lengths[block.start : block.stop]
-        assert max(own) == block.t
-        assert sum(block.t - n for n in own) <= BLOCK_COST
+def test_blocks_hold_each_row_once_and_waste_little(lengths):
+    layout = FlatRows(lengths)
+    order = [int(row) for block in layout.blocks for row in block.rows]
+    assert sorted(order) == list(range(len(lengths)))
+    assert [lengths[row] for row in order] == sorted(lengths, reverse=True)
+    for block, where in layout.slices:
+        own = [lengths[row] for row in block.rows]
+        assert block.t % ALIGNED == 0 and 0 <= block.t - max(own) < ALIGNED
+        assert where.stop - where.start == len(own) * block.t
+        assert sum(max(own) - n for n in own) <= BLOCK_COST
         assert (block.seen is None) == (min(own) == block.t)
 
 
+@given(LENGTHS)
+def test_each_piece_comes_back_from_its_block(lengths):
+    layout = FlatRows(lengths)
+    x = torch.arange(1.0, layout.n + 1)[:, None]
+    there = layout.to_blocks(x, zero=True)
+    assert len(there) == layout.slices[-1][1].stop
+    n_real = sum(lengths)
+    assert sorted(there[there > 0].tolist()) == [*map(float, range(1, n_real + 1))]
+    back = layout.from_blocks(there, zero=True)[:, 0].tolist()
+    assert back == [*map(float, range(1, n_real + 1)), *[0.0] * (layout.n - n_real)]
+    assert layout.from_blocks(layout.to_blocks(x))[:n_real].equal(x[:n_real])
+
+
 def test_blocks_by_hand():
-    layout = FlatRows([100, 76, 76, 8, 8])  # 48 pieces of padding pay for no further block
-    assert [(block.start, block.stop, block.t) for block in layout.blocks] == [
-        (0, 3, 100),
-        (3, 5, 8),
+    layout = FlatRows([8, 100, 76, 8, 76])  # 48 pieces of padding pay for no further block
+    assert [(block.rows.tolist(), block.t) for block in layout.blocks] == [
+        ([1, 2, 4], 112),
+        ([0, 3], 16),
     ]
-    assert (layout.starts, layout.n) == ([0, 100, 200, 300, 308], 316)
-    assert layout.blocks[0].seen[1, 0, 0].tolist() == [True] * 76 + [False] * 24
+    assert layout.n == 272
+    assert [where for _, where in layout.slices] == [slice(0, 336), slice(336, 368)]
+    assert layout.blocks[0].seen[1, 0, 0].tolist() == [True] * 76 + [False] * 36
+    x = torch.arange(272)[:, None]
+    first = layout.to_blocks(x, zero=True)[:336, 0].view(3, 112)
+    assert first[0].tolist() == [*range(8, 108), *[0] * 12]
+    assert first[2].tolist() == [*range(192, 268), *[0] * 36]
 
 
 def test_virtual_tokens_are_always_seen():
-    (block,) = FlatRows([3, 2], n_virtual=2).blocks
-    assert block.seen[:, 0, 0].tolist() == [[True] * 5, [True] * 4 + [False]]
+    (block,) = FlatRows([16, 15], n_virtual=2).blocks
+    assert block.seen[:, 0, 0].tolist() == [[True] * 18, [True] * 17 + [False]]
 
 
 @pytest.mark.parametrize(

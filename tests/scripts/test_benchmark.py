@@ -87,7 +87,7 @@ def test_the_whole_run(core, tmp_path, in_process, monkeypatch):
     bare = report["systems"][LIMIT]
     assert bare["texts_per_second"] * bare["seconds"] == pytest.approx(len(TEXTS), rel=0.01)
     names = [system.name for system in systems((1, 12))]
-    n_names = 19 if engines() else 15
+    n_names = 20 if engines() else 15
     assert list(report["systems"]) == names and len(names) == len(set(names)) == n_names
     for name, own in report["systems"].items():
         assert own["seconds"] > 0 and own["found"] > 0, name
