@@ -18,8 +18,9 @@ from torch.nn import functional as F
 
 from ..errors import AdapterError
 from .adapters import Adapter, LoraAdapter, PrefixAdapter
+from .halves import cast
 from .row_adapter import RowAdapter
-from .rows import LoraOne, LoraRows, LoraTrained, Pair, PrefixRows, cast
+from .rows import LoraOne, LoraRows, LoraTrained, Pair, PrefixRows
 
 __all__ = ["Bank"]
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .adapters import ALL_LINEAR
+from .halves import cast
 from .layout import FlatRows, Layout
 from .lora_block import LoraBlock, fits, keep_of
 
@@ -28,13 +29,6 @@ MERGED = 512
 cores) the six products of a block take 18.1 ms without LoRA, 18.7 ms with it merged, 20.3 ms with
 two narrow products for each, and 21.5 ms with two batched ones of 12 adapters.
 """
-
-
-def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """By way of fp32 if it is fp16, in which adapters are stored: torch has no fast way from there
-    to bf16, and the two steps take a quarter to a half of the time (16 x 1,536: 44 to 11 us).
-    """
-    return x.float().to(dtype) if x.dtype == torch.float16 else x.to(dtype)
 
 
 class _LoraLinear(torch.autograd.Function):
