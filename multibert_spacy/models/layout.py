@@ -106,19 +106,19 @@ class FlatRows:
         blocks (list[Block]): In order of length.
         slices (list[tuple]): Each block, and where in m it lies.
         """
-        self._lengths = torch.tensor(lengths)
-        self._real = torch.arange(int(self._lengths.max())) < self._lengths[:, None]
-        self._n_real = int(self._lengths.sum())
+        n_pieces = torch.tensor(lengths)
+        self._real = torch.arange(int(n_pieces.max())) < n_pieces[:, None]
+        self._n_real = int(n_pieces.sum())
         self.n = _aligned(self._n_real)
-        starts = self._lengths.cumsum(0) - self._lengths
+        starts = n_pieces.cumsum(0) - n_pieces
         self.blocks: list[Block] = []
         places, real = [], []
         order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
         while order:
             b = _first_block([lengths[i] for i in order])
             rows, order = torch.tensor(order[:b]), order[b:]
-            longest = _aligned(int(self._lengths[rows[0]]))
-            t, own = torch.arange(-n_virtual, longest), self._lengths[rows, None]
+            longest = _aligned(int(n_pieces[rows[0]]))
+            t, own = torch.arange(-n_virtual, longest), n_pieces[rows, None]
             seen = t < own
             whole = bool(seen.all())
             self.blocks.append(Block(rows, longest, None if whole else seen[:, None, None, :]))
