@@ -23,7 +23,7 @@ Logits = list[Floats2d]
 
 
 class TaggerModel(Model[WindowBatch, Logits]):
-    """Rows of pieces -> for each row, logits of its kept words."""
+    """Rows of pieces -> for each row, logits of its kept words that have pieces."""
 
     def __init__(
         self,
@@ -188,8 +188,8 @@ def forward(
     model: Model[WindowBatch, Logits], batch: WindowBatch, is_train: bool
 ) -> tuple[Logits, Callable[[Logits], WindowBatch]]:
     """batch (WindowBatch): b rows.
-    RETURNS (list): For each row, logits (kept words, k of its head) float32; words without pieces
-        are a certain O. The callback takes the gradients in the same shapes.
+    RETURNS (list): For each row, logits (kept words that have pieces, k of its head) float32. The
+        callback takes the gradients in the same shapes.
     """
     module: TaggerModule = model.shims[0]._model
     core = model.layers[0].core
@@ -201,9 +201,7 @@ def forward(
     def backprop(d_logits: Logits) -> WindowBatch:
         tensors, gradients = [], []
         for members, output in outputs:
-            parts = [
-                torch.from_numpy(d_logits[i][batch.firsts[i] >= 0]).to(output) for i in members
-            ]
+            parts = [torch.from_numpy(d_logits[i]).to(output) for i in members]
             if output.requires_grad:
                 tensors.append(output)
                 gradients.append(torch.cat(parts))

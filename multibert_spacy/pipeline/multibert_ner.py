@@ -24,6 +24,7 @@ from ..text.batching import batch_by_pieces
 from ..text.spans import decode_entities
 from ..text.threads import apply_context
 from ..text.windows import check_window
+from ..text.words import Words
 from ..types import Entity, Floats2d
 from .domains import TaggerDomains
 from .tagging import (
@@ -31,6 +32,7 @@ from .tagging import (
     by_name,
     doc_loss,
     doc_rows,
+    doc_words,
     gold_tags,
     join_by_doc,
     row_batches,
@@ -175,7 +177,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         """
         docs = list(docs)
         domains = [self._domain_of(doc) for doc in docs]
-        rows = self._rows(docs, domains)
+        rows, words = self._rows(docs, domains)
         logits: list[Any] = [None] * len(rows)
         batches = list(row_batches(rows, self.model, self.batch_pieces))
         engine = self.model.core.engine
@@ -184,14 +186,14 @@ class MultibertNER(TaggerDomains, TrainablePipe):
             for i, part in zip(index, parts, strict=True):
                 logits[i] = part
         entities: list[list[Entity]] = [[] for _ in docs]
-        scores = join_by_doc(rows, logits, len(docs))
+        scores = join_by_doc(rows, logits, words)
         # By head, not by domain: Viterbi takes as many steps for one doc as for a hundred.
         for _, members in by_name([self.model.module.head_name(domain) for domain in domains]):
             labels = self.labels_of(domains[members[0]])
             transitions = self.model.transitions_of(domains[members[0]])
             found = decode_entities([scores[i] for i in members], labels, transitions)
             for i, own in zip(members, found, strict=True):
-                entities[i] = own
+                entities[i] = words[i].place(own)
         return entities
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Sequence[list[Entity]]) -> None:
@@ -209,11 +211,10 @@ class MultibertNER(TaggerDomains, TrainablePipe):
             for word in doc:
                 word.norm_ = self.normalizer(word.text)
 
-    def _rows(self, docs: Sequence[Doc], domains: Sequence[str]) -> list[Row]:
-        core = self.model.core
-        return doc_rows(
-            docs, domains, core, self.normalizer, window=self.window, overlap=self.overlap
-        )
+    def _rows(self, docs: Sequence[Doc], domains: Sequence[str]) -> tuple[list[Row], list[Words]]:
+        window = {"window": self.window, "overlap": self.overlap}
+        rows = doc_rows(docs, domains, self.model.core, self.normalizer, **window)
+        return rows, doc_words(rows, docs)
 
     def update(
         self,
@@ -236,7 +237,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         examples = list(examples)
         validate_examples(examples, "MultibertNER.update")
         docs = [eg.predicted for eg in examples]
-        rows = self._rows(docs, [self._domain_of(doc) for doc in docs])
+        rows, words = self._rows(docs, [self._domain_of(doc) for doc in docs])
         if not rows:
             return losses
         logits: list[Any] = [None] * len(rows)
@@ -246,8 +247,9 @@ class MultibertNER(TaggerDomains, TrainablePipe):
             steps.append((index, backprop))
             for i, part in zip(index, parts, strict=True):
                 logits[i] = part
-        loss, d_scores, d_transitions = self._loss(examples, join_by_doc(rows, logits, len(docs)))
-        d_rows = split_by_row(rows, d_scores)
+        scores = join_by_doc(rows, logits, words)
+        loss, d_scores, d_transitions = self._loss(examples, scores, words)
+        d_rows = split_by_row(rows, d_scores, words)
         for index, backprop in steps:
             backprop([d_rows[i] for i in index])
         for domain, gradient in d_transitions.items():
@@ -263,23 +265,24 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         """Minus the log-probability of the gold tags (see `text/chain.py`), per labelled word.
 
         examples (Iterable[Example]): The batch.
-        scores (Sequence[Floats2d]): For each doc, logits (w, k).
+        scores (Sequence[Floats2d]): For each doc, logits (w, k); see `text/words.py`.
         RETURNS (tuple): The mean loss, and for each doc its gradient (w, k). Where the gold tag
             is missing or not aligned any tag will do.
-        RAISES (DomainError): If a gold label is not one of the domain's head.
-        RAISES (ConfigError): If the loss is not finite.
+        RAISES (DomainError, ConfigError): For a label that the head has not; for an infinite loss.
         """
-        loss, gradients, _ = self._loss(list(examples), scores)
-        return loss, gradients
+        examples = list(examples)
+        docs = [eg.predicted for eg in examples]
+        _, words = self._rows(docs, [self._domain_of(doc) for doc in docs])
+        return self._loss(examples, scores, words)[:2]
 
     def _loss(
-        self, examples: Sequence[Example], scores: Sequence[Floats2d]
+        self, examples: Sequence[Example], scores: Sequence[Floats2d], words: Sequence[Words]
     ) -> tuple[float, list[Floats2d], dict[str, Floats2d]]:
         """As `get_loss`, and for each domain the gradient of its head's transitions (k, k)."""
         domains = [self._domain_of(eg.predicted) for eg in examples]
         gold = [
-            gold_tags(eg, self.labels_of(domain), domain)
-            for eg, domain in zip(examples, domains, strict=True)
+            own.gold(gold_tags(eg, self.labels_of(domain), domain))
+            for eg, domain, own in zip(examples, domains, words, strict=True)
         ]
         total, gradients, d_transitions = doc_loss(
             scores, gold, domains, self.model.transitions_of

@@ -81,9 +81,9 @@ def _batches(
 
 
 def _tags(firsts: NDArray[np.int64], n_tags: int, rng: random.Random) -> NDArray[np.int64]:
-    """O for seven words in eight, no tag for a word without pieces."""
+    """O for seven words in eight."""
     tags = [rng.randrange(n_tags) if rng.random() < 1 / 8 else 0 for _ in firsts]
-    return np.where(firsts >= 0, np.array(tags, dtype=np.int64), -100)
+    return np.array(tags, dtype=np.int64)
 
 
 def _loss(logits: Floats2d, gold: Tags) -> tuple[float, int, Floats2d]:
@@ -168,13 +168,13 @@ def train_peft(
     def step(batch: WindowBatch, tags: Tags) -> float:
         ids = torch.from_numpy(batch.ids)
         seen = torch.arange(ids.shape[1]) < torch.from_numpy(batch.lengths)[:, None]
-        where = [(i, j) for i, firsts in enumerate(batch.firsts) for j in firsts if j >= 0]
+        where = [(i, j) for i, firsts in enumerate(batch.firsts) for j in firsts]
         at = torch.tensor(where).view(-1, 2)
         gold = torch.from_numpy(np.concatenate(tags))
         with torch.autocast("cpu", torch.bfloat16):
             hidden = model(input_ids=ids, attention_mask=seen.long()).last_hidden_state
         logits = head(hidden[at[:, 0], at[:, 1]].float())
-        loss = F.cross_entropy(logits, gold[gold >= 0])
+        loss = F.cross_entropy(logits, gold)
         loss.backward()
         sgd.step()
         sgd.zero_grad()

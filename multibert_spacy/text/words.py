@@ -1,0 +1,109 @@
+"""Which words of a doc get a tag, and what stands between them.
+
+    seen     has pieces; what the network sees
+    bridged  has none: white space, invisible marks, lone diacritics. It is as if it were not
+             there: a name goes on behind it, and none begins or ends with it
+    cut      has none either, and is a certain O: no entity crosses a link, or a blank line
+
+The tagger's sequence holds the words that are seen or cut. A single line break is neither: text
+is wrapped inside a name, and a list has a name on each line. The network does not see it; that an
+entity goes on behind it costs `LINE_BREAK`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc
+
+from ..types import Entity, Floats2d
+from .normalize import is_link
+
+__all__ = ["LINE_BREAK", "Words", "tagged_words"]
+
+CERTAIN = 30.0
+"""A logit that says O with a probability of 1 in float32 where all others are 0."""
+LINE_BREAK = 2.0
+
+
+@dataclass(frozen=True)
+class Words:
+    """The w words of a doc that get a tag.
+
+    places (w,) int64: Which words of the doc they are, in order.
+    cut (w,) bool: Which of them are a certain O.
+    broken (w,) bool: In front of which of them a line ends.
+    """
+
+    places: NDArray[np.int64]
+    cut: NDArray[np.bool_]
+    broken: NDArray[np.bool_]
+
+    def spread(self, logits: Floats2d) -> Floats2d:
+        """logits (seen words, k). RETURNS (w, k): With what is known of the other words."""
+        if self.cut.any():
+            seen, logits = logits, np.zeros((len(self.cut), logits.shape[1]), dtype=np.float32)
+            logits[~self.cut] = seen
+            logits[self.cut, 0] = CERTAIN
+        if self.broken.any():
+            logits = logits.copy()
+            logits[self.broken, 2::2] -= LINE_BREAK
+        return logits
+
+    def gather(self, gradients: Floats2d) -> Floats2d:
+        """The way back: gradients (w, k). RETURNS (seen words, k)."""
+        return gradients[~self.cut] if self.cut.any() else gradients
+
+    def gold(self, tags: NDArray[np.int64]) -> NDArray[np.int64]:
+        """tags (words of the doc,): Gold tags, -100 where one is not known.
+        RETURNS (w,): Those of these words: what a cut parts is two entities, and one that begins
+            with a bridged word begins behind it.
+        """
+        own = tags[self.places]
+        own[self.cut & (own > 0)] = 0
+        before = np.concatenate(([0], own[:-1]))
+        inside = (own > 0) & (own % 2 == 0)
+        own[inside & (before >= 0) & (before != own) & (before != own - 1)] -= 1
+        return own
+
+    def place(self, entities: Sequence[Entity]) -> list[Entity]:
+        """entities (Sequence[Entity]): By these words. RETURNS (list[Entity]): By the doc's."""
+        at = self.places
+        if not entities or at[-1] + 1 == len(at):
+            return list(entities)
+        return [e._replace(start=int(at[e.start]), end=int(at[e.end - 1]) + 1) for e in entities]
+
+
+def tagged_words(doc: Doc, seen: NDArray[np.int64]) -> Words:
+    """doc (Doc): Any doc.
+    seen (n,) int64: Those of its words that have pieces, in order.
+    RETURNS (Words): Those that get a tag; none where none is seen.
+    """
+    if len(seen) in (0, len(doc)):
+        nothing = np.zeros(len(seen), dtype=np.bool_)
+        return Words(seen, nothing, nothing)
+    is_seen = np.zeros(len(doc), dtype=np.bool_)
+    is_seen[seen] = True
+    cut, ends = [], []
+    last, n_breaks = -1, 0
+    for i in np.flatnonzero(~is_seen).tolist():
+        text = doc[i].text
+        n_breaks = _line_breaks(text) + (n_breaks if i == last + 1 else 0)
+        last = i
+        if is_link(text) or n_breaks > 1:
+            cut.append(i)
+            n_breaks = 0
+        elif n_breaks:
+            ends.append(i)
+    is_cut = np.zeros(len(doc), dtype=np.bool_)
+    is_cut[cut] = True
+    places = np.flatnonzero(is_seen | is_cut)
+    broken = np.zeros(len(places) + 1, dtype=np.bool_)
+    broken[np.searchsorted(places, ends)] = True
+    return Words(places, is_cut[places], broken[:-1])
+
+
+def _line_breaks(text: str) -> int:
+    """RETURNS (int): A CRLF is one."""
+    return len(f"{text}.".splitlines()) - 1
