@@ -12,13 +12,12 @@ import numpy as np
 from spacy import util
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc
 from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer
 
 from ..errors import ConfigError, DomainError
-from ..models.compute import run_batches
 from ..models.tagger_model import TaggerModel
 from ..text.batching import batch_by_pieces
 from ..text.spans import decode_entities
@@ -27,12 +26,10 @@ from ..text.windows import check_window
 from ..text.words import Words
 from ..types import Entity, Floats2d
 from .domains import TaggerDomains
+from .entities import check_min_score, write_entities
+from .readings import TaggerReadings
 from .tagging import (
-    Row,
-    by_name,
     doc_loss,
-    doc_rows,
-    doc_words,
     gold_tags,
     join_by_doc,
     row_batches,
@@ -48,6 +45,8 @@ window = 512
 overlap = 128
 batch_pieces = 4096
 spans_key = "multibert_ner"
+min_score = 0.0
+overwrite_ents = false
 
 [multibert_ner.normalizer]
 @misc = "multibert_spacy.HazmNormalizer.v1"
@@ -71,7 +70,10 @@ upstream = "*"
 @Language.factory(
     "multibert_ner",
     requires=["doc._.domain"],
-    assigns=["doc.ents", "doc.spans", "token.ent_iob", "token.ent_type", "token.norm"],
+    assigns=[
+        *("doc.ents", "doc.spans", "span._.score"),
+        *("token.ent_iob", "token.ent_type", "token.norm"),
+    ],
     default_config=DEFAULT_CONFIG,
     default_score_weights={
         **{"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_macro_f": 0.0},
@@ -88,6 +90,8 @@ def make_multibert_ner(
     overlap: int,
     batch_pieces: int,
     spans_key: str,
+    min_score: float,
+    overwrite_ents: bool,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "MultibertNER":
     """Construct the tagger.
@@ -99,6 +103,9 @@ def make_multibert_ner(
     overlap (int): Pieces that neighbouring windows of a long doc share.
     batch_pieces (int): Pieces of one forward pass.
     spans_key (str): Where in `doc.spans` the entities with their scores are written.
+    min_score (float): Entities with a lower score are not written; from 0, all, to 1.
+    overwrite_ents (bool): Whether entities and blocked words that are in a doc when it comes are
+        replaced. By default they stay, as with spaCy's `ner`; see `entities.py`.
     scorer (Callable): The scoring method.
     """
     return MultibertNER(
@@ -111,11 +118,13 @@ def make_multibert_ner(
         overlap=overlap,
         batch_pieces=batch_pieces,
         spans_key=spans_key,
+        min_score=min_score,
+        overwrite_ents=overwrite_ents,
         scorer=scorer,
     )
 
 
-class MultibertNER(TaggerDomains, TrainablePipe):
+class MultibertNER(TaggerDomains, TaggerReadings, TrainablePipe):
     """Pipeline component for named entities, with one adapter per domain."""
 
     def __init__(
@@ -130,11 +139,14 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         overlap: int = 128,
         batch_pieces: int = 4096,
         spans_key: str = "multibert_ner",
+        min_score: float = 0.0,
+        overwrite_ents: bool = False,
         scorer: Callable[..., dict[str, Any]] | None = None,
     ) -> None:
         """See `make_multibert_ner`. RAISES (ConfigError): For settings that make no sense."""
         check_window(window - 2, overlap)
         batch_by_pieces([], batch_pieces)
+        check_min_score(min_score)
         self.vocab = vocab
         self.model = model
         self.name = name
@@ -143,6 +155,8 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         self.overlap = overlap
         self.batch_pieces = batch_pieces
         self.spans_key = spans_key
+        self.min_score = min_score
+        self.overwrite_ents = overwrite_ents
         self.scorer = scorer
         self.configured_domain = default_domain
         self.cfg: dict[str, Any] = {"default_domain": default_domain}
@@ -175,26 +189,8 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         RETURNS (list[list[Entity]]): Entities of each doc.
         RAISES (DomainError): If a doc's domain is unknown.
         """
-        docs = list(docs)
-        domains = [self._domain_of(doc) for doc in docs]
-        rows, words = self._rows(docs, domains)
-        logits: list[Any] = [None] * len(rows)
-        batches = list(row_batches(rows, self.model, self.batch_pieces))
-        engine = self.model.core.engine
-        results = run_batches(self.model.predict, [batch for _, batch in batches], engine)
-        for (index, _), parts in zip(batches, results, strict=True):
-            for i, part in zip(index, parts, strict=True):
-                logits[i] = part
-        entities: list[list[Entity]] = [[] for _ in docs]
-        scores = join_by_doc(rows, logits, words)
-        # By head, not by domain: Viterbi takes as many steps for one doc as for a hundred.
-        for _, members in by_name([self.model.module.head_name(domain) for domain in domains]):
-            labels = self.labels_of(domains[members[0]])
-            transitions = self.model.transitions_of(domains[members[0]])
-            found = decode_entities([scores[i] for i in members], labels, transitions)
-            for i, own in zip(members, found, strict=True):
-                entities[i] = words[i].place(own)
-        return entities
+        found = self._decode(list(docs), decode_entities)
+        return [words.place(entities) for words, entities in found]
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Sequence[list[Entity]]) -> None:
         """Write entities, their scores and the normal forms of words.
@@ -202,19 +198,14 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         docs (Iterable[Doc]): The docs.
         predictions (Sequence[list[Entity]]): What `predict` returned for them.
         """
+        settings: dict[str, Any] = {
+            "min_score": self.min_score,
+            "overwrite": self.overwrite_ents,
+        }
         for doc, entities in zip(docs, predictions, strict=True):
-            spans = [Span(doc, e.start, e.end, label=e.label) for e in entities]
-            doc.set_ents(spans)
-            scores = np.array([e.score for e in entities], dtype=np.float32)
-            group = SpanGroup(doc, name=self.spans_key, spans=spans, attrs={"scores": scores})
-            doc.spans[self.spans_key] = group
+            write_entities(doc, entities, self.spans_key, **settings)
             for word in doc:
                 word.norm_ = self.normalizer(word.text)
-
-    def _rows(self, docs: Sequence[Doc], domains: Sequence[str]) -> tuple[list[Row], list[Words]]:
-        window = {"window": self.window, "overlap": self.overlap}
-        rows = doc_rows(docs, domains, self.model.core, self.normalizer, **window)
-        return rows, doc_words(rows, docs)
 
     def update(
         self,

@@ -1,8 +1,8 @@
 """Threads: which docs of a stream belong together, and the two attributes that say so.
 
-`doc._.domain` and `doc._.thread` are the package's only custom attributes. They are installed
-when the package is imported, so that `.spacy` files that carry them can be read by anyone who
-imports it.
+`doc._.domain`, `doc._.thread` and `span._.score` are the package's only custom attributes. They
+are installed when the package is imported, so that `.spacy` files that carry them can be read by
+anyone who imports it.
 """
 
 import logging
@@ -10,7 +10,7 @@ import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from ..errors import ConfigError
 
@@ -20,10 +20,14 @@ logger = logging.getLogger(__name__)
 
 
 def install_extensions() -> None:
-    """Register `doc._.domain` (str or None) and `doc._.thread` (hashable or None)."""
+    """Register `doc._.domain` (str or None), `doc._.thread` (hashable or None) and `span._.score`
+    (float or None: the probability of an entity, which spaCy keeps by its characters).
+    """
     for name in ("domain", "thread"):
         if not Doc.has_extension(name):
             Doc.set_extension(name, default=None)
+    if not Span.has_extension("score"):
+        Span.set_extension("score", default=None)
 
 
 def apply_context(doc: Doc) -> None:

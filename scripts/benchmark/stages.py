@@ -19,7 +19,7 @@ from multibert_spacy.models.bank import Bank
 from multibert_spacy.models.core import Core
 from multibert_spacy.models.tagger import TaggerModule
 from multibert_spacy.models.tagger_model import TaggerModel
-from multibert_spacy.pipeline import multibert_ner, tagging
+from multibert_spacy.pipeline import multibert_ner, readings, tagging
 
 from .systems import tag
 
@@ -82,10 +82,10 @@ def timers(nlp: Language) -> Iterator[Clock]:
     places: list[tuple[Any, str, str]] = [
         (nlp, "make_doc", "tokenising"),
         (tagger, "normalizer", "normalising"),
-        (multibert_ner, "doc_rows", batching),
+        (readings, "doc_rows", batching),
         (TaggerModel, "batches", batching),
         (tagging, "pack_rows", batching),
-        (multibert_ner, "join_by_doc", batching),
+        (readings, "join_by_doc", batching),
         (Bank, "rows", "adapters of the rows"),
         (Core, "forward", "core"),
         (TaggerModule, "forward", "head"),
