@@ -77,7 +77,7 @@ def test_by_hand():
 
 
 def test_borders_move_and_parts_remain():
-    """Weights of two words: nothing 1; the first, the second, both apart, both as one: 2, 3, 6, 8."""
+    """Weights: nothing 1; the first word, the second, both apart, both as one 2, 3, 6, 8."""
     logits = np.log(np.array([[1, 2, 1], [1, 3, 4]], dtype="f"))
     (posterior,) = posteriors([logits], ["PER"], np.zeros((3, 3), dtype="f"), [None])
     found = {e[:3]: e.score * 20 for e in posterior.readings(0, 2, 9)}
