@@ -19,6 +19,7 @@ from spacy.tokens import Doc
 
 from ..types import Entity, Floats2d
 from .normalize import is_link
+from .references import read_references
 
 __all__ = ["LINE_BREAK", "Words", "tagged_words"]
 
@@ -106,4 +107,4 @@ def tagged_words(doc: Doc, seen: NDArray[np.int64]) -> Words:
 
 def _line_breaks(text: str) -> int:
     """RETURNS (int): A CRLF is one."""
-    return len(f"{text}.".splitlines()) - 1
+    return len(f"{read_references(text)}.".splitlines()) - 1

@@ -20,7 +20,11 @@ from multibert_spacy.text.normalize import (
 
 LETTERS = "آابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی"
 OWN_RULES = "۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩٪٫٬ةۀٱـ"
-OWN_RANGES = ["\ufb50\ufdff", "\ufe00\ufe0f", "\ufe70\ufefc", "\U000e0100\U000e01ef"]
+OWN_RANGES = ["\ufb50\ufdff", "\ufe00\ufe0f", "\ufe70\ufefc", "\U000e0000\U000e0fff"]
+OWN_RANGES += [
+    "\u180b\u180f",
+    *(2 * char for char in "\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0"),
+]
 ZWNJ = "\u200c"
 
 
