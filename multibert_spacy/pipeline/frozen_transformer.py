@@ -23,6 +23,7 @@ from ..errors import CoreError
 from ..models.core import Core
 from ..models.listener import CoreListener
 from ..models.saved_core import load_core, quiet_transformers, save_core, strip_pooler
+from .domains import TaggerDomains
 from .folders import FolderBytes
 
 __all__ = ["FrozenTransformer", "make_frozen_transformer"]
@@ -142,6 +143,8 @@ class FrozenTransformer(FolderBytes, Transformer):
         own listeners are found as well, and need `annotate = true` to be fed.
         """
         super().find_listeners(component)
+        if isinstance(component, TaggerDomains):  # here, since linking follows loading
+            component.check_default()
         if isinstance(getattr(component, "model", None), Model):
             for node in component.model.walk():
                 if isinstance(node, CoreListener) and node.upstream in ("*", self.name):

@@ -17,12 +17,11 @@ from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer
 
-from ..errors import ConfigError, DomainError
+from ..errors import ConfigError
 from ..models.compute import run_batches
 from ..models.tagger_model import TaggerModel
 from ..text.batching import batch_by_pieces
 from ..text.spans import decode_entities
-from ..text.threads import apply_context
 from ..text.windows import check_window
 from ..types import Entity, Floats2d
 from .domains import TaggerDomains
@@ -145,13 +144,6 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         self.configured_domain = default_domain
         self.cfg: dict[str, Any] = {"default_domain": default_domain}
 
-    def _domain_of(self, doc: Doc) -> str:
-        apply_context(doc)
-        domain = doc._.domain if doc._.domain is not None else self.cfg["default_domain"]
-        if domain not in self.model.module.domains:
-            raise DomainError.unknown(domain, self.domains, component=self.name)
-        return str(domain)
-
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Tag a stream. The results do not depend on batch_size. A doc that fails goes alone to
         the error handler.
@@ -160,7 +152,8 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         batch_size (int): Docs to buffer; inside the buffer they are sorted by length.
         YIELDS (Doc): The docs, in order.
         """
-        for docs in util.minibatch(stream, size=batch_size):
+        for batch in util.minibatch(stream, size=batch_size):
+            docs = self.with_domain(batch)
             try:
                 self.set_annotations(docs, self.predict(docs))
             except Exception:  # find the one: `__call__` goes to the error handler
@@ -174,7 +167,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         RAISES (DomainError): If a doc's domain is unknown.
         """
         docs = list(docs)
-        domains = [self._domain_of(doc) for doc in docs]
+        domains = [self.domain_of(doc) for doc in docs]
         rows = self._rows(docs, domains)
         logits: list[Any] = [None] * len(rows)
         batches = list(row_batches(rows, self.model, self.batch_pieces))
@@ -236,7 +229,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         examples = list(examples)
         validate_examples(examples, "MultibertNER.update")
         docs = [eg.predicted for eg in examples]
-        rows = self._rows(docs, [self._domain_of(doc) for doc in docs])
+        rows = self._rows(docs, [self.domain_of(doc) for doc in docs])
         if not rows:
             return losses
         logits: list[Any] = [None] * len(rows)
@@ -276,7 +269,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         self, examples: Sequence[Example], scores: Sequence[Floats2d]
     ) -> tuple[float, list[Floats2d], dict[str, Floats2d]]:
         """As `get_loss`, and for each domain the gradient of its head's transitions (k, k)."""
-        domains = [self._domain_of(eg.predicted) for eg in examples]
+        domains = [self.domain_of(eg.predicted) for eg in examples]
         gold = [
             gold_tags(eg, self.labels_of(domain), domain)
             for eg, domain in zip(examples, domains, strict=True)
