@@ -9,13 +9,12 @@ spaCy's `TextCategorizer` with groups in place of docs: the model may be our ada
 training such docs come ready-made from `multibert_spacy.GroupCorpus.v1`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from spacy.language import Language
-from spacy.pipeline import TextCategorizer
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
@@ -30,6 +29,7 @@ from ..text.blank import is_blank
 from ..text.spans import check_finite
 from ..text.threads import install_extensions
 from ..types import Floats2d
+from .domain_learning import DomainLearning
 from .folders import FolderBytes
 from .follow import FollowsTaggers
 from .group_stream import GroupStream, Row, join_docs
@@ -103,7 +103,7 @@ def make_domain_detector(
     )
 
 
-class DomainDetector(GroupStream, FollowsTaggers, FolderBytes, TextCategorizer):
+class DomainDetector(GroupStream, FollowsTaggers, FolderBytes, DomainLearning):
     """Pipeline component that writes `doc.cats`, `doc._.domain` and `doc._.domain_score`."""
 
     def __init__(
@@ -196,10 +196,17 @@ class DomainDetector(GroupStream, FollowsTaggers, FolderBytes, TextCategorizer):
         if folder is not None:
             self._read(Path(folder))
             return
-        labels = list(labels or ())
-        if not labels:
-            labels = sorted({label for eg in get_examples() for label in eg.reference.cats})
-        super().initialize(get_examples, nlp=nlp, labels=labels)
+        names = list(labels or ())
+        if not names:
+            names = sorted({label for eg in get_examples() for label in eg.reference.cats})
+
+        def told() -> Iterator[Example]:
+            for eg in get_examples():
+                if any(name in eg.reference.cats for name in names):
+                    yield eg
+
+        some = any(True for _ in told())
+        super().initialize(told if some else get_examples, nlp=nlp, labels=names)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write the labels, and our classifier as an adapter folder or another as `model`. The

@@ -22,12 +22,13 @@ from ..models.tagger_model import TaggerModel
 from ..text.blank import is_blank
 from ..text.threads import apply_context
 from .folders import FolderBytes
-from .tagging import check_name, tag_pairs
+from .given_scores import GivenScores
+from .tagging import check_name, has_entities, tag_pairs
 
 __all__ = ["TaggerDomains"]
 
 
-class TaggerDomains(FolderBytes):
+class TaggerDomains(GivenScores, FolderBytes):
     """The half of `MultibertNER` that knows which domains, heads and labels there are."""
 
     name: str
@@ -165,7 +166,9 @@ class TaggerDomains(FolderBytes):
                 raise AdapterError(f"There is no adapter in {adapters}")
             return
         validate_get_examples(get_examples, "MultibertNER.initialize")
-        references = [eg.reference for eg in get_examples()]
+        examples = list(get_examples())
+        told = list(filter(has_entities, examples)) or examples
+        references = [eg.reference for eg in told]
         if labels is None:
             labels = sorted({ent.label_ for doc in references for ent in doc.ents})
         domain = check_name(domain or self.cfg["default_domain"] or head)

@@ -21,6 +21,7 @@ from thinc.api import Config, Model, Optimizer
 
 from ..errors import CoreError
 from ..models.core import Core
+from ..models.gradients import drop_gradients, has_gradient
 from ..models.listener import CoreListener
 from ..models.saved_core import load_core, quiet_transformers, save_core, strip_pooler
 from .domains import TaggerDomains
@@ -174,8 +175,9 @@ class FrozenTransformer(FolderBytes, Transformer):
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Apply the gradients that later components left in a trainable core."""
-        if self.trainable:
+        if self.trainable and has_gradient(self.model):
             self.model.finish_update(sgd)
+            drop_gradients(self.model)
 
     def initialize(
         self, get_examples: Callable[[], Iterable[Example]], *, nlp: Language | None = None

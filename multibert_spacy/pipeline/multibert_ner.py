@@ -19,6 +19,7 @@ from thinc.api import Config, Optimizer
 
 from ..errors import ConfigError
 from ..models.compute import run_batches
+from ..models.gradients import none_on_error
 from ..models.tagger_model import TaggerModel
 from ..text.batching import batch_by_pieces
 from ..text.spans import decode_entities
@@ -31,6 +32,7 @@ from .tagging import (
     doc_loss,
     doc_rows,
     gold_tags,
+    has_entities,
     join_by_doc,
     row_batches,
     split_by_row,
@@ -219,6 +221,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         """Learn from a batch: what was chosen with `train_only` is updated, all else is frozen.
 
         examples (Iterable[Example]): The domain is the predicted doc's, else the default one.
+            One whose reference has no entity annotation at all says nothing, and is left out.
         drop (float): Not used: the model's own dropout setting holds.
         sgd (Optimizer): Applied if given.
         losses (dict): The loss is added under the component's name.
@@ -228,10 +231,20 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
         validate_examples(examples, "MultibertNER.update")
+        with none_on_error(self.model):
+            loss = self._learn([eg for eg in examples if has_entities(eg)])
+        if loss is not None:
+            losses[self.name] += loss
+            if sgd is not None:
+                self.finish_update(sgd)
+        return losses
+
+    def _learn(self, examples: Sequence[Example]) -> float | None:
+        """RETURNS (float): The loss, after its gradient was found; None if there is nothing."""
         docs = [eg.predicted for eg in examples]
         rows = self._rows(docs, [self.domain_of(doc) for doc in docs])
         if not rows:
-            return losses
+            return None
         logits: list[Any] = [None] * len(rows)
         steps = []
         for index, batch in row_batches(rows, self.model, self.batch_pieces, is_train=True):
@@ -245,10 +258,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
             backprop([d_rows[i] for i in index])
         for domain, gradient in d_transitions.items():
             self.model.learn_transitions(domain, gradient)
-        if sgd is not None:
-            self.finish_update(sgd)
-        losses[self.name] += loss
-        return losses
+        return loss
 
     def get_loss(
         self, examples: Iterable[Example], scores: Sequence[Floats2d]
