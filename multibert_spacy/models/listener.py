@@ -16,6 +16,7 @@ class CoreOwner(Protocol):
     """What owns the core: the `frozen_transformer` component."""
 
     name: str
+    trainable: bool
 
     @property
     def core(self) -> Core: ...
@@ -81,6 +82,11 @@ class CoreListener(Model[Any, Any]):
         """The core's identity."""
         return self.owner.fingerprint
 
+    @property
+    def lends_trainable(self) -> bool:
+        """Whether there is a core, and it is trained."""
+        return self._owner is not None and self._owner.trainable
+
 
 def _no_forward(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
     raise CoreError("CoreListener lends the core; it has no forward pass of its own")
@@ -90,8 +96,15 @@ class ModuleShim(PyTorchShim):
     """A PyTorch module whose stacked copies must be thrown away when its weights change."""
 
     def finish_update(self, optimizer: Any) -> None:
-        super().finish_update(optimizer)
-        self._model.weights_changed()
+        """Weights without a gradient do not move: thinc leaves zeros behind, with which Adam's
+        momentum, weight decay and averages would go on in the next step.
+        """
+        learnt = [p for p in self._model.parameters() if p.grad is not None]
+        if learnt:
+            super().finish_update(optimizer)
+            for p in learnt:
+                p.grad = None
+            self._model.weights_changed()
 
     @contextlib.contextmanager
     def use_params(self, params: Any) -> Iterator[None]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from spacy.language import Language
+from spacy.tokens import Doc
 from spacy.training import Example, validate_get_examples
 
 from ..errors import AdapterError, DomainError
@@ -18,19 +19,25 @@ from ..models.manifest import check_seal, read_json, write_json
 from ..models.runner import GRAPH
 from ..models.storage import MANIFEST
 from ..models.tagger_model import TaggerModel
+from ..text.blank import is_blank
+from ..text.threads import apply_context
 from .folders import FolderBytes
-from .tagging import check_name, tag_pairs
+from .given_scores import GivenScores
+from .tagging import check_name, has_entities, tag_pairs
 
 __all__ = ["TaggerDomains"]
 
 
-class TaggerDomains(FolderBytes):
+class TaggerDomains(GivenScores, FolderBytes):
     """The half of `MultibertNER` that knows which domains, heads and labels there are."""
 
+    name: str
     model: TaggerModel
     cfg: dict[str, Any]
     configured_domain: str | None
     normalizer: Callable[[str], str]
+    get_error_handler: Callable[[], Callable[..., Any]]
+    _just_read = False
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -51,6 +58,46 @@ class TaggerDomains(FolderBytes):
     def labels_of(self, domain: str) -> tuple[str, ...]:
         """RETURNS (tuple[str]): Labels of one domain. RAISES (DomainError): If unknown."""
         return self.model.module.labels_of(domain)
+
+    def domain_of(self, doc: Doc) -> str:
+        """doc (Doc): A doc. What a context of `nlp.pipe(as_tuples=True)` says of it is taken.
+        RETURNS (str): Its domain, or else the default one. A doc of nothing needs none.
+        RAISES (DomainError): If the domain is unknown.
+        """
+        apply_context(doc)
+        domain = doc._.domain if doc._.domain is not None else self.cfg["default_domain"]
+        if domain is None and self.domains and is_blank(doc):
+            return self.domains[0]  # where it has no entities either
+        if not isinstance(domain, str) or domain not in self.domains:
+            raise DomainError.unknown(domain, self.domains, component=self.name)
+        return domain
+
+    def with_domain(self, docs: Iterable[Doc]) -> list[Doc]:
+        """RETURNS (list): The docs whose domain is known; the error handler has the others, so
+        that one of them costs no other doc its batch.
+        """
+        known = []
+        for doc in docs:
+            try:
+                self.domain_of(doc)
+            except Exception as e:
+                self.get_error_handler()(self.name, self, [doc], e)
+            else:
+                known.append(doc)
+        return known
+
+    def check_default(self) -> None:
+        """To be called once all is loaded; says what is wrong once.
+        RAISES (DomainError): If the default domain was loaded and is no domain.
+        """
+        just_read, self._just_read = self._just_read, False
+        default = self.cfg["default_domain"]
+        if just_read and default is not None and self.domains and default not in self.domains:
+            raise DomainError(
+                f"The default_domain {default!r} of component '{self.name}' is none of its "
+                f"domains: {', '.join(sorted(self.domains))}. "
+                f"Set components.{self.name}.default_domain to one of these"
+            )
 
     def add_label(self, label: str) -> int:
         """Labels belong to heads: RAISES (DomainError) unless the label is known."""
@@ -119,7 +166,9 @@ class TaggerDomains(FolderBytes):
                 raise AdapterError(f"There is no adapter in {adapters}")
             return
         validate_get_examples(get_examples, "MultibertNER.initialize")
-        references = [eg.reference for eg in get_examples()]
+        examples = list(get_examples())
+        told = list(filter(has_entities, examples)) or examples
+        references = [eg.reference for eg in told]
         if labels is None:
             labels = sorted({ent.label_ for doc in references for ent in doc.ents})
         domain = check_name(domain or self.cfg["default_domain"] or head)
@@ -178,4 +227,5 @@ class TaggerDomains(FolderBytes):
             for domain in self.domains:
                 self.model.module.remove_domain(domain)
             self._read_domains(path / "domains")
+        self._just_read = True
         return self

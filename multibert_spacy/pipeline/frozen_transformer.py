@@ -21,8 +21,10 @@ from thinc.api import Config, Model, Optimizer
 
 from ..errors import CoreError
 from ..models.core import Core
+from ..models.gradients import drop_gradients, has_gradient
 from ..models.listener import CoreListener
 from ..models.saved_core import load_core, quiet_transformers, save_core, strip_pooler
+from .domains import TaggerDomains
 from .folders import FolderBytes
 
 __all__ = ["FrozenTransformer", "make_frozen_transformer"]
@@ -142,6 +144,8 @@ class FrozenTransformer(FolderBytes, Transformer):
         own listeners are found as well, and need `annotate = true` to be fed.
         """
         super().find_listeners(component)
+        if isinstance(component, TaggerDomains):  # here, since linking follows loading
+            component.check_default()
         if isinstance(getattr(component, "model", None), Model):
             for node in component.model.walk():
                 if isinstance(node, CoreListener) and node.upstream in ("*", self.name):
@@ -171,8 +175,9 @@ class FrozenTransformer(FolderBytes, Transformer):
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Apply the gradients that later components left in a trainable core."""
-        if self.trainable:
+        if self.trainable and has_gradient(self.model):
             self.model.finish_update(sgd)
+            drop_gradients(self.model)
 
     def initialize(
         self, get_examples: Callable[[], Iterable[Example]], *, nlp: Language | None = None

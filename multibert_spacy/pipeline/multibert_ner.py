@@ -17,11 +17,11 @@ from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer
 
-from ..errors import ConfigError, DomainError
+from ..errors import ConfigError
+from ..models.gradients import none_on_error
 from ..models.tagger_model import TaggerModel
 from ..text.batching import batch_by_pieces
 from ..text.spans import decode_entities
-from ..text.threads import apply_context
 from ..text.windows import check_window
 from ..text.words import Words
 from ..types import Entity, Floats2d
@@ -31,6 +31,7 @@ from .readings import TaggerReadings
 from .tagging import (
     doc_loss,
     gold_tags,
+    has_entities,
     join_by_doc,
     row_batches,
     split_by_row,
@@ -161,13 +162,6 @@ class MultibertNER(TaggerDomains, TaggerReadings, TrainablePipe):
         self.configured_domain = default_domain
         self.cfg: dict[str, Any] = {"default_domain": default_domain}
 
-    def _domain_of(self, doc: Doc) -> str:
-        apply_context(doc)
-        domain = doc._.domain if doc._.domain is not None else self.cfg["default_domain"]
-        if domain not in self.model.module.domains:
-            raise DomainError.unknown(domain, self.domains, component=self.name)
-        return str(domain)
-
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Tag a stream. The results do not depend on batch_size. A doc that fails goes alone to
         the error handler.
@@ -176,7 +170,8 @@ class MultibertNER(TaggerDomains, TaggerReadings, TrainablePipe):
         batch_size (int): Docs to buffer; inside the buffer they are sorted by length.
         YIELDS (Doc): The docs, in order.
         """
-        for docs in util.minibatch(stream, size=batch_size):
+        for batch in util.minibatch(stream, size=batch_size):
+            docs = self.with_domain(batch)
             try:
                 self.set_annotations(docs, self.predict(docs))
             except Exception:  # find the one: `__call__` goes to the error handler
@@ -218,6 +213,7 @@ class MultibertNER(TaggerDomains, TaggerReadings, TrainablePipe):
         """Learn from a batch: what was chosen with `train_only` is updated, all else is frozen.
 
         examples (Iterable[Example]): The domain is the predicted doc's, else the default one.
+            One whose reference has no entity annotation at all says nothing, and is left out.
         drop (float): Not used: the model's own dropout setting holds.
         sgd (Optimizer): Applied if given.
         losses (dict): The loss is added under the component's name.
@@ -227,10 +223,20 @@ class MultibertNER(TaggerDomains, TaggerReadings, TrainablePipe):
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
         validate_examples(examples, "MultibertNER.update")
+        with none_on_error(self.model):
+            loss = self._learn([eg for eg in examples if has_entities(eg)])
+        if loss is not None:
+            losses[self.name] += loss
+            if sgd is not None:
+                self.finish_update(sgd)
+        return losses
+
+    def _learn(self, examples: Sequence[Example]) -> float | None:
+        """RETURNS (float): The loss, after its gradient was found; None if there is nothing."""
         docs = [eg.predicted for eg in examples]
-        rows, words = self._rows(docs, [self._domain_of(doc) for doc in docs])
+        rows, words = self._rows(docs, [self.domain_of(doc) for doc in docs])
         if not rows:
-            return losses
+            return None
         logits: list[Any] = [None] * len(rows)
         steps = []
         for index, batch in row_batches(rows, self.model, self.batch_pieces, is_train=True):
@@ -245,10 +251,7 @@ class MultibertNER(TaggerDomains, TaggerReadings, TrainablePipe):
             backprop([d_rows[i] for i in index])
         for domain, gradient in d_transitions.items():
             self.model.learn_transitions(domain, gradient)
-        if sgd is not None:
-            self.finish_update(sgd)
-        losses[self.name] += loss
-        return losses
+        return loss
 
     def get_loss(
         self, examples: Iterable[Example], scores: Sequence[Floats2d]
@@ -263,14 +266,14 @@ class MultibertNER(TaggerDomains, TaggerReadings, TrainablePipe):
         """
         examples = list(examples)
         docs = [eg.predicted for eg in examples]
-        _, words = self._rows(docs, [self._domain_of(doc) for doc in docs])
+        _, words = self._rows(docs, [self.domain_of(doc) for doc in docs])
         return self._loss(examples, scores, words)[:2]
 
     def _loss(
         self, examples: Sequence[Example], scores: Sequence[Floats2d], words: Sequence[Words]
     ) -> tuple[float, list[Floats2d], dict[str, Floats2d]]:
         """As `get_loss`, and for each domain the gradient of its head's transitions (k, k)."""
-        domains = [self._domain_of(eg.predicted) for eg in examples]
+        domains = [self.domain_of(eg.predicted) for eg in examples]
         gold = [
             own.gold(gold_tags(eg, self.labels_of(domain), domain))
             for eg, domain, own in zip(examples, domains, words, strict=True)

@@ -34,7 +34,7 @@ class TaggerReadings:
     spans_key: str
     overwrite_ents: bool
     labels_of: Callable[[str], tuple[str, ...]]
-    _domain_of: Callable[[Doc], str]
+    domain_of: Callable[[Doc], str]
 
     def _rows(self, docs: Sequence[Doc], domains: Sequence[str]) -> tuple[list[Row], list[Words]]:
         window = {"window": self.window, "overlap": self.overlap}
@@ -45,7 +45,7 @@ class TaggerReadings:
         self, docs: Sequence[Doc], decode: Callable[..., list[T]]
     ) -> list[tuple[Words, T]]:
         """Read docs. decode (Callable): As `decode_entities`; its results are by tagged words."""
-        domains = [self._domain_of(doc) for doc in docs]
+        domains = [self.domain_of(doc) for doc in docs]
         rows, words = self._rows(docs, domains)
         logits: list[Any] = [None] * len(rows)
         batches = list(row_batches(rows, self.model, self.batch_pieces))

@@ -29,6 +29,7 @@ __all__ = [
     "doc_rows",
     "doc_words",
     "gold_tags",
+    "has_entities",
     "join_by_doc",
     "pack",
     "row_batches",
@@ -192,6 +193,11 @@ def gold_tags(eg: Example, labels: Sequence[str], domain: str) -> NDArray[np.int
             )
         tags.append(index[bio])
     return np.array(tags, dtype=np.int64)
+
+
+def has_entities(eg: Example) -> bool:
+    """RETURNS (bool): Whether an example says anything of entities, be it that there are none."""
+    return bool(eg.reference.has_annotation("ENT_IOB"))
 
 
 def tag_pairs(docs: Sequence[Doc], labels: Sequence[str]) -> NDArray[np.int64]:

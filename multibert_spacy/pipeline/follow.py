@@ -1,0 +1,99 @@
+"""How the detector knows which domains there are: it follows the taggers behind it.
+
+`Language._link_components` calls `find_listeners` of a component for each later one, whenever the
+pipeline changes: after `add_pipe`, `remove_pipe`, `initialize` and loading. It is spaCy's only
+hook for components that have to know each other, so the detector looks like a component that is
+listened to. Nobody reads its model, though: what the taggers read is `doc._.domain`.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import DomainError
+from .domains import TaggerDomains
+
+__all__ = ["FollowsTaggers"]
+
+
+class FollowsTaggers:
+    """The half of `DomainDetector` that knows its taggers. The reference goes one way only."""
+
+    name: str
+    labels: Sequence[str]
+    fallback_domain: str | None
+    listeners: Sequence[Any] = ()
+    listening_components: Sequence[str] = ()
+    _taggers: Sequence[TaggerDomains] = ()
+    _just_read = False
+    _checking = False
+
+    @property
+    def listener_map(self) -> dict[str, Any]:
+        """RETURNS (dict): Empty. It is what spaCy sets when it begins to link components."""
+        return {}
+
+    @listener_map.setter
+    def listener_map(self, value: dict[str, Any]) -> None:
+        self._checking, self._just_read = self._just_read, False
+        if not self._checking:  # loading removes no component, and sees no disabled one
+            self._taggers = ()
+
+    def add_listener(self, listener: Any, component_name: str) -> None:
+        """Nothing: there are none."""
+
+    def remove_listener(self, listener: Any, component_name: str) -> bool:
+        """RETURNS (bool): False: there are none."""
+        return False
+
+    def find_listeners(self, component: Any) -> None:
+        """Follow the component if it is a tagger. When the pipeline has just been loaded, say
+        what does not fit.
+
+        component (Any): A later component.
+        RAISES (DomainError): If fallback_domain was loaded and is none of its domains.
+        """
+        if not isinstance(component, TaggerDomains):
+            return
+        if not any(component is tagger for tagger in self._taggers):
+            self._taggers = (*self._taggers, component)
+        if self._checking:
+            self._compare(component)
+
+    def choosable(self) -> list[int]:
+        """RETURNS (list[int]): Where in `labels` the domains are that all taggers have now; where
+        there is no tagger, all.
+        """
+        own = [set(tagger.domains) for tagger in self._taggers]
+        return [i for i, label in enumerate(self.labels) if all(label in names for names in own)]
+
+    def _compare(self, tagger: TaggerDomains) -> None:
+        """Warn of each domain that only one of the two knows."""
+        if not tagger.domains or not self.labels:
+            return  # their models were left out
+        known = ", ".join(sorted(tagger.domains))
+        if self.fallback_domain is not None and self.fallback_domain not in tagger.domains:
+            raise DomainError(
+                f"The fallback_domain {self.fallback_domain!r} of component '{self.name}' is no "
+                f"domain of '{tagger.name}', which has: {known}. "
+                f"Set components.{self.name}.fallback_domain to one of these"
+            )
+        missing = sorted(set(self.labels) - set(tagger.domains))
+        unseen = sorted(set(tagger.domains) - set(self.labels))
+        parts = []
+        if missing:
+            parts.append(
+                f"{', '.join(missing)}: known to '{self.name}' alone, which will not choose them"
+            )
+        if unseen:
+            parts.append(
+                f"{', '.join(unseen)}: known to '{tagger.name}' alone, so that only texts that "
+                "are given them will have them (was a folder renamed?)"
+            )
+        if parts:
+            warnings.warn(
+                f"Not all domains of this pipeline fit together. {'; '.join(parts)}. "
+                f"'{tagger.name}' has: {known}",
+                UserWarning,
+                stacklevel=2,
+            )
