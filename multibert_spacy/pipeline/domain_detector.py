@@ -8,6 +8,7 @@ training such docs come ready-made from `multibert_spacy.GroupCorpus.v1`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from ..text.spans import check_finite
 from ..text.threads import apply_context, buffer_groups, group_docs
 from ..types import Floats2d
 from .folders import FolderBytes
+from .linking import LinkedPipe
 
 __all__ = ["DomainDetector", "join_docs", "make_domain_detector"]
 
@@ -93,7 +95,7 @@ def make_domain_detector(
     )
 
 
-class DomainDetector(FolderBytes, TextCategorizer):
+class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
     """Pipeline component that writes `doc.cats` and `doc._.domain`."""
 
     def __init__(
@@ -173,6 +175,7 @@ class DomainDetector(FolderBytes, TextCategorizer):
         """
         open_groups = [[doc for doc in group if _open(doc)] for group in groups]
         open_groups = [group for group in open_groups if group]
+        self.check_tokens(chain.from_iterable(open_groups))
         if open_groups:
             scores = self.predict([join_docs(group, self.vocab) for group in open_groups])
             for group, row in zip(open_groups, scores, strict=True):
@@ -183,6 +186,7 @@ class DomainDetector(FolderBytes, TextCategorizer):
         RETURNS (n, labels): Probabilities. A doc without words has the same for every domain.
         """
         docs = list(docs)
+        self.check_ready(self.labels)
         scores = np.full((len(docs), len(self.labels)), 1 / max(len(self.labels), 1), dtype="f")
         filled = [i for i, doc in enumerate(docs) if len(doc)]
         if filled:

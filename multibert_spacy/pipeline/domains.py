@@ -27,8 +27,10 @@ __all__ = ["TaggerDomains"]
 class TaggerDomains(FolderBytes):
     """The half of `MultibertNER` that knows which domains, heads and labels there are."""
 
+    name: str
     model: TaggerModel
     cfg: dict[str, Any]
+    check_ready: Callable[[Sequence[str]], None]
     configured_domain: str | None
     normalizer: Callable[[str], str]
 
@@ -51,6 +53,16 @@ class TaggerDomains(FolderBytes):
     def labels_of(self, domain: str) -> tuple[str, ...]:
         """RETURNS (tuple[str]): Labels of one domain. RAISES (DomainError): If unknown."""
         return self.model.module.labels_of(domain)
+
+    def known_domain(self, domain: object) -> str:
+        """domain (object): What a doc says, or the default domain.
+        RETURNS (str): The same.
+        RAISES (DomainError): If there is no such domain.
+        """
+        if domain in self.domains:
+            return str(domain)
+        self.check_ready(self.domains)
+        raise DomainError.unknown(domain, self.domains, component=self.name)
 
     def add_label(self, label: str) -> int:
         """Labels belong to heads: RAISES (DomainError) unless the label is known."""

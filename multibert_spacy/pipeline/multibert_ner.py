@@ -17,7 +17,7 @@ from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer
 
-from ..errors import ConfigError, DomainError
+from ..errors import ConfigError
 from ..models.compute import run_batches
 from ..models.tagger_model import TaggerModel
 from ..text.batching import batch_by_pieces
@@ -26,6 +26,8 @@ from ..text.threads import apply_context
 from ..text.windows import check_window
 from ..types import Entity, Floats2d
 from .domains import TaggerDomains
+from .feeding import AdaptedFeeder
+from .linking import LinkedPipe
 from .tagging import (
     Row,
     by_name,
@@ -113,7 +115,7 @@ def make_multibert_ner(
     )
 
 
-class MultibertNER(TaggerDomains, TrainablePipe):
+class MultibertNER(LinkedPipe, AdaptedFeeder, TaggerDomains, TrainablePipe):
     """Pipeline component for named entities, with one adapter per domain."""
 
     def __init__(
@@ -148,9 +150,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
     def _domain_of(self, doc: Doc) -> str:
         apply_context(doc)
         domain = doc._.domain if doc._.domain is not None else self.cfg["default_domain"]
-        if domain not in self.model.module.domains:
-            raise DomainError.unknown(domain, self.domains, component=self.name)
-        return str(domain)
+        return self.known_domain(domain)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Tag a stream. The results do not depend on batch_size. A doc that fails goes alone to
@@ -174,6 +174,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         RAISES (DomainError): If a doc's domain is unknown.
         """
         docs = list(docs)
+        self.check_tokens(docs)
         domains = [self._domain_of(doc) for doc in docs]
         rows = self._rows(docs, domains)
         logits: list[Any] = [None] * len(rows)
@@ -194,7 +195,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
                 entities[i] = own
         return entities
 
-    def set_annotations(self, docs: Iterable[Doc], predictions: Sequence[list[Entity]]) -> None:
+    def set_annotations(self, docs: Sequence[Doc], predictions: Sequence[list[Entity]]) -> None:
         """Write entities, their scores and the normal forms of words.
 
         docs (Iterable[Doc]): The docs.
@@ -208,6 +209,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
             doc.spans[self.spans_key] = group
             for word in doc:
                 word.norm_ = self.normalizer(word.text)
+        self.feed(docs)
 
     def _rows(self, docs: Sequence[Doc], domains: Sequence[str]) -> list[Row]:
         core = self.model.core
@@ -236,6 +238,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         examples = list(examples)
         validate_examples(examples, "MultibertNER.update")
         docs = [eg.predicted for eg in examples]
+        self.feed(docs, is_train=True)
         rows = self._rows(docs, [self._domain_of(doc) for doc in docs])
         if not rows:
             return losses
