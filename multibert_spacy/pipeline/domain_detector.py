@@ -8,7 +8,6 @@ training such docs come ready-made from `multibert_spacy.GroupCorpus.v1`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -175,11 +174,11 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         """
         open_groups = [[doc for doc in group if _open(doc)] for group in groups]
         open_groups = [group for group in open_groups if group]
-        self.check_tokens(chain.from_iterable(open_groups))
         if open_groups:
             scores = self.predict([join_docs(group, self.vocab) for group in open_groups])
             for group, row in zip(open_groups, scores, strict=True):
                 self.set_annotations(group, np.tile(row, (len(group), 1)))
+                self.check_tokens(group)
 
     def predict(self, docs: Iterable[Doc]) -> Floats2d:
         """docs (Iterable[Doc]): One doc per group.
@@ -219,7 +218,8 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
 
         get_examples (Callable): Examples with the domain in `reference.cats`.
         nlp (Language): The pipeline.
-        labels (Iterable[str]): The domains; none at all takes those of the examples, sorted.
+        labels (Iterable[str]): The domains; none at all takes those of the examples, sorted, or
+            those that there are.
         folder (str): What `to_disk` of another detector wrote, read instead.
         RAISES (AdapterError): If that is missing, damaged, or made for another core.
         """
@@ -229,6 +229,7 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         labels = list(labels or ())
         if not labels:
             labels = sorted({label for eg in get_examples() for label in eg.reference.cats})
+            labels = labels or list(self.labels)
         super().initialize(get_examples, nlp=nlp, labels=labels)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:

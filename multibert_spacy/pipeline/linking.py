@@ -59,6 +59,9 @@ class LinkedPipe:
 
         nlp (Language): The pipeline.
         """
+        before = self.pipeline
+        if before is not None and isinstance(before.tokenizer, PersianTokenizer):
+            _LOST.add(nlp)
         _PIPELINES[self] = weakref.ref(nlp)
         front = [proc for _, proc in nlp.components]  # disabled ones, too: they may come back
         front = front[: front.index(self)]
@@ -124,11 +127,12 @@ class LinkedPipe:
         )
 
     def check_tokens(self, docs: Iterable[Doc]) -> None:
-        """Say once that the pipeline's tokenizer cuts other words than the one our components were
-        trained on, when a doc comes whose words it has cut so. Docs that came with words of their
-        own are nobody's fault, and a tokenizer that cuts the same is as good as ours.
+        """Say once that the pipeline's tokenizer is not the one that our components were trained
+        on, when a doc comes whose words it has cut: if it cuts them otherwise than ours, or if the
+        component was sourced from a pipeline that has ours. Docs that came with words of their own
+        are fine, and so is another tokenizer that gives the same words.
 
-        docs (Iterable[Doc]): Docs as they come in.
+        docs (Iterable[Doc]): Docs that came in.
         """
         nlp = self.pipeline
         if nlp is None or isinstance(nlp.tokenizer, PersianTokenizer) or nlp in _SAID:
@@ -139,32 +143,28 @@ class LinkedPipe:
             words = [word.text for word in doc]
             try:
                 ours = [word.text for word in _TOKENIZERS[nlp](doc.text)]
-                if words == ours or words != [word.text for word in nlp.tokenizer(doc.text)]:
+                if not words or (words == ours and nlp not in _LOST):
                     continue
+                if words == [word.text for word in nlp.tokenizer(doc.text)]:
+                    _SAID.add(nlp)
+                    self._say_tokenizer(nlp, words, ours)
+                    return
             except MultibertError:  # it is no text
                 continue
-            _SAID.add(nlp)
-            i = next(i for i, pair in enumerate(zip(words, ours)) if pair[0] != pair[1])  # noqa: B905
-            warnings.warn(
-                f"'{self.name}' was made for the words of {TOKENIZER}, which this pipeline does "
-                f"not use: {words[i]!r} is one word here, and not {ours[i]!r}. Set in its config\n"
-                f'[nlp.tokenizer]\n@tokenizers = "{TOKENIZER}"\nor begin with '
-                f'spacy.blank("{nlp.lang}", config={{"nlp": {{"tokenizer": {{"@tokenizers": '
-                f'"{TOKENIZER}"}}}}}}). If it is meant, warnings.filterwarnings("ignore", '
-                'message=".*PersianTokenizer") silences this.',
-                UserWarning,
-                stacklevel=2,
-            )
-            return
 
-
-# Not attributes of the components: a weak reference cannot be pickled, a process may need to.
-_PIPELINES: "weakref.WeakKeyDictionary[LinkedPipe, weakref.ref[Language]]"
-_PIPELINES = weakref.WeakKeyDictionary()
-_TOKENIZERS: "weakref.WeakKeyDictionary[Language, Tokenizer]" = weakref.WeakKeyDictionary()
-"""Ours, for pipelines that have another."""
-_SAID: "weakref.WeakSet[Language]" = weakref.WeakSet()
-"""Pipelines whose tokenizer was spoken of."""
+    def _say_tokenizer(self, nlp: Language, words: list[str], ours: list[str]) -> None:
+        pairs = zip(words, ours, strict=False)
+        found = (f": {a!r} is one word here, with ours it is {b!r}" for a, b in pairs if a != b)
+        warnings.warn(
+            f"'{self.name}' was trained on the words of {TOKENIZER}, and this pipeline has "
+            f"another tokenizer{next(found, '')[:200]}. Begin with "
+            f"spacy.blank({nlp.lang!r}, config={{'nlp': "
+            f"{{'tokenizer': {{'@tokenizers': '{TOKENIZER}'}}}}}}), or write into the config\n"
+            f'[nlp.tokenizer]\n@tokenizers = "{TOKENIZER}"\nIf it is meant, silence this: '
+            'warnings.filterwarnings("ignore", message=".*PersianTokenizer")',
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _attributes(
@@ -181,3 +181,14 @@ def _attributes(
     changes = {key: value for key, value in settings.items() if key != "model"}
     made = nlp.create_pipe(factory, name=name, config=config.merge(changes))
     return {"scorer": getattr(made, "scorer", None), **vars(made), **made.cfg}
+
+
+# Not attributes of the components: a weak reference cannot be pickled, a process may need to.
+_PIPELINES: "weakref.WeakKeyDictionary[LinkedPipe, weakref.ref[Language]]"
+_PIPELINES = weakref.WeakKeyDictionary()
+_TOKENIZERS: "weakref.WeakKeyDictionary[Language, Tokenizer]" = weakref.WeakKeyDictionary()
+"""Ours, for pipelines that have another."""
+_LOST: "weakref.WeakSet[Language]" = weakref.WeakSet()
+"""Pipelines with components from one that has ours."""
+_SAID: "weakref.WeakSet[Language]" = weakref.WeakSet()
+"""Pipelines whose tokenizer was spoken of."""

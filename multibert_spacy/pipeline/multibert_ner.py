@@ -174,7 +174,6 @@ class MultibertNER(LinkedPipe, AdaptedFeeder, TaggerDomains, TrainablePipe):
         RAISES (DomainError): If a doc's domain is unknown.
         """
         docs = list(docs)
-        self.check_tokens(docs)
         domains = [self._domain_of(doc) for doc in docs]
         rows = self._rows(docs, domains)
         logits: list[Any] = [None] * len(rows)
@@ -210,6 +209,7 @@ class MultibertNER(LinkedPipe, AdaptedFeeder, TaggerDomains, TrainablePipe):
             for word in doc:
                 word.norm_ = self.normalizer(word.text)
         self.feed(docs)
+        self.check_tokens(docs)
 
     def _rows(self, docs: Sequence[Doc], domains: Sequence[str]) -> list[Row]:
         core = self.model.core
