@@ -230,6 +230,7 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         if not labels:
             labels = sorted({label for eg in get_examples() for label in eg.reference.cats})
             labels = labels or list(self.labels)
+            self.check_ready(labels)
         super().initialize(get_examples, nlp=nlp, labels=labels)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:

@@ -219,7 +219,7 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
         try:
             with quiet_transformers():
                 super().initialize(get_examples, nlp=nlp)
-        except OSError as e:  # transformers' answer to whatever it does not find
+        except (OSError, ValueError) as e:  # transformers' answers to what it does not find
             reason = str(e).strip().splitlines()[0]
             raise CoreError(
                 f"There is no core {self.model.attrs['name']!r} ([components.{self.name}.model] "

@@ -123,7 +123,7 @@ class LinkedPipe:
                 _ = node.core
         raise ConfigError(
             f"'{self.name}' has no domain yet: load a trained pipeline, or initialize this one "
-            f"with settings in [initialize.components.{self.name}]"
+            f"on examples that have some, or with settings in [initialize.components.{self.name}]"
         )
 
     def check_tokens(self, docs: Iterable[Doc]) -> None:
@@ -143,7 +143,7 @@ class LinkedPipe:
             words = [word.text for word in doc]
             try:
                 ours = [word.text for word in _TOKENIZERS[nlp](doc.text)]
-                if not words or (words == ours and nlp not in _LOST):
+                if _were_given(doc) or (words == ours and nlp not in _LOST):
                     continue
                 if words == [word.text for word in nlp.tokenizer(doc.text)]:
                     _SAID.add(nlp)
@@ -165,6 +165,13 @@ class LinkedPipe:
             UserWarning,
             stacklevel=2,
         )
+
+
+def _were_given(doc: Doc) -> bool:
+    """Whether a doc's words are somebody's own: then every one is followed by a space, the last
+    one too, unless spaces were given as well.
+    """
+    return all(word.whitespace_ for word in doc)
 
 
 def _attributes(
