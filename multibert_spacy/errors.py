@@ -33,11 +33,15 @@ class DomainError(MultibertError):
 
     @classmethod
     def unknown(cls, domain: object, known: Iterable[str], *, component: str) -> "DomainError":
-        names = ", ".join(sorted(known)) or "(none yet)"
-        return cls(
-            f"Unknown domain {domain!r} in component '{component}'. It has: {names}. "
-            f"Set doc._.domain to one of these, or add an adapter for {domain!r}."
-        )
+        names = ", ".join(sorted(known)) or "(none yet: initialize or load the pipeline)"
+        begin = f"Unknown domain {domain!r} in component '{component}'. It has: {names}. "
+        if domain is None:
+            return cls(
+                f"{begin}A doc's domain is given (doc._.domain, or the context of "
+                'nlp.pipe([(text, {"domain": …})], as_tuples=True)), or found by a '
+                f"'domain_detector' in front of '{component}', or it is its default_domain."
+            )
+        return cls(f"{begin}Set doc._.domain to one of these, or add an adapter for {domain!r}.")
 
 
 class AdapterError(MultibertError):

@@ -17,6 +17,8 @@ class CoreOwner(Protocol):
 
     name: str
     trainable: bool
+    adapted: bool
+    stock_listeners: list[Any]
 
     @property
     def core(self) -> Core: ...
@@ -52,6 +54,19 @@ class CoreListener(Model[Any, Any]):
                 self._made_for = self._owner.fingerprint
         self._owner = owner
 
+    def lose(self) -> None:
+        """Called when the component comes into a pipeline that has no such owner."""
+        if self._owner is not None:
+            with contextlib.suppress(CoreError):
+                self._made_for = self._owner.fingerprint
+        self._owner = None
+
+    @property
+    def feeding(self) -> CoreOwner | None:
+        """The owner, if it wants this model's hidden states for its listeners."""
+        owner = self._owner
+        return owner if owner is not None and owner.adapted else None
+
     @property
     def owner(self) -> CoreOwner:
         """RAISES (CoreError): If there is no frozen_transformer upstream.
@@ -60,7 +75,10 @@ class CoreListener(Model[Any, Any]):
         if self._owner is None:
             raise CoreError(
                 f"No core: put a 'frozen_transformer' component (named {self.upstream!r}) "
-                "into the pipeline before this one"
+                "into the pipeline before this one, and leave it enabled. A new one: nlp.add_pipe("
+                '"frozen_transformer", name="transformer", config={"model": {"name": …}}, '
+                "first=True). That of the pipeline which this component was sourced from: "
+                'nlp.add_pipe("transformer", source=…, first=True)'
             )
         if self._made_for is not None:
             if self._made_for != self._owner.fingerprint:

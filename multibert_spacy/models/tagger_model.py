@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from thinc.api import Model
+from thinc.api import Model, torch2xp
 
 from ..errors import AdapterError, DomainError
 from ..types import Floats2d, WindowBatch
 from .adapters import AdapterSettings
+from .compute import upload
 from .core import Core
 from .listener import CoreListener, ModuleShim
 from .storage import check_head, read_folder, write_folder
@@ -138,6 +139,21 @@ class TaggerModel(Model[WindowBatch, Logits]):
         while name in taken and not _equal(module.heads[name], head):
             name = f"{name}/{domain}"
         return name
+
+    def hidden_states(self, batch: WindowBatch) -> list[Any]:
+        """What the heads read, without gradients: the core's output with each row's adapter.
+
+        batch (WindowBatch): b rows of any domains, not in training.
+        RETURNS (list): For each row (t, h) float32, t its pieces with the two special ones.
+        """
+        module, core = self.module, self.core
+        ids, lengths = (upload(own, core.device) for own in (batch.ids, batch.lengths))
+        with torch.no_grad():
+            hidden = module.hidden(core, ids, lengths, module.index_of(batch.domains))
+        return [
+            torch2xp(own[:n].float())
+            for own, n in zip(hidden, batch.lengths.tolist(), strict=True)
+        ]
 
     def transitions_of(self, domain: str) -> Floats2d:
         """RETURNS (k, k): Transitions of the domain's head."""

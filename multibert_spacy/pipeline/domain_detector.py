@@ -33,6 +33,7 @@ from .domain_learning import DomainLearning
 from .folders import FolderBytes
 from .follow import FollowsTaggers
 from .group_stream import GroupStream, Row, join_docs
+from .linking import LinkedPipe
 
 __all__ = ["DomainDetector", "join_docs", "make_domain_detector"]
 
@@ -103,7 +104,7 @@ def make_domain_detector(
     )
 
 
-class DomainDetector(GroupStream, FollowsTaggers, FolderBytes, DomainLearning):
+class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, DomainLearning):
     """Pipeline component that writes `doc.cats`, `doc._.domain` and `doc._.domain_score`."""
 
     def __init__(
@@ -138,6 +139,7 @@ class DomainDetector(GroupStream, FollowsTaggers, FolderBytes, DomainLearning):
         RETURNS (n, labels): Probabilities. A doc of nothing has the same for every domain.
         """
         docs = list(docs)
+        self.check_ready(self.labels)
         scores = np.full((len(docs), len(self.labels)), 1 / max(len(self.labels), 1), dtype="f")
         filled = [i for i, doc in enumerate(docs) if not is_blank(doc)]
         if filled:
@@ -189,7 +191,8 @@ class DomainDetector(GroupStream, FollowsTaggers, FolderBytes, DomainLearning):
 
         get_examples (Callable): Examples with the domain in `reference.cats`.
         nlp (Language): The pipeline.
-        labels (Iterable[str]): The domains; none at all takes those of the examples, sorted.
+        labels (Iterable[str]): The domains; none at all takes those of the examples, sorted, or
+            those that there are.
         folder (str): What `to_disk` of another detector wrote, read instead.
         RAISES (AdapterError): If that is missing, damaged, or made for another core.
         """
@@ -199,6 +202,8 @@ class DomainDetector(GroupStream, FollowsTaggers, FolderBytes, DomainLearning):
         names = list(labels or ())
         if not names:
             names = sorted({label for eg in get_examples() for label in eg.reference.cats})
+        names = names or list(self.labels)
+        self.check_ready(names)
 
         def told() -> Iterator[Example]:
             for eg in get_examples():

@@ -34,6 +34,7 @@ class TaggerDomains(GivenScores, FolderBytes):
     name: str
     model: TaggerModel
     cfg: dict[str, Any]
+    check_ready: Callable[[Sequence[str]], None]
     configured_domain: str | None
     normalizer: Callable[[str], str]
     get_error_handler: Callable[[], Callable[..., Any]]
@@ -68,9 +69,10 @@ class TaggerDomains(GivenScores, FolderBytes):
         domain = doc._.domain if doc._.domain is not None else self.cfg["default_domain"]
         if domain is None and self.domains and is_blank(doc):
             return self.domains[0]  # where it has no entities either
-        if not isinstance(domain, str) or domain not in self.domains:
-            raise DomainError.unknown(domain, self.domains, component=self.name)
-        return domain
+        if isinstance(domain, str) and domain in self.domains:
+            return domain
+        self.check_ready(self.domains)
+        raise DomainError.unknown(domain, self.domains, component=self.name)
 
     def with_domain(self, docs: Iterable[Doc]) -> list[Doc]:
         """RETURNS (list): The docs whose domain is known; the error handler has the others, so
@@ -147,7 +149,8 @@ class TaggerDomains(GivenScores, FolderBytes):
         adapters: str | None = None,
         start: str | None = None,
     ) -> None:
-        """Make one domain to train, or read trained ones.
+        """Make one domain to train, or read trained ones. A component that has domains and is told
+        nothing keeps them and their labels, and starts their weights anew, as spaCy's do.
 
         get_examples (Callable): Examples: labels and a prefix's start values come from them.
         nlp (Language): The pipeline.
@@ -169,22 +172,39 @@ class TaggerDomains(GivenScores, FolderBytes):
         examples = list(get_examples())
         told = list(filter(has_entities, examples)) or examples
         references = [eg.reference for eg in told]
+        if self.domains and domain is None and start is None and labels is None:
+            self._start_anew(references)
+            return
         if labels is None:
             labels = sorted({ent.label_ for doc in references for ent in doc.ents})
         domain = check_name(domain or self.cfg["default_domain"] or head)
-        core = self.model.core
-        words = [[self.normalizer(word.text) for word in doc] for doc in references[:50]]
-        pieces = chain.from_iterable(core.pieces(list(chain.from_iterable(words))))
         self.model.add_domain(
             domain,
             head=head,
             labels=labels,
             start=None if start is None else Path(start),
-            pieces=list(pieces),
+            pieces=self._pieces(references),
             pairs=tag_pairs(references, labels),
         )
         self.cfg["default_domain"] = self.cfg["default_domain"] or domain
         self.train_only([domain], heads=True)
+
+    def _start_anew(self, references: Sequence[Doc]) -> None:
+        module = self.model.module
+        known = {name: (module.head_name(name), self.labels_of(name)) for name in self.domains}
+        pieces = self._pieces(references)
+        for name in known:
+            module.remove_domain(name)
+        for name, (head, labels) in known.items():
+            pairs = tag_pairs(references, labels)
+            self.model.add_domain(name, head=head, labels=labels, pieces=pieces, pairs=pairs)
+        self.train_only(known, heads=True)
+
+    def _pieces(self, docs: Sequence[Doc]) -> list[int]:
+        """RETURNS (list[int]): Pieces of some of the docs: a prefix's start values."""
+        core = self.model.core
+        words = [[self.normalizer(word.text) for word in doc] for doc in docs[:50]]
+        return list(chain.from_iterable(core.pieces(list(chain.from_iterable(words)))))
 
     def _read_domains(self, folder: Path) -> None:
         """Read every domain in a folder of folders."""

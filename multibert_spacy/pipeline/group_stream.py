@@ -29,6 +29,7 @@ class GroupStream:
     get_error_handler: Callable[[], Callable[..., Any]]
     predict: Callable[[list[Doc]], Floats2d]
     write_domain: Callable[[Doc, Row | None], None]
+    check_tokens: Callable[[Iterable[Doc]], None]
 
     def __call__(self, doc: Doc) -> Doc:
         """A doc on its own is a group of one."""
@@ -130,6 +131,7 @@ class GroupStream:
         for docs, i in plan:
             for doc in docs:
                 self.write_domain(doc, None if i is None else scores[i])
+            self.check_tokens(docs)
         return None if at is None else scores[at]
 
 

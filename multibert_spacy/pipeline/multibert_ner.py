@@ -27,6 +27,8 @@ from ..text.words import Words
 from ..types import Entity, Floats2d
 from .domains import TaggerDomains
 from .entities import check_min_score, write_entities
+from .feeding import AdaptedFeeder
+from .linking import LinkedPipe
 from .readings import TaggerReadings
 from .tagging import (
     doc_loss,
@@ -125,7 +127,7 @@ def make_multibert_ner(
     )
 
 
-class MultibertNER(TaggerDomains, TaggerReadings, TrainablePipe):
+class MultibertNER(LinkedPipe, AdaptedFeeder, TaggerDomains, TaggerReadings, TrainablePipe):
     """Pipeline component for named entities, with one adapter per domain."""
 
     def __init__(
@@ -187,7 +189,7 @@ class MultibertNER(TaggerDomains, TaggerReadings, TrainablePipe):
         found = self._decode(list(docs), decode_entities)
         return [words.place(entities) for words, entities in found]
 
-    def set_annotations(self, docs: Iterable[Doc], predictions: Sequence[list[Entity]]) -> None:
+    def set_annotations(self, docs: Sequence[Doc], predictions: Sequence[list[Entity]]) -> None:
         """Write entities, their scores and the normal forms of words.
 
         docs (Iterable[Doc]): The docs.
@@ -201,6 +203,8 @@ class MultibertNER(TaggerDomains, TaggerReadings, TrainablePipe):
             write_entities(doc, entities, self.spans_key, **settings)
             for word in doc:
                 word.norm_ = self.normalizer(word.text)
+        self.feed(docs)
+        self.check_tokens(docs)
 
     def update(
         self,
@@ -234,6 +238,7 @@ class MultibertNER(TaggerDomains, TaggerReadings, TrainablePipe):
     def _learn(self, examples: Sequence[Example]) -> float | None:
         """RETURNS (float): The loss, after its gradient was found; None if there is nothing."""
         docs = [eg.predicted for eg in examples]
+        self.feed(docs, is_train=True)
         rows, words = self._rows(docs, [self.domain_of(doc) for doc in docs])
         if not rows:
             return None
