@@ -13,7 +13,9 @@ from thinc.api import Model
 
 from .listener import CoreListener
 
-__all__ = ["drop_gradients", "has_gradient", "none_on_error"]
+__all__ = ["FAILED", "drop_gradients", "has_gradient", "none_on_error"]
+
+FAILED = "failed_updates"
 
 
 def _parameters(model: Model[Any, Any]) -> Iterator[Any]:
@@ -48,9 +50,12 @@ def drop_gradients(model: Model[Any, Any]) -> None:
 
 @contextmanager
 def none_on_error(model: Model[Any, Any]) -> Iterator[None]:
-    """Around an update: one that fails leaves no gradient of the model behind."""
+    """Around an update: one that fails leaves no gradient of the model behind, and is counted in
+    its `attrs`, since what a component before it has learnt from the same batch has to go as well.
+    """
     try:
         yield
     except BaseException:
         drop_gradients(model)
+        model.attrs[FAILED] = model.attrs.get(FAILED, 0) + 1
         raise

@@ -11,13 +11,27 @@ from spacy.pipeline import TextCategorizer
 from spacy.training import Example, validate_examples
 from thinc.api import Optimizer
 
-from ..models.gradients import has_gradient, none_on_error
+from ..models.gradients import drop_gradients, has_gradient, none_on_error
 
 __all__ = ["DomainLearning"]
 
 
 class DomainLearning(TextCategorizer):
     """The half of `DomainDetector` that is trained."""
+
+    _n_failed = 0
+
+    def n_failed(self) -> int:
+        """RETURNS (int): How many updates have failed in a later component."""
+        return 0
+
+    def _forget_failed(self) -> None:
+        """Where a batch failed behind us, and its gradients were to be applied together with
+        later ones, ours is dropped as well: the batch was not learnt.
+        """
+        if self.n_failed() != self._n_failed:
+            self._n_failed = self.n_failed()
+            drop_gradients(self.model)
 
     def _tells(self, eg: Example) -> bool:
         """Whether an example says anything of the domains. Its other categories are others'."""
@@ -43,6 +57,7 @@ class DomainLearning(TextCategorizer):
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
         validate_examples(examples, "DomainDetector.update")
+        self._forget_failed()
         told = [eg for eg in examples if self._tells(eg)]
         if told:
             with none_on_error(self.model):
@@ -77,5 +92,6 @@ class DomainLearning(TextCategorizer):
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Apply the gradients, if there are any."""
+        self._forget_failed()
         if has_gradient(self.model):
             super().finish_update(sgd)

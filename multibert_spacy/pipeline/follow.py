@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import DomainError
+from ..models.gradients import FAILED
 from .domains import TaggerDomains
 
 __all__ = ["FollowsTaggers"]
@@ -66,6 +67,10 @@ class FollowsTaggers:
         """
         own = [set(tagger.domains) for tagger in self._taggers]
         return [i for i, label in enumerate(self.labels) if all(label in names for names in own)]
+
+    def n_failed(self) -> int:
+        """RETURNS (int): How many updates have failed in a tagger."""
+        return sum(tagger.model.attrs.get(FAILED, 0) for tagger in self._taggers)
 
     def _compare(self, tagger: TaggerDomains) -> None:
         """Warn of each domain that only one of the two knows."""
