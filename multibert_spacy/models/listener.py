@@ -8,6 +8,7 @@ from thinc.api import Model, PyTorchShim, xp2torch
 
 from ..errors import AdapterError, CoreError
 from .core import Core
+from .core_settings import differences
 
 __all__ = ["CoreListener", "CoreOwner", "ModuleShim"]
 
@@ -37,7 +38,7 @@ class CoreListener(Model[Any, Any]):
         super().__init__("multibert_core_listener", _no_forward)
         self.upstream = upstream
         self._owner: CoreOwner | None = None
-        self._made_for: str | None = None
+        self._made_for: tuple[str, dict[str, Any]] | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CoreListener":
         return self  # the core is shared by design
@@ -48,7 +49,7 @@ class CoreListener(Model[Any, Any]):
         """
         if self._owner is not None and self._owner is not owner:
             with contextlib.suppress(CoreError):  # it has no core, so nothing was made for it
-                self._made_for = self._owner.fingerprint
+                self._made_for = self._owner.fingerprint, self._owner.core.settings
         self._owner = owner
 
     @property
@@ -62,11 +63,13 @@ class CoreListener(Model[Any, Any]):
                 "into the pipeline before this one"
             )
         if self._made_for is not None:
-            if self._made_for != self._owner.fingerprint:
+            weights, settings = self._made_for
+            found = differences(settings, self._owner.core.settings)
+            if weights != self._owner.fingerprint or found:
                 raise AdapterError(
-                    f"The sourced component was made for another core: {self._made_for[:12]}…, "
-                    f"'{self._owner.name}' has {self._owner.fingerprint[:12]}…. "
-                    "Source the frozen_transformer too"
+                    f"The sourced component was made for another core: {weights[:12]}…, "
+                    f"'{self._owner.name}' has {self._owner.fingerprint[:12]}…"
+                    f"{''.join(f', {what}' for what in found)}. Source the frozen_transformer too"
                 )
             self._made_for = None
         return self._owner

@@ -23,6 +23,7 @@ from ..errors import CoreError
 from ..models.core import Core
 from ..models.listener import CoreListener
 from ..models.saved_core import load_core, quiet_transformers, save_core, strip_pooler
+from ..parts import is_whole
 from .folders import FolderBytes
 
 __all__ = ["FrozenTransformer", "make_frozen_transformer"]
@@ -189,7 +190,8 @@ class FrozenTransformer(FolderBytes, Transformer):
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
         if "model" not in exclude and self.model.attrs["has_transformer"]:
-            save_core(self.core, path / "model", self.fingerprint, path.parent / "config.cfg")
+            config = path.parent / "config.cfg"
+            save_core(self.core, path / "model", self.fingerprint, config, whole=is_whole(exclude))
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "FrozenTransformer":
         """Read what `to_disk` wrote; uses no network.
@@ -197,7 +199,8 @@ class FrozenTransformer(FolderBytes, Transformer):
         """
         if "model" not in exclude:
             path = Path(path)
-            objects, self._fingerprint = load_core(path / "model", path.parent / "config.cfg")
+            config = path.parent / "config.cfg"
+            objects, self._fingerprint = load_core(path / "model", config, whole=is_whole(exclude))
             self.model.attrs["has_transformer"] = False
             self.model.attrs["set_transformer"](self.model, objects)
             self._core = None
