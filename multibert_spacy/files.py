@@ -18,7 +18,7 @@ from .errors import MultibertError
 
 __all__ = ["hash_regular", "inside", "open_regular", "read_regular"]
 
-CHUNK = 2**20
+BLOCK = 2**20
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -58,7 +58,7 @@ def read_regular(path: Path, *, largest: int) -> bytes:
     with open_regular(path) as file:
         if os.fstat(file.fileno()).st_size > largest:
             raise OSError(errno.EFBIG, f"It has more than {largest} bytes", str(path))
-        return b"".join(_chunks(file, path))
+        return b"".join(_blocks(file, path))
 
 
 def hash_regular(path: Path) -> str:
@@ -67,19 +67,19 @@ def hash_regular(path: Path) -> str:
     """
     digest = hashlib.sha256()
     with open_regular(path) as file:
-        for chunk in _chunks(file, path):
-            digest.update(chunk)
+        for block in _blocks(file, path):
+            digest.update(block)
     return digest.hexdigest()
 
 
-def _chunks(file: BinaryIO, path: Path) -> Iterator[bytes]:
+def _blocks(file: BinaryIO, path: Path) -> Iterator[bytes]:
     left = os.fstat(file.fileno()).st_size
     while left:
-        chunk = file.read(min(left, CHUNK))
-        if not chunk:
+        block = file.read(min(left, BLOCK))
+        if not block:
             raise OSError(errno.EIO, "It is shorter than its size says", str(path))
-        left -= len(chunk)
-        yield chunk
+        left -= len(block)
+        yield block
 
 
 def inside(folder: Path, name: object) -> Path:

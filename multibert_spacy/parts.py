@@ -5,8 +5,12 @@ belong to one save shows in thread, folder and order alone. A part is the tokeni
 under the name that its file or folder has. See `models/saves.py` for what is made of it.
 """
 
+import contextlib
 import threading
 from pathlib import Path
+
+from .drafts import Mark
+from .files import read_regular
 
 __all__ = ["ID_LENGTH", "LOADED", "SAVED", "Parts", "is_whole"]
 
@@ -22,6 +26,21 @@ class Parts(threading.local):
     def __init__(self) -> None:
         self._folder: Path | None = None
         self._ids: dict[str, str | None] = {}
+        self._mark: Mark | None = None
+
+    def begin(self, folder: Path) -> None:
+        """Mark a pipeline's folder, before spaCy writes its own files: from then on they belong
+        to another save than the components that are there. The first component that is written
+        takes the mark away, and its id then says the same. If none is there, none is marked.
+        """
+        self._unmark()
+        if any(_is_ours(path) for path in folder.iterdir() if path.is_dir()):
+            self._mark = Mark(folder)
+
+    def _unmark(self) -> None:
+        if self._mark is not None:
+            self._mark.end()
+            self._mark = None
 
     def known(self, path: Path) -> dict[str, str | None]:
         """path (Path): Of a part that is about to be written or read. One that comes again, or
@@ -37,6 +56,16 @@ class Parts(threading.local):
         """path (Path): Of a part that was written or read. own (str): Its id."""
         self.known(path)
         self._ids[path.name] = own
+        if path.is_dir():
+            self._unmark()
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is of a component of ours, of any version."""
+    for name in ("cfg", "model/multibert.json"):
+        with contextlib.suppress(OSError):
+            return b'"seal"' in read_regular(folder / name, largest=2**20)
+    return False
 
 
 SAVED = Parts()

@@ -24,9 +24,9 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from ..drafts import draft_in, has_draft
 from ..errors import CoreError
 from .core import Core
-from .drafts import draft_in, has_draft
 from .halves import exact_halves
 from .manifest import check_seal, read_json, write_json
 from .saves import SavedPart, check_part
@@ -84,10 +84,10 @@ def save_core(
     whole (bool): Whether the pipeline is saved with it; see `SavedPart`.
     RAISES (ConfigError): If a weight is no finite number.
     """
-    tensors = exact_halves(core.model.state_dict())
-    check_finite_tensors(folder.name, tensors)
     part = SavedPart(folder.parent, whole=whole)
     with draft_in(folder.parent) as root:
+        tensors = exact_halves(core.model.state_dict())
+        check_finite_tensors(folder.name, tensors)
         draft = root / folder.name
         draft.mkdir()
         save_file(tensors, str(draft / "model.safetensors"), metadata={"format": "pt"})

@@ -24,10 +24,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..drafts import has_draft, locked, swap
 from ..errors import MultibertError
 from ..files import hash_regular, inside
 from ..parts import ID_LENGTH, LOADED, SAVED
-from .drafts import has_draft, locked, swap
 from .manifest import check_seal, read_json
 
 __all__ = ["SavedPart", "check_part", "check_same", "read_settings", "say_domains"]
@@ -105,6 +105,11 @@ def check_part(
     own, others = settings.get(OWN), settings.get(WITH, {})
     if not isinstance(own, str | None) or not isinstance(others, dict):
         raise error(f"{path} is damaged: '{OWN}' or '{WITH}' in its settings is no id")
+    if whole and has_draft(path.parent):
+        raise error(
+            f"A save to {path.parent} was killed or failed, or is at work: its files are of two "
+            "saves. Save the pipeline again (nlp.to_disk), or use another copy of it"
+        )
     loaded = LOADED.known(path) if whole else {}
     strange = [
         name for name, other in loaded.items() if own is None and other and name != TOKENIZER

@@ -21,12 +21,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..drafts import draft_in, swap
 from ..errors import AdapterError, ConfigError, MultibertError
 from ..files import hash_regular, inside
 from .adapters import Adapter, NoAdapter
 from .core import Core
 from .core_settings import differences
-from .drafts import draft_in, swap
 from .halves import exact_halves
 from .manifest import check_seal, read_json, write_json
 from .names import check_labels

@@ -20,9 +20,9 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
+from ..drafts import draft_in
 from ..errors import AdapterError, ConfigError
 from ..models.classifier import ClassifierModel
-from ..models.drafts import draft_in
 from ..models.manifest import write_json
 from ..models.names import check_labels
 from ..models.runner import GRAPH

@@ -12,9 +12,9 @@ from typing import Any, Self
 from spacy.language import Language
 from spacy.training import Example, validate_get_examples
 
+from ..drafts import carry_over, draft_in
 from ..errors import AdapterError, DomainError
 from ..files import inside
-from ..models.drafts import carry_over, draft_in
 from ..models.manifest import write_json
 from ..models.names import check_labels, check_name
 from ..models.runner import GRAPH
@@ -175,6 +175,7 @@ class TaggerDomains(FolderBytes):
                 carry_over(old, new, skip=ours)
             write_json(draft / "cfg", cfg | part.ids([cfg, hashes]))
             part.put(draft, names)
+        (path / "domains").mkdir(exist_ok=True)  # whoever adds domains by hand finds the place
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
         """Read what `to_disk` wrote: the domains are the folders that are there, so that one can

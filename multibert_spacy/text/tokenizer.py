@@ -104,6 +104,8 @@ class PersianTokenizer(Tokenizer):
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write what spaCy writes behind a line with its SHA-256."""
+        if is_whole(exclude):
+            SAVED.begin(Path(path).parent)
         data = self.to_bytes(exclude=exclude)
         head = _MAGIC + hashlib.sha256(data).hexdigest().encode("ascii")
         Path(path).write_bytes(head + b"\n" + data)

@@ -16,19 +16,19 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..errors import MultibertError
-from ..files import inside
+from .errors import MultibertError
+from .files import inside
 
 try:
     import fcntl
 except ImportError:  # Windows, where nothing of it exists
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["carry_over", "draft_in", "has_draft", "locked", "swap"]
+__all__ = ["Mark", "carry_over", "draft_in", "has_draft", "locked", "swap"]
 
 PREFIX = ".draft-"
 OLD_SUFFIX = ".draft"
-"""Of the drafts of version 0.1.0, whose names were their folders'."""
+"""Of version 0.1.0's drafts: `.NAME.draft`."""
 LOCK_SECONDS = 60.0
 A_DAY = 86_400.0
 
@@ -39,18 +39,41 @@ def draft_in(folder: Path) -> Iterator[Path]:
     YIELDS (Path): A new folder in it, removed at the end.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    draft, lock = _begin(folder)
+    try:
+        yield draft
+    finally:
+        _end(draft, lock)
+
+
+def _begin(folder: Path) -> tuple[Path, int | None]:
+    """RETURNS (tuple): A new draft in a folder, and its lock."""
     for old in _drafts(folder):
         if _is_dead(old):
             _remove(old, folder)
     draft = folder / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
     draft.mkdir()
-    lock = _lock(draft)
-    try:
-        yield draft
-    finally:
-        _remove(draft, folder)
-        if lock is not None:
-            os.close(lock)
+    return draft, _lock(draft)
+
+
+def _end(draft: Path, lock: int | None) -> None:
+    _remove(draft, draft.parent)
+    if lock is not None:
+        os.close(lock)
+
+
+class Mark:
+    """Says that a folder is between two saves: a draft without anything in it, which stays until
+    `end` is called, or until the next save if this one is killed or fails.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """folder (Path): The folder of a pipeline."""
+        self._draft, self._lock = _begin(folder)
+
+    def end(self) -> None:
+        """The folder is one save again, or its parts say that it is not."""
+        _end(self._draft, self._lock)
 
 
 def has_draft(folder: Path) -> bool:
@@ -61,16 +84,15 @@ def has_draft(folder: Path) -> bool:
 def _drafts(folder: Path) -> Iterator[Path]:
     with contextlib.suppress(OSError):
         for path in sorted(folder.iterdir()):
-            old = path.name.startswith(".") and path.name.endswith(OLD_SUFFIX)
-            if (old or path.name.startswith(PREFIX)) and path.is_dir() and not path.is_symlink():
+            if path.name.startswith(PREFIX) and path.is_dir() and not path.is_symlink():
                 yield path
 
 
 def _is_dead(draft: Path) -> bool:
     """Whether nobody works at a draft any more."""
     number = draft.name.removeprefix(PREFIX).split("-")[0]
-    if number == draft.name or not number.isdecimal():
-        return True  # version 0.1.0's, which removed them as well
+    if not number.isdecimal():
+        return False
     if fcntl is None:
         with contextlib.suppress(OSError):
             return time.time() - draft.stat().st_mtime > A_DAY
@@ -170,6 +192,10 @@ def swap(draft: Path, folder: Path, names: Sequence[str]) -> None:
         for name in reversed(taken):
             (aside / name).rename(folder / name)
         raise
+    for name in names:
+        old = folder / f".{name}{OLD_SUFFIX}"
+        if old.is_dir():
+            _remove(old, folder)
 
 
 def carry_over(old: Path, new: Path, *, skip: "Sequence[str] | set[str]") -> None:
