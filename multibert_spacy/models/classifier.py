@@ -23,7 +23,7 @@ from thinc.api import Model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import AdapterError, ConfigError
+from ..errors import ConfigError
 from ..text.align import pack_rows
 from ..types import Floats2d, WindowBatch
 from .adapters import Adapter, AdapterSettings, LoraSettings
@@ -31,7 +31,8 @@ from .compute import run_batches, upload
 from .core import Core, layer_of
 from .listener import CoreListener, ModuleShim
 from .runner import AdaptedModule
-from .storage import check_head, read_folder, write_folder
+from .storage import SETTINGS, say_unproven, write_folder
+from .trained_folders import read_classifier
 
 __all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule"]
 
@@ -173,8 +174,15 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         limit = min(self.max_pieces, self.listener.core.max_pieces) - 2
         return [group[:limit] for group in groups]
 
-    def build(self, n_classes: int, adapter: Adapter) -> None:
-        """Set the network. n_classes (int): Its outputs."""
+    def build(
+        self, n_classes: int, adapter: Adapter, tensors: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Set the network.
+
+        n_classes (int): Its outputs.
+        tensors (Mapping): Its weights beside the adapter's, loaded before it takes the place of
+            the one that is there; None starts anew.
+        """
         core = self.listener.core
         if self.n_layers > core.n_layers:
             raise ConfigError(f"layers = {self.n_layers}, but the core has {core.n_layers}")
@@ -187,6 +195,8 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             layers=self.n_layers,
             n_pieces=core.n_pieces if self.bag else 0,
         )
+        if tensors is not None:
+            module.load(tensors)
         module.graph = self.graph
         self.shims[:] = [ModuleShim(module.to(core.device))]
         self._dims["nO"] = n_classes
@@ -201,7 +211,8 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
 
     def write(self, folder: Path, labels: Sequence[str]) -> None:
         """Write adapter, linear layer and bag."""
-        meta = {"labels": list(labels), **self._shape()}
+        core = self.listener.core
+        meta = {"labels": list(labels), **self._shape(), SETTINGS: core.settings}
         tensors = self.module.tensors()
         write_folder(folder, self.module.adapter, tensors, meta, self.listener.fingerprint)
 
@@ -209,22 +220,30 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         """Settings without which weights mean something else."""
         return {"pooling": self.pooling, "layers": self.n_layers, "bag": self.bag}
 
-    def read(self, folder: Path, labels: Sequence[str]) -> None:
-        """RAISES (AdapterError): If the folder is damaged or of another core or label set."""
-        adapter, tensors, manifest = read_folder(
-            folder, self.listener.core, self.listener.fingerprint
+    def read(
+        self,
+        folder: Path,
+        labels: Sequence[str],
+        *,
+        check: Callable[[], None] = lambda: None,
+        graph: Path | None = None,
+    ) -> None:
+        """Replace the network by one that was written, or leave it if that one is damaged.
+
+        folder (Path): What `write` wrote.
+        labels (Sequence[str]): Those that it should be for.
+        check (Callable): Called when all has been read, before it is taken.
+        graph (Path): Where a graph of the core is kept; None leaves the place as it is.
+        RAISES (AdapterError): If the folder is damaged or of another core or label set.
+        """
+        core, fingerprint = self.listener.core, self.listener.fingerprint
+        adapter, tensors, manifest = read_classifier(
+            folder, labels, core, fingerprint, shape=self._shape()
         )
-        if list(labels) != manifest["labels"]:
-            raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
-        for name, own in self._shape().items():
-            there = manifest.get(name, 0)
-            if there != own:
-                raise AdapterError(f"{folder} is for {name} = {there!r}, not {own!r}")
-        core = self.listener.core
-        extra = {"bag": (core.n_pieces, len(labels))} if self.bag else {}
-        check_head(folder, tensors, len(labels), core, extra=extra)
-        self.build(len(labels), adapter)
-        self.module.load(tensors)
+        check()
+        say_unproven(folder.parent, {folder.name: manifest})
+        self.graph = graph or self.graph
+        self.build(len(labels), adapter, tensors)
 
 
 def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:

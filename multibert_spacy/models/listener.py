@@ -8,6 +8,7 @@ from thinc.api import Model, PyTorchShim, xp2torch
 
 from ..errors import AdapterError, CoreError
 from .core import Core
+from .core_settings import differences
 
 __all__ = ["CoreListener", "CoreOwner", "ModuleShim"]
 
@@ -40,7 +41,7 @@ class CoreListener(Model[Any, Any]):
         super().__init__("multibert_core_listener", _no_forward)
         self.upstream = upstream
         self._owner: CoreOwner | None = None
-        self._made_for: str | None = None
+        self._made_for: tuple[str, dict[str, Any]] | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CoreListener":
         return self  # the core is shared by design
@@ -51,14 +52,14 @@ class CoreListener(Model[Any, Any]):
         """
         if self._owner is not None and self._owner is not owner:
             with contextlib.suppress(CoreError):  # it has no core, so nothing was made for it
-                self._made_for = self._owner.fingerprint
+                self._made_for = self._owner.fingerprint, self._owner.core.settings
         self._owner = owner
 
     def lose(self) -> None:
         """Called when the component comes into a pipeline that has no such owner."""
         if self._owner is not None:
             with contextlib.suppress(CoreError):
-                self._made_for = self._owner.fingerprint
+                self._made_for = self._owner.fingerprint, self._owner.core.settings
         self._owner = None
 
     @property
@@ -81,11 +82,13 @@ class CoreListener(Model[Any, Any]):
                 'nlp.add_pipe("transformer", source=…, first=True)'
             )
         if self._made_for is not None:
-            if self._made_for != self._owner.fingerprint:
+            weights, settings = self._made_for
+            found = differences(settings, self._owner.core.settings)
+            if weights != self._owner.fingerprint or found:
                 raise AdapterError(
-                    f"The sourced component was made for another core: {self._made_for[:12]}…, "
-                    f"'{self._owner.name}' has {self._owner.fingerprint[:12]}…. "
-                    "Source the frozen_transformer too"
+                    f"The sourced component was made for another core: {weights[:12]}…, "
+                    f"'{self._owner.name}' has {self._owner.fingerprint[:12]}…"
+                    f"{''.join(f', {what}' for what in found)}. Source the frozen_transformer too"
                 )
             self._made_for = None
         return self._owner

@@ -146,6 +146,7 @@ def _key(core: Core, bank: Bank, n_layers: int | None) -> dict[str, Any]:
     """What a graph depends on."""
     return {
         "core": core.fingerprint(),
+        "settings": core.settings,
         "layers": n_layers or core.n_layers,
         "slots": _hash_slots(bank),
         "kind": _kind(core),

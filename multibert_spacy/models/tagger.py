@@ -19,6 +19,7 @@ from ..types import Floats2d, WindowBatch
 from .adapters import Adapter, AdapterSettings
 from .compute import upload
 from .core import Core
+from .names import check_head_name, check_labels, check_name
 from .runner import AdaptedModule
 
 __all__ = ["Head", "TaggerModule"]
@@ -48,9 +49,10 @@ class Head(nn.Module):
             sentences the loss was 0.35 with BERT's start values and below 0.001 with these. The
             transitions start as a quarter of the pairs' log-odds: from zero they had learnt next
             to nothing after 740 steps.
+        RAISES (ConfigError): If a label could not be saved and read again.
         """
         super().__init__()
-        self.labels = tuple(labels)
+        self.labels = check_labels(labels)
         n_tags = 2 * len(self.labels) + 1
         self.linear = nn.Linear(width, n_tags)
         self.transitions = nn.Parameter(torch.zeros(n_tags, n_tags))
@@ -130,16 +132,19 @@ class TaggerModule(AdaptedModule):
         return self._domains[domain]
 
     def add_head(self, name: str, head: Head) -> None:
-        """Add or replace a head."""
-        self.heads[name] = head
+        """Add or replace a head. RAISES (ConfigError): If its name is no text."""
+        self.heads[check_head_name(name)] = head
         self._register()
 
     def add_domain(self, domain: str, head: str, adapter: Adapter) -> None:
         """Add or replace a domain. The head of a replaced one goes if no other domain uses it.
 
+        domain (str): Its name, which will be a folder's.
         head (str): A head that exists.
         RAISES (DomainError): If it does not.
+        RAISES (ConfigError): If the name cannot be a folder's.
         """
+        check_name(domain)
         if head not in self.heads:
             raise DomainError(f"Unknown head {head!r}; there are: {', '.join(self.heads)}")
         old = self._domains.get(domain)

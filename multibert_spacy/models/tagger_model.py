@@ -15,8 +15,10 @@ from .adapters import AdapterSettings
 from .compute import upload
 from .core import Core
 from .listener import CoreListener, ModuleShim
-from .storage import check_head, read_folder, write_folder
+from .names import check_head_name, check_labels, check_name
+from .storage import SETTINGS, read_folder, say_unproven, write_files, write_folder
 from .tagger import Head, TaggerModule
+from .trained_folders import ReadDomain, read_domain
 
 __all__ = ["TaggerModel"]
 
@@ -70,8 +72,12 @@ class TaggerModel(Model[WindowBatch, Logits]):
         pairs (k, k): Counts of tag pairs, for a new head's start values; see `Head`.
         RAISES (DomainError): If a new head has no labels, or a known one other labels, or if
             there is no domain to copy.
+        RAISES (ConfigError): If a name or a label could not be saved and read again.
         RAISES (AdapterError): If the folder is damaged, or of another kind of adapter.
         """
+        check_name(domain)
+        check_head_name(head)
+        check_labels(labels)
         module = self.module
         known = module.heads.get(head)
         if known is not None and labels and tuple(labels) != known.labels:
@@ -97,13 +103,25 @@ class TaggerModel(Model[WindowBatch, Logits]):
             module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
         module.add_domain(domain, head, adapter.to(self.core.device))
 
-    def write_domain(self, domain: str, folder: Path) -> None:
-        """Write one domain's folder. RAISES (DomainError): If there is no such domain."""
+    def write_domain(self, domain: str, folder: Path, *, new: bool = False) -> None:
+        """Write one domain's folder.
+
+        domain (str): Which.
+        folder (Path): Where to; see `write_folder`.
+        new (bool): Whether the folder is a draft's, and nothing is there.
+        RAISES (DomainError): If there is no such domain.
+        RAISES (ConfigError): If its weights are no finite numbers.
+        """
         head = self.module.head_name(domain)
         meta = {"domain": domain, "head": head, "labels": list(self.module.labels_of(domain))}
         tensors = self.module.heads[head].tensors()
-        write_folder(
-            folder, self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint
+        write = write_files if new else write_folder
+        write(
+            folder,
+            self.module.adapter_of(domain),
+            tensors,
+            {**meta, SETTINGS: self.core.settings},
+            self.listener.fingerprint,
         )
 
     def read_domain(self, folder: Path, domain: str | None = None) -> str:
@@ -112,23 +130,38 @@ class TaggerModel(Model[WindowBatch, Logits]):
         folder (Path): What `write_domain` wrote.
         domain (str): A name to give it; None keeps its own.
         RETURNS (str): Its name.
-        RAISES (AdapterError): If the folder is damaged, or made for another core, or if its head
-            has the name but not the labels and weights of a head that is here.
+        RAISES (MultibertError): See `trained_folders.read_domain`.
         """
-        adapter, tensors, manifest = read_folder(folder, self.core, self.listener.fingerprint)
-        labels, name = manifest["labels"], manifest.get("head")
-        n_tags = 2 * len(labels) + 1
-        chain = {"transitions": (n_tags, n_tags)} if "transitions" in tensors else {}
-        check_head(folder, tensors, n_tags, self.core, extra=chain)
-        head = Head(labels, self.core.width)
-        head.load(tensors)
-        domain = domain or manifest.get("domain")
-        if not isinstance(domain, str) or not isinstance(name, str):
-            raise AdapterError(f"{folder}/multibert.json must name a domain and a head")
-        name = self._own_head(name, domain, head)
-        self.module.add_head(name, head.to(self.core.device))
-        self.module.add_domain(domain, name, adapter.to(self.core.device))
-        return domain
+        folder = Path(folder)
+        own, manifest = read_domain(folder, domain, self.core, self.listener.fingerprint)
+        say_unproven(folder.parent, {own.name: manifest})
+        self._take(own)
+        return own.name
+
+    def read_domains(
+        self, folder: Path, names: Sequence[str], check: Callable[[], None] = lambda: None
+    ) -> None:
+        """Replace all domains by those in a folder, or none, if one of them cannot be read.
+
+        folder (Path): With a folder for each.
+        names (Sequence[str]): The folders' names, which become the domains'.
+        check (Callable): Called when all have been read, before they are taken.
+        RAISES (AdapterError): See `read_domain`.
+        """
+        core, fingerprint = self.core, self.listener.fingerprint
+        found = [read_domain(folder / name, name, core, fingerprint) for name in names]
+        check()
+        say_unproven(folder, {own.name: manifest for own, manifest in found})
+        for domain in self.module.domains:
+            self.module.remove_domain(domain)
+        for own, _ in found:
+            self._take(own)
+
+    def _take(self, own: ReadDomain) -> None:
+        """Add or replace a domain that was read."""
+        name = self._own_head(own.head_name, own.name, own.head)
+        self.module.add_head(name, own.head.to(self.core.device))
+        self.module.add_domain(own.name, name, own.adapter.to(self.core.device))
 
     def _own_head(self, name: str, domain: str, head: Head) -> str:
         """The name under which a head is kept: its own unless another domain has a different head

@@ -10,6 +10,7 @@ training such docs come ready-made from `multibert_spacy.GroupCorpus.v1`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,21 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
+from ..drafts import draft_in
 from ..errors import AdapterError, ConfigError
 from ..models.classifier import ClassifierModel
-from ..models.manifest import check_seal, read_json, write_json
+from ..models.manifest import write_json
+from ..models.names import check_labels
 from ..models.runner import GRAPH
-from ..models.storage import file_hash, verify_files
+from ..models.saves import SavedPart, check_same, read_settings
+from ..models.storage import MANIFEST, check_saved_labels, file_hash, verify_files
+from ..parts import is_whole
 from ..text.blank import is_blank
 from ..text.spans import check_finite
 from ..text.threads import install_extensions
 from ..types import Floats2d
 from .domain_learning import DomainLearning
-from .folders import FolderBytes
+from .folders import FolderBytes, read_model, write_model
 from .follow import FollowsTaggers
 from .group_stream import GroupStream, Row, join_docs
 from .linking import LinkedPipe
@@ -204,6 +209,7 @@ class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, Domai
             names = sorted({label for eg in get_examples() for label in eg.reference.cats})
         names = names or list(self.labels)
         self.check_ready(names)
+        check_labels(names)
 
         def told() -> Iterator[Example]:
             for eg in get_examples():
@@ -218,41 +224,44 @@ class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, Domai
         settings are the config's, so that one given to `spacy.load` is not overruled.
         """
         path = Path(path)
-        path.mkdir(parents=True, exist_ok=True)
         cfg: dict[str, Any] = {"labels": self.labels}
-        if "model" not in exclude and self.labels:
-            if isinstance(self.model, ClassifierModel):
-                self.model.write(path / "adapter", self.labels)
-            else:
-                self.model.to_disk(path / "model")
-                cfg["files"] = {"model": file_hash(path / "model")}
-        write_json(path / "cfg", cfg)
+        names, hashes = ["cfg"], {}
+        part = SavedPart(path, whole=is_whole(exclude))
+        with draft_in(path) as draft:
+            if "model" not in exclude and self.labels:
+                if isinstance(self.model, ClassifierModel):
+                    names.append("adapter")
+                    self.model.write(draft / "adapter", self.labels)
+                    hashes["adapter"] = file_hash(draft / "adapter" / MANIFEST)
+                else:
+                    names.append("model")
+                    write_model(self.model, draft / "model")
+                    cfg["files"] = {"model": file_hash(draft / "model")}
+            write_json(draft / "cfg", cfg | part.ids([cfg, hashes]))
+            part.put(draft, names)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "DomainDetector":
         """Read what `to_disk` wrote.
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
-        if isinstance(self.model, ClassifierModel):
-            self.model.graph = path / GRAPH
-        self._read(path, exclude=exclude)
+        self._read(path, exclude=exclude, graph=path / GRAPH)
         self._just_read = True
         return self
 
-    def _read(self, path: Path, *, exclude: Iterable[str] = ()) -> "DomainDetector":
-        cfg = read_json(path / "cfg", AdapterError)
-        check_seal(cfg, path / "cfg", AdapterError)
-        if not isinstance(cfg.get("labels"), list):
-            raise AdapterError(f"{path / 'cfg'} is damaged: it has no list of labels")
-        self.cfg["labels"] = cfg["labels"]
-        if "model" in exclude or not self.labels:
-            return self
-        if isinstance(self.model, ClassifierModel):
-            self.model.read(path / "adapter", self.labels)
-        else:
-            verify_files(path, cfg.get("files", {}), AdapterError)
-            try:
-                self.model.from_disk(path / "model")
-            except Exception as e:  # thinc raises whatever a damaged file makes it stumble over
-                raise AdapterError(f"{path / 'model'} is missing or damaged: {e}") from e
+    def _read(
+        self, path: Path, *, exclude: Iterable[str] = (), graph: Path | None = None
+    ) -> "DomainDetector":
+        """Nothing is taken before all has been read."""
+        cfg = read_settings(path, AdapterError, whole=is_whole(exclude))
+        labels = cfg.get("labels")
+        check_saved_labels(path / "cfg", labels)
+        if "model" not in exclude and labels:
+            if isinstance(self.model, ClassifierModel):
+                same = partial(check_same, path, cfg, AdapterError)
+                self.model.read(path / "adapter", labels, check=same, graph=graph)
+            else:
+                verify_files(path, cfg.get("files", {}), AdapterError)
+                read_model(self.model, path / "model")
+        self.cfg["labels"] = labels
         return self

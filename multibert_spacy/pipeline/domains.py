@@ -4,7 +4,6 @@ One folder per domain on disk; the folders that are there are the domains, under
 the folders have, so that one can be copied in, published or removed without touching the others.
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -14,16 +13,21 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example, validate_get_examples
 
+from ..drafts import carry_over, draft_in
 from ..errors import AdapterError, DomainError
-from ..models.manifest import check_seal, read_json, write_json
+from ..files import inside
+from ..models.manifest import write_json
+from ..models.names import check_labels, check_name
 from ..models.runner import GRAPH
-from ..models.storage import MANIFEST
+from ..models.saves import SavedPart, check_same, read_settings, say_domains
+from ..models.storage import MANIFEST, file_hash
 from ..models.tagger_model import TaggerModel
+from ..parts import is_whole
 from ..text.blank import is_blank
 from ..text.threads import apply_context
 from .folders import FolderBytes
 from .given_scores import GivenScores
-from .tagging import check_name, has_entities, tag_pairs
+from .tagging import has_entities, tag_pairs
 
 __all__ = ["TaggerDomains"]
 
@@ -178,6 +182,7 @@ class TaggerDomains(GivenScores, FolderBytes):
         if labels is None:
             labels = sorted({ent.label_ for doc in references for ent in doc.ents})
         domain = check_name(domain or self.cfg["default_domain"] or head)
+        labels = check_labels(labels)
         self.model.add_domain(
             domain,
             head=head,
@@ -206,29 +211,40 @@ class TaggerDomains(GivenScores, FolderBytes):
         words = [[self.normalizer(word.text) for word in doc] for doc in docs[:50]]
         return list(chain.from_iterable(core.pieces(list(chain.from_iterable(words)))))
 
-    def _read_domains(self, folder: Path) -> None:
-        """Read every domain in a folder of folders."""
+    def _read_domains(self, folder: Path, check: Callable[[], None] = lambda: None) -> None:
+        """Replace the domains by all in a folder of folders, or by none if one is damaged.
+
+        check (Callable): Called when all have been read and none has been taken.
+        """
         if not folder.is_dir():
             raise AdapterError(f"{folder} is missing: it should hold one folder per domain")
-        for path in sorted(folder.iterdir()):
-            if path.is_dir() and not path.name.startswith("."):
-                self.model.read_domain(path, check_name(path.name))
+        paths = sorted(folder.iterdir())
+        names = [path.name for path in paths if path.is_dir() and path.name[0] != "."]
+        self.model.read_domains(folder, names, check)
         self.train_only(self.domains, heads=False)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write settings and one folder per domain. Folders of domains that are no longer here
-        are removed.
+        """Write settings and one folder per domain, all of them or, if that fails, none. Folders
+        of domains that are no longer here are removed; what else is there stays.
         """
         path = Path(path)
-        (path / "domains").mkdir(parents=True, exist_ok=True)
-        write_json(path / "cfg", self.cfg)
-        if "model" in exclude:
-            return
-        for old in (path / "domains").iterdir():
-            if old.name not in self.domains and (old / MANIFEST).is_file():
-                shutil.rmtree(old)
-        for domain in self.domains:
-            self.model.write_domain(domain, path / "domains" / domain)
+        part = SavedPart(path, whole=is_whole(exclude))
+        with draft_in(path) as draft:
+            cfg, hashes = dict(self.cfg), {}
+            names = ["cfg"]
+            if "model" not in exclude:
+                names.append("domains")
+                cfg["domains"] = sorted(self.domains)
+                new, old = draft / "domains", path / "domains"
+                new.mkdir()
+                for domain in self.domains:
+                    self.model.write_domain(domain, inside(new, domain), new=True)
+                    hashes[domain] = file_hash(new / domain / MANIFEST)
+                ours = {own.parent.name for own in old.glob(f"*/{MANIFEST}")}
+                carry_over(old, new, skip=ours)
+            write_json(draft / "cfg", cfg | part.ids([cfg, hashes]))
+            part.put(draft, names)
+        (path / "domains").mkdir(exist_ok=True)  # whoever adds domains by hand finds the place
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
         """Read what `to_disk` wrote: the domains are the folders that are there, so that one can
@@ -237,15 +253,13 @@ class TaggerDomains(GivenScores, FolderBytes):
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
+        cfg = read_settings(path, AdapterError, whole=is_whole(exclude))
+        if "model" not in exclude:
+            self._read_domains(path / "domains", lambda: check_same(path, cfg, AdapterError))
+            say_domains(path, cfg.get("domains"), self.domains)
         self.model.module.graph = path / GRAPH
-        cfg = read_json(path / "cfg", AdapterError)
-        check_seal(cfg, path / "cfg", AdapterError)
         self.cfg["default_domain"] = cfg.get("default_domain")
         if self.configured_domain is not None:
             self.cfg["default_domain"] = self.configured_domain
-        if "model" not in exclude:
-            for domain in self.domains:
-                self.model.module.remove_domain(domain)
-            self._read_domains(path / "domains")
         self._just_read = True
         return self

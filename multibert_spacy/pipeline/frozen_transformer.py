@@ -25,6 +25,7 @@ from ..models.core import Core
 from ..models.gradients import drop_gradients, has_gradient
 from ..models.listener import CoreListener
 from ..models.saved_core import load_core, quiet_transformers, save_core, strip_pooler
+from ..parts import is_whole
 from .domains import TaggerDomains
 from .feeding import AdaptedFeeder, ListenerFeeder, hand_over
 from .folders import FolderBytes
@@ -248,7 +249,8 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
         if "model" not in exclude and self.model.attrs["has_transformer"]:
-            save_core(self.core, path / "model", self.fingerprint, path.parent / "config.cfg")
+            config = path.parent / "config.cfg"
+            save_core(self.core, path / "model", self.fingerprint, config, whole=is_whole(exclude))
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "FrozenTransformer":
         """Read what `to_disk` wrote; uses no network.
@@ -256,7 +258,8 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
         """
         if "model" not in exclude:
             path = Path(path)
-            objects, self._fingerprint = load_core(path / "model", path.parent / "config.cfg")
+            config = path.parent / "config.cfg"
+            objects, self._fingerprint = load_core(path / "model", config, whole=is_whole(exclude))
             self.model.attrs["has_transformer"] = False
             self.model.attrs["set_transformer"](self.model, objects)
             self._core = None

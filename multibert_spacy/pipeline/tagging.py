@@ -1,7 +1,6 @@
 """Between docs and the tagger's network: rows, batches, gold tags, the loss. Which words of a doc
 it sees and tags is `text/words.py`'s to say."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,9 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..errors import ConfigError, DomainError
+from ..errors import DomainError
 from ..models.core import Core
+from ..models.names import check_name
 from ..models.tagger_model import TaggerModel
 from ..text.align import pack_rows, window_row
 from ..text.chain import chain_loss
@@ -54,15 +54,6 @@ class Row:
     def length(self) -> int:
         """Pieces, with the two special ones."""
         return len(self.ids) + 2
-
-
-def check_name(name: str) -> str:
-    """Domain names are folder names. RAISES (ConfigError): If this one cannot be."""
-    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
-        raise ConfigError(
-            f"Illegal domain name {name!r}: use letters, digits, '_', '-' and '.', at most 100"
-        )
-    return name
 
 
 def doc_rows(

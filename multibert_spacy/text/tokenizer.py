@@ -39,6 +39,8 @@ from spacy.tokens import Doc
 from spacy.util import registry
 
 from ..errors import MultibertError
+from ..files import read_regular
+from ..parts import ID_LENGTH, LOADED, SAVED, is_whole
 from .normalize import INVISIBLE
 from .references import references
 
@@ -101,6 +103,7 @@ _TOKENS = {
 _TOKEN = "|".join(_TOKENS.values())
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAGIC = b"multibert tokenizer "
+_LARGEST = 2**26
 
 
 class _Piece(NamedTuple):
@@ -171,16 +174,21 @@ class PersianTokenizer(Tokenizer):
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write what spaCy writes behind a line with its SHA-256."""
+        if is_whole(exclude):
+            SAVED.begin(Path(path).parent)
         data = self.to_bytes(exclude=exclude)
         head = _MAGIC + hashlib.sha256(data).hexdigest().encode("ascii")
         Path(path).write_bytes(head + b"\n" + data)
+        if is_whole(exclude):
+            SAVED.note(Path(path), hashlib.sha256(head + b"\n" + data).hexdigest()[:ID_LENGTH])
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "PersianTokenizer":
         """Read what `to_disk` wrote, or what spaCy's own tokenizer did.
         RAISES (MultibertError): If the file is missing or damaged.
         """
         try:
-            data = Path(path).read_bytes()
+            data = read_regular(Path(path), largest=_LARGEST)
+            own = hashlib.sha256(data).hexdigest()[:ID_LENGTH]
             if data.startswith(_MAGIC):
                 head, _, data = data.partition(b"\n")
                 if head != _MAGIC + hashlib.sha256(data).hexdigest().encode("ascii"):
@@ -188,6 +196,8 @@ class PersianTokenizer(Tokenizer):
             self.from_bytes(data, exclude=exclude)
         except Exception as e:  # msgpack and re have a type for each kind of damage
             raise MultibertError(f"{path} is missing or damaged: {e}") from e
+        if is_whole(exclude):
+            LOADED.note(Path(path), own)
         return self
 
 
