@@ -17,7 +17,7 @@ from .listener import CoreListener, ModuleShim
 from .storage import check_head, read_folder, write_folder
 from .tagger import Head, TaggerModule
 
-__all__ = ["TaggerModel"]
+__all__ = ["TaggerModel", "TaggerView"]
 
 Logits = list[Floats2d]
 
@@ -92,9 +92,11 @@ class TaggerModel(Model[WindowBatch, Logits]):
             source = module.adapter_of(copy_from)
             adapter = type(source)(*_build_args(source, self.core))
             adapter.load_state_dict(source.state_dict())
-        if known is None:
-            module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
-        module.add_domain(domain, head, adapter.to(self.core.device))
+        adapter = adapter.to(self.core.device)
+        with module.changing():
+            if known is None:
+                module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
+            module.add_domain(domain, head, adapter)
 
     def write_domain(self, domain: str, folder: Path) -> None:
         """Write one domain's folder. RAISES (DomainError): If there is no such domain."""
@@ -124,9 +126,11 @@ class TaggerModel(Model[WindowBatch, Logits]):
         domain = domain or manifest.get("domain")
         if not isinstance(domain, str) or not isinstance(name, str):
             raise AdapterError(f"{folder}/multibert.json must name a domain and a head")
-        name = self._own_head(name, domain, head)
-        self.module.add_head(name, head.to(self.core.device))
-        self.module.add_domain(domain, name, adapter.to(self.core.device))
+        head, adapter = head.to(self.core.device), adapter.to(self.core.device)
+        with self.module.changing():
+            name = self._own_head(name, domain, head)
+            self.module.add_head(name, head)
+            self.module.add_domain(domain, name, adapter)
         return domain
 
     def _own_head(self, name: str, domain: str, head: Head) -> str:
@@ -140,10 +144,12 @@ class TaggerModel(Model[WindowBatch, Logits]):
         return name
 
     def transitions_of(self, domain: str) -> Floats2d:
-        """RETURNS (k, k): Transitions of the domain's head."""
-        head = self.module.heads[self.module.head_name(domain)]
-        transitions: Floats2d = head.transitions.detach().cpu().numpy()
-        return transitions
+        """See `TaggerModule.transitions_of`."""
+        return self.module.transitions_of(domain)
+
+    def view(self) -> "TaggerView":
+        """RETURNS (TaggerView): What there is now."""
+        return TaggerView(self.module.view(), self.core)
 
     def learn_transitions(self, domain: str, gradient: Floats2d) -> None:
         """Add to the gradient of the transitions of the domain's head, unless it is frozen.
@@ -160,8 +166,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
         self, lengths: Sequence[int], domains: Sequence[str], budget: int, *, is_train: bool
     ) -> list[list[int]]:
         """domains (Sequence[str]): Of each row, which exist. See `AdaptedModule.batches`."""
-        module = self.module.train(is_train)
-        return module.batches(self.core, lengths, module.index_of(domains), budget)
+        module = self.module if is_train else self.module.view()
+        index = module.index_of(domains)
+        return module.batches(self.core, lengths, index, budget, is_train=is_train)
 
     def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
         """See `TaggerModule.set_trainable`."""
@@ -170,6 +177,38 @@ class TaggerModel(Model[WindowBatch, Logits]):
     def weights_changed(self) -> None:
         """See `TaggerModule.weights_changed`."""
         self.module.weights_changed()
+
+
+class TaggerView:
+    """The domains of a tagger at one moment. Docs that are tagged together use one, so that their
+    batches, heads, labels and transitions belong together, whatever another thread adds,
+    replaces, removes or trains meanwhile.
+    """
+
+    def __init__(self, module: TaggerModule, core: Core) -> None:
+        """module (TaggerModule): A view. core (Core): What runs it."""
+        self.core = core
+        self.domains = module.domains
+        self.head_name = module.head_name
+        self.labels_of = module.labels_of
+        self.transitions_of = module.transitions_of
+        self._module = module
+
+    def batches(
+        self,
+        lengths: Sequence[int],
+        domains: Sequence[str],
+        budget: int,
+        *,
+        is_train: bool = False,
+    ) -> list[list[int]]:
+        """As `TaggerModel.batches`; never in training."""
+        index = self._module.index_of(domains)
+        return self._module.batches(self.core, lengths, index, budget)
+
+    def predict(self, batch: WindowBatch) -> Logits:
+        """batch (WindowBatch): b rows. RETURNS (list): See `forward`."""
+        return self._module.predict(self.core, batch)
 
 
 def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:
@@ -193,9 +232,8 @@ def forward(
     """
     module: TaggerModule = model.shims[0]._model
     core = model.layers[0].core
-    module.train(is_train)
     with torch.set_grad_enabled(is_train):
-        outputs = module(core, batch)
+        outputs = module(core, batch, is_train=is_train)
     logits = module.scatter(batch, outputs)
 
     def backprop(d_logits: Logits) -> WindowBatch:

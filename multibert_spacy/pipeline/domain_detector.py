@@ -256,17 +256,19 @@ class DomainDetector(FolderBytes, TextCategorizer):
         check_seal(cfg, path / "cfg", AdapterError)
         if not isinstance(cfg.get("labels"), list):
             raise AdapterError(f"{path / 'cfg'} is damaged: it has no list of labels")
-        self.cfg["labels"] = cfg["labels"]
-        if "model" in exclude or not self.labels:
+        labels = cfg["labels"]
+        if "model" in exclude or not labels:
+            self.cfg["labels"] = labels
             return self
         if isinstance(self.model, ClassifierModel):
-            self.model.read(path / "adapter", self.labels)
+            self.model.read(path / "adapter", labels)
         else:
             verify_files(path, cfg.get("files", {}), AdapterError)
             try:
                 self.model.from_disk(path / "model")
             except Exception as e:  # thinc raises whatever a damaged file makes it stumble over
                 raise AdapterError(f"{path / 'model'} is missing or damaged: {e}") from e
+        self.cfg["labels"] = labels  # last: a model that cannot be read changes no labels
         return self
 
 

@@ -83,9 +83,10 @@ class TaggerDomains(FolderBytes):
             default = self.domains[0]
         source = copy_from if copy_from is not None else default
         head = self.model.module.head_name(source)
-        self.model.add_domain(check_name(domain), head=head, copy_from=source)
-        if source != domain and copy_from is None:
-            self.model.module.remove_domain(source)
+        with self.model.module.changing():
+            self.model.add_domain(check_name(domain), head=head, copy_from=source)
+            if source != domain and copy_from is None:
+                self.model.module.remove_domain(source)
         self.cfg["default_domain"] = domain
         self.train_only([domain], heads=not freeze_head)
 
@@ -175,7 +176,8 @@ class TaggerDomains(FolderBytes):
         if self.configured_domain is not None:
             self.cfg["default_domain"] = self.configured_domain
         if "model" not in exclude:
-            for domain in self.domains:
-                self.model.module.remove_domain(domain)
-            self._read_domains(path / "domains")
+            with self.model.module.changing():  # other threads go on with the old ones till then
+                for domain in self.domains:
+                    self.model.module.remove_domain(domain)
+                self._read_domains(path / "domains")
         return self

@@ -145,11 +145,13 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         self.configured_domain = default_domain
         self.cfg: dict[str, Any] = {"default_domain": default_domain}
 
-    def _domain_of(self, doc: Doc) -> str:
+    def _domain_of(self, doc: Doc, domains: Sequence[str] | None = None) -> str:
+        """domains (Sequence[str]): Those there are; None are those there are now."""
+        domains = self.domains if domains is None else domains
         apply_context(doc)
         domain = doc._.domain if doc._.domain is not None else self.cfg["default_domain"]
-        if domain not in self.model.module.domains:
-            raise DomainError.unknown(domain, self.domains, component=self.name)
+        if domain not in domains:
+            raise DomainError.unknown(domain, domains, component=self.name)
         return str(domain)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
@@ -173,22 +175,22 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         RETURNS (list[list[Entity]]): Entities of each doc.
         RAISES (DomainError): If a doc's domain is unknown.
         """
-        docs = list(docs)
-        domains = [self._domain_of(doc) for doc in docs]
+        docs, view = list(docs), self.model.view()
+        domains = [self._domain_of(doc, view.domains) for doc in docs]
         rows = self._rows(docs, domains)
         logits: list[Any] = [None] * len(rows)
-        batches = list(row_batches(rows, self.model, self.batch_pieces))
-        engine = self.model.core.engine
-        results = run_batches(self.model.predict, [batch for _, batch in batches], engine)
+        batches = list(row_batches(rows, view, self.batch_pieces))
+        engine = view.core.engine
+        results = run_batches(view.predict, [batch for _, batch in batches], engine)
         for (index, _), parts in zip(batches, results, strict=True):
             for i, part in zip(index, parts, strict=True):
                 logits[i] = part
         entities: list[list[Entity]] = [[] for _ in docs]
         scores = join_by_doc(rows, logits, len(docs))
         # By head, not by domain: Viterbi takes as many steps for one doc as for a hundred.
-        for _, members in by_name([self.model.module.head_name(domain) for domain in domains]):
-            labels = self.labels_of(domains[members[0]])
-            transitions = self.model.transitions_of(domains[members[0]])
+        for _, members in by_name([view.head_name(domain) for domain in domains]):
+            labels = view.labels_of(domains[members[0]])
+            transitions = view.transitions_of(domains[members[0]])
             found = decode_entities([scores[i] for i in members], labels, transitions)
             for i, own in zip(members, found, strict=True):
                 entities[i] = own

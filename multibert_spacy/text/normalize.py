@@ -27,6 +27,8 @@ from typing import Any
 
 from spacy.util import registry
 
+from ..forks import WHOLE
+
 __all__ = [
     "build_hazm_normalizer_v1",
     "build_no_normalizer_v1",
@@ -67,7 +69,8 @@ _GAP = re.compile("[ \u200c]{2,}")
 
 @cache
 def _hazm() -> Any:
-    from hazm import Normalizer
+    with WHOLE:
+        from hazm import Normalizer
 
     return Normalizer(
         correct_spacing=False, persian_style=False, persian_numbers=False, seperate_mi=False
