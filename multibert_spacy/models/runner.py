@@ -28,7 +28,7 @@ from .bank import Bank
 from .core import Core
 from .layout import FlatRows
 
-__all__ = ["GRAPH", "AdaptedModule", "Runner", "TorchRunner", "make_runner"]
+__all__ = ["GRAPH", "AdaptedModule", "Runner", "TorchRunner", "make_runner", "run_rows"]
 
 
 GRAPH = "graph"
@@ -82,7 +82,7 @@ class TorchRunner:
         return self  # the core is shared by design
 
     def __call__(self, ids: Tensor, lengths: Tensor, index: Sequence[int]) -> Tensor:
-        return _run(self.core, self._bank, ids, lengths, index, n_layers=self._n_layers)
+        return run_rows(self.core, self._bank, ids, lengths, index, n_layers=self._n_layers)
 
     def batches(
         self, lengths: Sequence[int], index: Sequence[int], budget: int
@@ -95,7 +95,7 @@ def _lies_flat(core: Core) -> bool:
     return core.device.type == "cpu"
 
 
-def _run(
+def run_rows(
     core: Core,
     bank: Bank,
     ids: Tensor,
@@ -228,7 +228,7 @@ class AdaptedModule(nn.Module):
             adapters, used = self.adapters, sorted(set(index))
             bank = Bank([adapters[i] for i in used], train=True)
             own = [used.index(i) for i in index]
-            return _run(core, bank, ids, lengths, own, n_layers=self.n_layers, dropout=dropout)
+            return run_rows(core, bank, ids, lengths, own, n_layers=self.n_layers, dropout=dropout)
 
     def batches(
         self,
