@@ -5,6 +5,7 @@
     ├── AdapterError   an adapter folder that is missing, damaged or made for another core
     ├── CoreError      a core that is missing, damaged, or of an unsupported architecture
     ├── ConfigError    a setting outside its legal range
+    ├── EngineError    an engine that computes something else than torch
     └── CorpusError    an input file that is not in its publisher's format
 
 Every message holds the offending value, what would be legal, and the next step. All derive from
@@ -20,6 +21,7 @@ __all__ = [
     "CoreError",
     "CorpusError",
     "DomainError",
+    "EngineError",
     "MultibertError",
 ]
 
@@ -54,6 +56,10 @@ class CoreError(MultibertError):
 
 class ConfigError(MultibertError):
     """A setting outside its legal range."""
+
+
+class EngineError(MultibertError):
+    """An engine whose results are not torch's: on this processor, or of this graph."""
 
 
 class CorpusError(MultibertError):

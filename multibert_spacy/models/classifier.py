@@ -90,20 +90,33 @@ class ClassifierModule(AdaptedModule):
             self.bag.load_state_dict({"weight": own.pop("bag")})
         self.linear.load_state_dict(own)
 
-    def forward(self, core: Core, batch: WindowBatch, groups: Sequence[Sequence[int]]) -> Tensor:
+    def forward(
+        self,
+        core: Core,
+        batch: WindowBatch,
+        groups: Sequence[Sequence[int]],
+        *,
+        is_train: bool = False,
+    ) -> Tensor:
         """batch (WindowBatch): b rows; `firsts` and `domains` are not used.
         groups (Sequence): For each row all pieces of its group, for the bag.
+        is_train (bool): Whether it is training; what predicts is a view.
         RETURNS (b, n_classes) float32.
         """
+        if not (is_train or self._is_view):
+            return self.view().forward(core, batch, groups)
         dropout = self.dropout.p if core.trainable else 0.0
         ids, lengths = upload(batch.ids, core.device), upload(batch.lengths, core.device)
-        hidden = self.hidden(core, ids, lengths, [0] * len(ids), dropout=dropout)
+        index = [0] * len(ids)
+        hidden = self.hidden(core, ids, lengths, index, dropout=dropout, is_train=is_train)
         if self.pooling == "first":
             pooled = hidden[:, 0].float()
         else:
             seen = torch.arange(hidden.shape[1], device=core.device) < lengths[:, None]
             pooled = hidden.float().masked_fill(~seen[..., None], 0).sum(1) / lengths[:, None]
-        logits: Tensor = self.linear(self.dropout(F.layer_norm(pooled, pooled.shape[-1:])))
+        pooled = F.layer_norm(pooled, pooled.shape[-1:])
+        pooled = F.dropout(pooled, self.dropout.p, training=is_train)
+        logits: Tensor = self.linear(pooled)
         return logits if self.bag is None else logits + _bag_logits(self.bag, groups)
 
 
@@ -183,6 +196,11 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         tensors (Mapping): Its weights beside the adapter's, loaded before it takes the place of
             the one that is there; None starts anew.
         """
+        self._install(self._make(n_classes, adapter, tensors))
+
+    def _make(
+        self, n_classes: int, adapter: Adapter, tensors: Mapping[str, Tensor] | None
+    ) -> ClassifierModule:
         core = self.listener.core
         if self.n_layers > core.n_layers:
             raise ConfigError(f"layers = {self.n_layers}, but the core has {core.n_layers}")
@@ -198,8 +216,12 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         if tensors is not None:
             module.load(tensors)
         module.graph = self.graph
-        self.shims[:] = [ModuleShim(module.to(core.device))]
-        self._dims["nO"] = n_classes
+        return module.to(core.device)
+
+    def _install(self, module: ClassifierModule) -> None:
+        """Last, since other threads predict with what is there."""
+        self.shims[:] = [ModuleShim(module)]
+        self._dims["nO"] = module.linear.out_features
 
     @property
     def module(self) -> ClassifierModule:
@@ -269,7 +291,8 @@ def forward(
     RETURNS (n, classes): Probabilities. The callback takes the gradient of the cross-entropy by
         the logits (probabilities minus truth), as spaCy's own text classifiers do.
     """
-    core, module = model.listener.core, model.module.train(is_train)
+    core = model.listener.core
+    module = model.module if is_train else model.module.view()
     groups = model.pieces(docs)
     rows = model.rows(groups)
     probs = np.zeros((len(docs), module.linear.out_features), dtype=np.float32)
@@ -278,11 +301,12 @@ def forward(
         packed = [rows[i] for i in index]
         batch = pack_rows(packed, [], [], bos=core.bos, eos=core.eos, pad=core.pad)
         with torch.set_grad_enabled(is_train):
-            logits: Tensor = module(core, batch, [groups[i] for i in index])
+            own = [groups[i] for i in index]
+            logits: Tensor = module(core, batch, own, is_train=is_train)
         return logits
 
     lengths = [len(row) + 2 for row in rows]
-    batches = module.batches(core, lengths, [0] * len(rows), model.batch_pieces)
+    batches = module.batches(core, lengths, [0] * len(rows), model.batch_pieces, is_train=is_train)
     outputs = list(zip(batches, run_batches(run, batches, core.engine), strict=True))
     for index, logits in outputs:
         probs[index] = logits.detach().softmax(-1).cpu().numpy()

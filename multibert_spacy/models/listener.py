@@ -114,18 +114,21 @@ def _no_forward(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
 
 
 class ModuleShim(PyTorchShim):
-    """A PyTorch module whose stacked copies must be thrown away when its weights change."""
+    """An `AdaptedModule`, which has to know when its weights change."""
 
     def finish_update(self, optimizer: Any) -> None:
         """Weights without a gradient do not move: thinc leaves zeros behind, with which Adam's
         momentum, weight decay and averages would go on in the next step.
         """
         learnt = [p for p in self._model.parameters() if p.grad is not None]
-        if learnt:
+        if not learnt:
+            return
+        with self._model.changing():
+            for p in learnt:
+                p.data = p.data.clone()  # the optimizer writes into what views share
             super().finish_update(optimizer)
             for p in learnt:
                 p.grad = None
-            self._model.weights_changed()
 
     @contextlib.contextmanager
     def use_params(self, params: Any) -> Iterator[None]:
@@ -137,12 +140,12 @@ class ModuleShim(PyTorchShim):
             for name, p in self._model.named_parameters()
             if (self.id, name) in params
         ]
-        for p, _, other in own:
-            p.data = xp2torch(other, device=p.device)
-        self._model.weights_changed()
+        with self._model.changing():
+            for p, _, other in own:
+                p.data = xp2torch(other, device=p.device)
         try:
             yield
         finally:
-            for p, before, _ in own:
-                p.data = before
-            self._model.weights_changed()
+            with self._model.changing():
+                for p, before, _ in own:
+                    p.data = before

@@ -131,10 +131,22 @@ class TaggerModule(AdaptedModule):
             raise DomainError.unknown(domain, self._domains, component="multibert_ner")
         return self._domains[domain]
 
+    def transitions_of(self, domain: str) -> Floats2d:
+        """RETURNS (k, k): Transitions of the domain's head.
+        RAISES (DomainError): If there is no such domain.
+        """
+        head = self.heads[self._get(domain).head]
+        transitions: Floats2d = head.transitions.detach().cpu().numpy()
+        return transitions
+
     def add_head(self, name: str, head: Head) -> None:
-        """Add or replace a head. RAISES (ConfigError): If its name is no text."""
-        self.heads[check_head_name(name)] = head
-        self._register()
+        """Add or replace a head. With the domain that it is for, inside one `changing`.
+        RAISES (ConfigError): If its name is no text.
+        """
+        check_head_name(name)
+        with self.changing():
+            self.heads[name] = head
+            self._register()
 
     def add_domain(self, domain: str, head: str, adapter: Adapter) -> None:
         """Add or replace a domain. The head of a replaced one goes if no other domain uses it.
@@ -145,19 +157,21 @@ class TaggerModule(AdaptedModule):
         RAISES (ConfigError): If the name cannot be a folder's.
         """
         check_name(domain)
-        if head not in self.heads:
-            raise DomainError(f"Unknown head {head!r}; there are: {', '.join(self.heads)}")
-        old = self._domains.get(domain)
-        self._domains[domain] = _Domain(head, adapter)
-        self._drop_unused(old)
-        self._register()
+        with self.changing():
+            if head not in self.heads:
+                raise DomainError(f"Unknown head {head!r}; there are: {', '.join(self.heads)}")
+            old = self._domains.get(domain)
+            self._domains[domain] = _Domain(head, adapter)
+            self._drop_unused(old)
+            self._register()
 
     def remove_domain(self, domain: str) -> None:
         """Remove a domain, and its head if no other domain uses it."""
-        old = self._get(domain)
-        del self._domains[domain]
-        self._drop_unused(old)
-        self._register()
+        with self.changing():
+            old = self._get(domain)
+            del self._domains[domain]
+            self._drop_unused(old)
+            self._register()
 
     def _drop_unused(self, old: _Domain | None) -> None:
         if old is not None and all(d.head != old.head for d in self._domains.values()):
@@ -170,7 +184,6 @@ class TaggerModule(AdaptedModule):
         modules: dict[str, nn.Module] = {f"head {n}": head for n, head in self.heads.items()}
         modules.update((f"domain {n}", d.adapter) for n, d in self._domains.items())
         self._registered = nn.ModuleDict({n.encode().hex(): m for n, m in modules.items()})
-        self.weights_changed()
 
     def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
         """Choose what is trained: these domains' adapters and, if `heads`, their heads. All else
@@ -191,14 +204,19 @@ class TaggerModule(AdaptedModule):
         """In the order of `domains`."""
         return [domain.adapter for domain in self._domains.values()]
 
-    def forward(self, core: Core, batch: WindowBatch) -> list[tuple[list[int], Tensor]]:
+    def forward(
+        self, core: Core, batch: WindowBatch, *, is_train: bool = False
+    ) -> list[tuple[list[int], Tensor]]:
         """Logits of the kept words that have pieces.
 
         batch (WindowBatch): b rows of any domains; while training, of one domain.
+        is_train (bool): Whether it is training; what predicts is a view.
         RETURNS (list): For each head in the batch: its rows, and the logits (w, k) of their words,
             row after row.
         RAISES (DomainError): If a domain is unknown.
         """
+        if not (is_train or self._is_view):
+            return self.view().forward(core, batch)
         device = core.device
         by_head: dict[str, list[int]] = {}
         for i, name in enumerate(batch.domains):
@@ -206,14 +224,20 @@ class TaggerModule(AdaptedModule):
         dropout = self.dropout.p if core.trainable else self.core_dropout
         ids, lengths = upload(batch.ids, device), upload(batch.lengths, device)
         index = self.index_of(batch.domains)
-        hidden = self.hidden(core, ids, lengths, index, dropout=dropout)
+        hidden = self.hidden(core, ids, lengths, index, dropout=dropout, is_train=is_train)
         outputs = []
         for name, members in by_head.items():
             where = [(i, first) for i in members for first in batch.firsts[i]]
             at = torch.tensor(where, dtype=torch.long, device=device).view(-1, 2)
-            picked = self.dropout(hidden[at[:, 0], at[:, 1]].float())
+            picked = hidden[at[:, 0], at[:, 1]].float()
+            picked = F.dropout(picked, self.dropout.p, training=is_train)
             outputs.append((members, self.heads[name](picked)))
         return outputs
+
+    @torch.no_grad()
+    def predict(self, core: Core, batch: WindowBatch) -> list[Floats2d]:
+        """RETURNS (list): As `scatter`."""
+        return self.scatter(batch, self(core, batch))
 
     def index_of(self, domains: Sequence[str]) -> list[int]:
         """RETURNS (list[int]): Where in `adapters` those of the domains are."""

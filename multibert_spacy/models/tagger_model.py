@@ -20,7 +20,7 @@ from .storage import SETTINGS, read_folder, say_unproven, write_files, write_fol
 from .tagger import Head, TaggerModule
 from .trained_folders import ReadDomain, read_domain
 
-__all__ = ["TaggerModel"]
+__all__ = ["TaggerModel", "TaggerView"]
 
 Logits = list[Floats2d]
 
@@ -99,9 +99,11 @@ class TaggerModel(Model[WindowBatch, Logits]):
             source = module.adapter_of(copy_from)
             adapter = type(source)(*_build_args(source, self.core))
             adapter.load_state_dict(source.state_dict())
-        if known is None:
-            module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
-        module.add_domain(domain, head, adapter.to(self.core.device))
+        adapter = adapter.to(self.core.device)
+        with module.changing():
+            if known is None:
+                module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
+            module.add_domain(domain, head, adapter)
 
     def write_domain(self, domain: str, folder: Path, *, new: bool = False) -> None:
         """Write one domain's folder.
@@ -152,16 +154,19 @@ class TaggerModel(Model[WindowBatch, Logits]):
         found = [read_domain(folder / name, name, core, fingerprint) for name in names]
         check()
         say_unproven(folder, {own.name: manifest for own, manifest in found})
-        for domain in self.module.domains:
-            self.module.remove_domain(domain)
-        for own, _ in found:
-            self._take(own)
+        with self.module.changing():  # other threads go on with the old ones till then
+            for domain in self.module.domains:
+                self.module.remove_domain(domain)
+            for own, _ in found:
+                self._take(own)
 
     def _take(self, own: ReadDomain) -> None:
         """Add or replace a domain that was read."""
-        name = self._own_head(own.head_name, own.name, own.head)
-        self.module.add_head(name, own.head.to(self.core.device))
-        self.module.add_domain(own.name, name, own.adapter.to(self.core.device))
+        head, adapter = own.head.to(self.core.device), own.adapter.to(self.core.device)
+        with self.module.changing():
+            name = self._own_head(own.head_name, own.name, head)
+            self.module.add_head(name, head)
+            self.module.add_domain(own.name, name, adapter)
 
     def _own_head(self, name: str, domain: str, head: Head) -> str:
         """The name under which a head is kept: its own unless another domain has a different head
@@ -179,7 +184,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         batch (WindowBatch): b rows of any domains, not in training.
         RETURNS (list): For each row (t, h) float32, t its pieces with the two special ones.
         """
-        module, core = self.module, self.core
+        module, core = self.module.view(), self.core
         ids, lengths = (upload(own, core.device) for own in (batch.ids, batch.lengths))
         with torch.no_grad():
             hidden = module.hidden(core, ids, lengths, module.index_of(batch.domains))
@@ -189,10 +194,12 @@ class TaggerModel(Model[WindowBatch, Logits]):
         ]
 
     def transitions_of(self, domain: str) -> Floats2d:
-        """RETURNS (k, k): Transitions of the domain's head."""
-        head = self.module.heads[self.module.head_name(domain)]
-        transitions: Floats2d = head.transitions.detach().cpu().numpy()
-        return transitions
+        """See `TaggerModule.transitions_of`."""
+        return self.module.transitions_of(domain)
+
+    def view(self) -> "TaggerView":
+        """RETURNS (TaggerView): What there is now."""
+        return TaggerView(self.module.view(), self.core)
 
     def learn_transitions(self, domain: str, gradient: Floats2d) -> None:
         """Add to the gradient of the transitions of the domain's head, unless it is frozen.
@@ -209,8 +216,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
         self, lengths: Sequence[int], domains: Sequence[str], budget: int, *, is_train: bool
     ) -> list[list[int]]:
         """domains (Sequence[str]): Of each row, which exist. See `AdaptedModule.batches`."""
-        module = self.module.train(is_train)
-        return module.batches(self.core, lengths, module.index_of(domains), budget)
+        module = self.module if is_train else self.module.view()
+        index = module.index_of(domains)
+        return module.batches(self.core, lengths, index, budget, is_train=is_train)
 
     def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
         """See `TaggerModule.set_trainable`."""
@@ -219,6 +227,38 @@ class TaggerModel(Model[WindowBatch, Logits]):
     def weights_changed(self) -> None:
         """See `TaggerModule.weights_changed`."""
         self.module.weights_changed()
+
+
+class TaggerView:
+    """The domains of a tagger at one moment. Docs that are tagged together use one, so that their
+    batches, heads, labels and transitions belong together, whatever another thread adds,
+    replaces, removes or trains meanwhile.
+    """
+
+    def __init__(self, module: TaggerModule, core: Core) -> None:
+        """module (TaggerModule): A view. core (Core): What runs it."""
+        self.core = core
+        self.domains = module.domains
+        self.head_name = module.head_name
+        self.labels_of = module.labels_of
+        self.transitions_of = module.transitions_of
+        self._module = module
+
+    def batches(
+        self,
+        lengths: Sequence[int],
+        domains: Sequence[str],
+        budget: int,
+        *,
+        is_train: bool = False,
+    ) -> list[list[int]]:
+        """As `TaggerModel.batches`; never in training."""
+        index = self._module.index_of(domains)
+        return self._module.batches(self.core, lengths, index, budget)
+
+    def predict(self, batch: WindowBatch) -> Logits:
+        """batch (WindowBatch): b rows. RETURNS (list): See `forward`."""
+        return self._module.predict(self.core, batch)
 
 
 def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:
@@ -242,9 +282,8 @@ def forward(
     """
     module: TaggerModule = model.shims[0]._model
     core = model.layers[0].core
-    module.train(is_train)
     with torch.set_grad_enabled(is_train):
-        outputs = module(core, batch)
+        outputs = module(core, batch, is_train=is_train)
     logits = module.scatter(batch, outputs)
 
     def backprop(d_logits: Logits) -> WindowBatch:

@@ -64,19 +64,21 @@ class TaggerDomains(GivenScores, FolderBytes):
         """RETURNS (tuple[str]): Labels of one domain. RAISES (DomainError): If unknown."""
         return self.model.module.labels_of(domain)
 
-    def domain_of(self, doc: Doc) -> str:
+    def domain_of(self, doc: Doc, domains: Sequence[str] | None = None) -> str:
         """doc (Doc): A doc. What a context of `nlp.pipe(as_tuples=True)` says of it is taken.
+        domains (Sequence[str]): Those there are; None are those there are now.
         RETURNS (str): Its domain, or else the default one. A doc of nothing needs none.
         RAISES (DomainError): If the domain is unknown.
         """
         apply_context(doc)
         domain = doc._.domain if doc._.domain is not None else self.cfg["default_domain"]
-        if domain is None and self.domains and is_blank(doc):
-            return self.domains[0]  # where it has no entities either
-        if isinstance(domain, str) and domain in self.domains:
+        domains = self.domains if domains is None else domains
+        if domain is None and domains and is_blank(doc):
+            return domains[0]  # where it has no entities either
+        if isinstance(domain, str) and domain in domains:
             return domain
-        self.check_ready(self.domains)
-        raise DomainError.unknown(domain, self.domains, component=self.name)
+        self.check_ready(domains)
+        raise DomainError.unknown(domain, domains, component=self.name)
 
     def with_domain(self, docs: Iterable[Doc]) -> list[Doc]:
         """RETURNS (list): The docs whose domain is known; the error handler has the others, so
@@ -136,9 +138,10 @@ class TaggerDomains(GivenScores, FolderBytes):
             default = self.domains[0]
         source = copy_from if copy_from is not None else default
         head = self.model.module.head_name(source)
-        self.model.add_domain(check_name(domain), head=head, copy_from=source)
-        if source != domain and copy_from is None:
-            self.model.module.remove_domain(source)
+        with self.model.module.changing():
+            self.model.add_domain(check_name(domain), head=head, copy_from=source)
+            if source != domain and copy_from is None:
+                self.model.module.remove_domain(source)
         self.cfg["default_domain"] = domain
         self.train_only([domain], heads=not freeze_head)
 

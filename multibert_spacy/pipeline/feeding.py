@@ -114,7 +114,7 @@ class AdaptedFeeder:
 
     model: TaggerModel
     batch_pieces: int
-    domain_of: Callable[[Doc], str]
+    domain_of: Callable[..., str]
     _rows: Callable[[Sequence[Doc], Sequence[str]], tuple[list[Row], list[Words]]]
 
     def feed(self, docs: Iterable[Doc], *, is_train: bool = False) -> None:

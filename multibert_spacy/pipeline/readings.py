@@ -33,8 +33,7 @@ class TaggerReadings:
     batch_pieces: int
     spans_key: str
     overwrite_ents: bool
-    labels_of: Callable[[str], tuple[str, ...]]
-    domain_of: Callable[[Doc], str]
+    domain_of: Callable[..., str]
 
     def _rows(self, docs: Sequence[Doc], domains: Sequence[str]) -> tuple[list[Row], list[Words]]:
         window = {"window": self.window, "overlap": self.overlap}
@@ -45,21 +44,22 @@ class TaggerReadings:
         self, docs: Sequence[Doc], decode: Callable[..., list[T]]
     ) -> list[tuple[Words, T]]:
         """Read docs. decode (Callable): As `decode_entities`; its results are by tagged words."""
-        domains = [self.domain_of(doc) for doc in docs]
+        view = self.model.view()
+        domains = [self.domain_of(doc, view.domains) for doc in docs]
         rows, words = self._rows(docs, domains)
         logits: list[Any] = [None] * len(rows)
-        batches = list(row_batches(rows, self.model, self.batch_pieces))
-        engine = self.model.core.engine
-        results = run_batches(self.model.predict, [batch for _, batch in batches], engine)
+        batches = list(row_batches(rows, view, self.batch_pieces))
+        engine = view.core.engine
+        results = run_batches(view.predict, [batch for _, batch in batches], engine)
         for (index, _), parts in zip(batches, results, strict=True):
             for i, part in zip(index, parts, strict=True):
                 logits[i] = part
         read: list[Any] = [None] * len(docs)
         scores = join_by_doc(rows, logits, words)
         # By head, not by domain: Viterbi takes as many steps for one doc as for a hundred.
-        for _, members in by_name([self.model.module.head_name(domain) for domain in domains]):
-            labels = self.labels_of(domains[members[0]])
-            transitions = self.model.transitions_of(domains[members[0]])
+        for _, members in by_name([view.head_name(domain) for domain in domains]):
+            labels = view.labels_of(domains[members[0]])
+            transitions = view.transitions_of(domains[members[0]])
             barred = [self._barred(docs[i], words[i], len(transitions)) for i in members]
             found = decode([scores[i] for i in members], labels, transitions, barred)
             for i, own in zip(members, found, strict=True):

@@ -12,7 +12,7 @@ from spacy.training import Example
 from ..errors import DomainError
 from ..models.core import Core
 from ..models.names import check_name
-from ..models.tagger_model import TaggerModel
+from ..models.tagger_model import TaggerModel, TaggerView
 from ..text.align import pack_rows, window_row
 from ..text.chain import chain_loss
 from ..text.normalize import is_link
@@ -101,11 +101,15 @@ def doc_words(rows: Sequence[Row], docs: Sequence[Doc]) -> list[Words]:
 
 
 def row_batches(
-    rows: Sequence[Row], model: TaggerModel, budget: int, *, is_train: bool = False
+    rows: Sequence[Row],
+    model: TaggerModel | TaggerView,
+    budget: int,
+    *,
+    is_train: bool = False,
 ) -> Iterator[tuple[list[int], WindowBatch]]:
     """Rows that go through a model together.
 
-    model (TaggerModel): Says which do.
+    model (TaggerModel or TaggerView): Says which do.
     budget (int): Pieces of a batch.
     is_train (bool): Whether it is in training.
     YIELDS (tuple): Indices into rows, and the batch of those rows.

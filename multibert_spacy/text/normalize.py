@@ -29,6 +29,7 @@ from typing import Any
 
 from spacy.util import registry
 
+from ..forks import WHOLE
 from .references import read_references
 
 __all__ = [
@@ -82,7 +83,8 @@ _DEEPEST = 4
 
 @cache
 def _hazm() -> Any:
-    from hazm import Normalizer
+    with WHOLE:
+        from hazm import Normalizer
 
     return Normalizer(
         correct_spacing=False, persian_style=False, persian_numbers=False, seperate_mi=False
