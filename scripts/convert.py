@@ -20,7 +20,7 @@ from rich.console import Console
 from .corpora import Corpus, read_arman, read_parsner_social, read_parstwiner
 from .corpora.docbin import write_corpora, write_refit
 from .corpora.report import build_report, print_report, save_report
-from .corpora.splits import drop_leaks
+from .corpora.splits import check_splits, drop_leaks
 from .record import readable_errors
 
 __all__ = [
@@ -44,6 +44,7 @@ SeedOption = Annotated[int, typer.Option(help="Seed of the splits that are drawn
 def _write(corpora: list[Corpus], out: Path, *, seed: int | None, fold: int | None) -> Report:
     """Everything is read and checked before the first file is written."""
     dropped = drop_leaks(corpora)
+    check_splits(corpora)
     report = build_report(corpora, dropped, seed=seed, fold=fold)
     write_corpora(corpora, out)
     save_report(report, out)
@@ -58,7 +59,8 @@ def convert_arman(source: Path, out: Path, *, fold: int = 1, seed: int = 0) -> R
     fold (int): 1, 2 or 3.
     seed (int): Seed of the dev part.
     RETURNS (Report): What stands in report.json.
-    RAISES (CorpusError): If the input is not in its publisher's format.
+    RAISES (CorpusError): If the input is not in its publisher's format, or nothing of a domain
+        is left for one of the splits.
     """
     return _write([read_arman(source, fold=fold, seed=seed)], out, seed=seed, fold=fold)
 

@@ -9,7 +9,7 @@ between `fa_multibert` is built from them and scored, so that the scores are of 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,24 +18,15 @@ import typer
 from rich.console import Console
 from spacy.language import Language
 
-from .record import cite
+from multibert_spacy.models.storage import read_manifest
 
-__all__ = ["app", "card", "detector_card", "round_to_half", "ship", "write_cards"]
+from .record import cite
+from .sources import SHIPPED_CORPORA, SOURCES, corpora_of, licence_of_weights
+
+__all__ = ["app", "card", "detector_card", "learned_from", "round_to_half", "ship", "write_cards"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
-
-CORPORA = {
-    "news": (
-        "ARMAN fold 1 (formal news)",
-        "research use only; so is this adapter",
-    ),
-    "tweet": ("ParsTwiNER (informal tweets)", "MIT"),
-}
-CHANNEL = (
-    "ParsNER-social, the Telegram channel of this name",
-    "as published by its authors; ask them before other uses than research",
-)
 
 
 def round_to_half(
@@ -51,17 +42,20 @@ def round_to_half(
             parameter.data = parameter.data.half().float()
 
 
-def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
+def card(
+    name: str, folder: Path, scores: dict[str, Any], source: str, *, heads: Mapping[str, str]
+) -> str:
     """The model card of one adapter.
 
     name (str): The domain.
     folder (Path): Of the adapter.
     scores (dict): Of the domain, from the report of `scripts.evaluate`.
     source (str): Command, commit, seed and split of the scores.
+    heads (Mapping[str, str]): Each domain's head: those of one head have learned together.
     RETURNS (str): Markdown.
     """
     manifest = json.loads((folder / "multibert.json").read_text(encoding="utf8"))
-    data, licence = CORPORA.get(name, CHANNEL)
+    corpora = corpora_of(name, heads)
     low, high = scores["f_interval"]
     types = [
         f"| {label} | {100 * s['f']:.1f} |" if s["f"] is not None else f"| {label} | - |"
@@ -76,8 +70,8 @@ def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
             "multibert-spacy).",
             "",
             f"- Labels: {', '.join(manifest['labels'])}",
-            f"- Data: {data}, its train and dev parts",
-            f"- Licence of the data: {licence}",
+            f"- Learned from: {learned_from(corpora)}",
+            f"- Licence of these weights: {licence_of_weights(corpora)}",
             f"- Test F1 (strict spans): {100 * scores['f']:.1f} "
             f"(95 % interval {100 * low:.1f}-{100 * high:.1f}), P {100 * scores['p']:.1f}, "
             f"R {100 * scores['r']:.1f}",
@@ -91,6 +85,15 @@ def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
     )
 
 
+def learned_from(corpora: Sequence[str]) -> str:
+    """RETURNS (str): The corpora, each with what it is and its licence."""
+    listed = "; ".join(
+        f"{SOURCES[name].name} ({SOURCES[name].what}; licence: {SOURCES[name].license})"
+        for name in corpora
+    )
+    return f"the train and dev parts of {listed}"
+
+
 def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) -> str:
     """labels (Sequence[str]): The domains. scores (dict): Of the detector, raw and masked.
     RETURNS (str): Markdown.
@@ -100,7 +103,10 @@ def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) ->
         [
             "# detector",
             "",
-            f"Domains: {', '.join(labels)}. Data: the train and dev parts of all of them.",
+            f"Domains: {', '.join(labels)}.",
+            "",
+            f"- Learned from: {learned_from(SHIPPED_CORPORA)}",
+            f"- Licence of these weights: {licence_of_weights(SHIPPED_CORPORA)}",
             "",
             "| texts per group | accuracy | without Latin, digits, hashtags, mentions, links |",
             "|---|---|---|",
@@ -137,9 +143,10 @@ def write_cards(report: dict[str, Any], out: Path) -> None:
     """
     source = f"{cite(report)} part"
     domains = sorted(path for path in (out / "domains").iterdir() if path.is_dir())
+    heads = {folder.name: read_manifest(folder)["head"] for folder in domains}
     for folder in domains:
         scores = report["given"]["per_domain"][folder.name]
-        text = card(folder.name, folder, scores, source)
+        text = card(folder.name, folder, scores, source, heads=heads)
         (folder / "README.md").write_text(text, encoding="utf8")
     labels = json.loads((out / "detector" / "cfg").read_text(encoding="utf8"))["labels"]
     text = detector_card(labels, report["detector"], source)

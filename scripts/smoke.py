@@ -4,6 +4,7 @@ It runs the project's own configs with a small budget rather than toy twins of t
 is smoked is what is shipped.
 """
 
+import json
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,7 @@ from spacy.cli.assemble import assemble_cli  # noqa: F401  (registers the comman
 from spacy.cli.package import package
 from spacy.util import load_config, load_model_from_config
 
-from scripts import evaluate, show, train
+from scripts import evaluate, publish, show, train
 from scripts.sample import write_example, write_sample
 from scripts.toy_core import build_toy_core
 
@@ -49,9 +50,13 @@ def smoke(root: Path, *, configs: Path = Path("configs")) -> None:
         nlp.initialize()
     nlp.to_disk(out / "fa_multibert")
     evaluate.main(str(out / "fa_multibert"), corpus=corpus, metrics=metrics / "evaluate.json")
+    report = json.loads((metrics / "evaluate.json").read_text(encoding="utf8"))
+    published = out / "published" / "fa_multibert"
+    about = {"version": "0.0.0", "report": report}
+    publish.publish(out / "fa_multibert", published, "sample", **about)
     (root / "packages").mkdir()
     package(
-        out / "fa_multibert",
+        published,
         root / "packages",
         name="multibert",
         version="0.0.0",

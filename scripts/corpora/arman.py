@@ -5,12 +5,11 @@ test sentence into train; here one fold is taken at a time.
 """
 
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 from multibert_spacy.errors import ConfigError, CorpusError
 
-from .conll import Layout, Source, read_sentences
+from .conll import Layout, Source, check_size, read_sentences
 from .sentence import Corpus
 from .splits import hold_out
 
@@ -35,24 +34,46 @@ LAYOUT = Layout(
 
 
 def _read_archive(archive: Path, names: list[str]) -> list[Source]:
-    """Read members by base name, wherever in the archive they lie, without extracting it."""
+    """Read members by base name, wherever in the archive they lie, without extracting it. Nothing
+    is unpacked whose size was not looked at first: 6 MB can hold gigabytes.
+    """
     sources = []
     try:
         with zipfile.ZipFile(archive) as file:
-            members = [PurePosixPath(m) for m in file.namelist() if not m.startswith("__MACOSX/")]
+            members = [m for m in file.infolist() if not m.filename.startswith("__MACOSX/")]
+            paths = [PurePosixPath(member.filename) for member in members]
             for name in names:
-                found = [member for member in members if member.name == name]
+                found = [m for m, path in zip(members, paths, strict=True) if path.name == name]
                 if len(found) != 1:
-                    listed = ", ".join(sorted(m.name for m in members if m.suffix)) or "nothing"
+                    listed = ", ".join(sorted(p.name for p in paths if p.suffix)) or "nothing"
                     raise CorpusError(
                         f"{archive}: expected one file '{name}' inside, found {len(found)}. "
-                        f"The archive has: {listed}"
+                        f"The archive has: {_shortened(listed)}"
                     )
-                member = str(found[0])
-                sources.append(Source(f"{archive}/{member}", file.read(member)))
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as err:
-        raise CorpusError(f"{archive}: expected a readable zip archive, found: {err}") from err
+                sources.append(_read_member(archive, file, found[0]))
+    except CorpusError:
+        raise
+    except Exception as err:  # zipfile and what it unpacks with raise a dozen types
+        raise CorpusError(f"{archive}: expected a readable zip archive, found: {err!r}") from err
     return sources
+
+
+def _read_member(archive: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Source:
+    """One member. What its header says of its size is where zipfile stops reading, for the two
+    ways of packing that publishers use; others are unpacked by the block, whatever its size.
+    """
+    path = f"{archive}/{member.filename}"
+    check_size(path, member.file_size)
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise CorpusError(
+            f"{path}: expected a member that is stored or deflated, found the compression method "
+            f"{member.compress_type}"
+        )
+    return Source(path, file.read(member))
+
+
+def _shortened(text: str, most: int = 300) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _open_fold(source: Path, fold: int) -> tuple[list[Source], dict[str, str]]:
@@ -67,8 +88,8 @@ def _open_fold(source: Path, fold: int) -> tuple[list[Source], dict[str, str]]:
             )
         files, inputs = [Source.from_path(path) for path in loose], {}
     else:
-        files = _read_archive(archive, names)
         inputs = {archive.name: Source.from_path(archive).sha256}
+        files = _read_archive(archive, names)
     digests = {name: file.sha256 for name, file in zip(names, files, strict=True)}
     return files, {**inputs, **digests}
 

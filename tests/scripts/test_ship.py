@@ -108,7 +108,11 @@ def test_cards(shipped):
     assert "| LOC | 25.0 |\n| ORG | - |" in text
     assert "`python -m x`, commit abc, seed 3, test part" in text
     news = (folder / "domains" / "news" / "README.md").read_text("utf8")
-    assert "research use only" in news
+    licence = "- Licence of these weights: research use only, as ARMAN"
+    assert licence in news
+    assert "ParsNER-social (ten Telegram channels; licence: none stated)" in text
+    assert "- Licence of these weights: ParsNER-social states none: ask its" in text
+    assert licence in (folder / "detector" / "README.md").read_text("utf8")
     assert (folder / "detector" / "README.md").read_text("utf8") == detector_card(
         ["news", "sports", "travel"],
         report["detector"],
