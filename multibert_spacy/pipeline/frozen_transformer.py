@@ -8,6 +8,7 @@ weights are frozen unless `trainable = true`.
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ..errors import CoreError
 from ..models.core import Core
 from ..models.listener import CoreListener
 from ..models.saved_core import load_core, quiet_transformers, save_core, strip_pooler
+from ..text.surrogates import check_whole, whole_docs
 from .folders import FolderBytes
 
 __all__ = ["FrozenTransformer", "make_frozen_transformer"]
@@ -149,11 +151,17 @@ class FrozenTransformer(FolderBytes, Transformer):
                     node.receive(self)
 
     def __call__(self, doc: Doc) -> Doc:
-        """Nothing, unless annotate: then as the parent."""
+        """Nothing, unless annotate: then as the parent.
+        RAISES (MultibertError): If the text was none, see `text/surrogates.py`.
+        """
+        check_whole(doc)
         return super().__call__(doc) if self.annotate else doc
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Nothing, unless annotate: then as the parent."""
+        """Nothing, unless annotate: then as the parent. A text that was none goes to the error
+        handler.
+        """
+        stream = whole_docs(stream, partial(self.get_error_handler(), self.name, self))
         yield from super().pipe(stream, batch_size=batch_size) if self.annotate else stream
 
     def update(

@@ -13,6 +13,7 @@ from itertools import groupby
 from spacy.tokens import Doc, Span
 
 from ..errors import ConfigError
+from .surrogates import check_whole
 
 __all__ = ["apply_context", "buffer_groups", "group_docs", "install_extensions"]
 
@@ -37,7 +38,9 @@ def apply_context(doc: Doc) -> None:
     on the doc is not replaced, so that the call may be repeated.
 
     doc (Doc): The doc whose `_context` is read.
+    RAISES (MultibertError): If its text was mended, see `surrogates.py`.
     """
+    check_whole(doc)
     context = doc._context
     if not isinstance(context, dict):
         return

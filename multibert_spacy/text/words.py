@@ -7,7 +7,7 @@
 
 The tagger's sequence holds the words that are seen or cut. A single line break is neither: text
 is wrapped inside a name, and a list has a name on each line. The network does not see it; that an
-entity goes on behind it costs `LINE_BREAK`.
+entity goes on behind it has a price, by which the logits of the I- tags there are lower.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,29 @@ from ..types import Entity, Floats2d
 from .normalize import is_link
 from .references import read_references
 
-__all__ = ["LINE_BREAK", "Words", "tagged_words"]
+__all__ = ["LINE_BREAK", "LIST_BREAK", "Words", "tagged_words"]
+
+Floats = NDArray[np.float32]
 
 CERTAIN = 30.0
 """A logit that says O with a probability of 1 in float32 where all others are 0."""
 LINE_BREAK = 2.0
+LIST_BREAK = 5.0
+"""The price of a line break, in log-odds: the second where the lines in front of it and behind it
+have 2 to 4 words each, as those of a list of names have. Chosen on `outside/dev.jsonl` with the
+domains given: of the names on two or three lines of their own, how many are found right, and of
+multi-word entities with a line break inside, how many stay (alone, and in their sentences).
+
+    price          0    1    2    3    5    8
+    two persons   32   37   38   39   41   41 of 68
+    three         12   12   12   13   14   15 of 45
+    two places    31   40   42   46   51   55 of 93
+    one, alone   263  253  248  233  179    0 of 263
+    in sentences 359  335  301  278  197    6 of 359
+
+With both prices: 41, 14, 44, 246, 293.
+"""
+_LIST_LINES = (2, 4)
 
 
 @dataclass(frozen=True)
@@ -34,12 +52,12 @@ class Words:
 
     places (w,) int64: Which words of the doc they are, in order.
     cut (w,) bool: Which of them are a certain O.
-    broken (w,) bool: In front of which of them a line ends.
+    breaks (w,) float32: The price of a line break in front of each of them, mostly 0.
     """
 
     places: NDArray[np.int64]
     cut: NDArray[np.bool_]
-    broken: NDArray[np.bool_]
+    breaks: Floats
 
     def spread(self, logits: Floats2d) -> Floats2d:
         """logits (seen words, k). RETURNS (w, k): With what is known of the other words."""
@@ -47,9 +65,9 @@ class Words:
             seen, logits = logits, np.zeros((len(self.cut), logits.shape[1]), dtype=np.float32)
             logits[~self.cut] = seen
             logits[self.cut, 0] = CERTAIN
-        if self.broken.any():
+        if self.breaks.any():
             logits = logits.copy()
-            logits[self.broken, 2::2] -= LINE_BREAK
+            logits[:, 2::2] -= self.breaks[:, None]
         return logits
 
     def gather(self, gradients: Floats2d) -> Floats2d:
@@ -82,8 +100,7 @@ def tagged_words(doc: Doc, seen: NDArray[np.int64]) -> Words:
     RETURNS (Words): Those that get a tag; none where none is seen.
     """
     if len(seen) in (0, len(doc)):
-        nothing = np.zeros(len(seen), dtype=np.bool_)
-        return Words(seen, nothing, nothing)
+        return Words(seen, np.zeros(len(seen), np.bool_), np.zeros(len(seen), np.float32))
     is_seen = np.zeros(len(doc), dtype=np.bool_)
     is_seen[seen] = True
     cut, ends = [], []
@@ -102,7 +119,19 @@ def tagged_words(doc: Doc, seen: NDArray[np.int64]) -> Words:
     places = np.flatnonzero(is_seen | is_cut)
     broken = np.zeros(len(places) + 1, dtype=np.bool_)
     broken[np.searchsorted(places, ends)] = True
-    return Words(places, is_cut[places], broken[:-1])
+    return Words(places, is_cut[places], _prices(broken[:-1], is_cut[places]))
+
+
+def _prices(broken: NDArray[np.bool_], cut: NDArray[np.bool_]) -> Floats:
+    """broken (w,) bool: In front of which words a line ends.
+    cut (w,) bool: Which are cut.
+    RETURNS (w,) float32: What each line break costs.
+    """
+    line = np.cumsum(broken | cut | np.concatenate(([False], cut[:-1])))
+    length = np.bincount(line)[line]
+    listed = (length >= _LIST_LINES[0]) & (length <= _LIST_LINES[1])
+    before = np.concatenate(([False], listed[:-1]))
+    return np.where(broken, np.where(listed & before, LIST_BREAK, LINE_BREAK), 0).astype("f")
 
 
 def _line_breaks(text: str) -> int:

@@ -10,7 +10,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from multibert_spacy.text.chain import best_tags, legal_transitions
-from multibert_spacy.text.words import LINE_BREAK, tagged_words
+from multibert_spacy.text.words import LINE_BREAK, LIST_BREAK, tagged_words
 from multibert_spacy.types import Entity
 
 VOCAB = Vocab()
@@ -25,11 +25,11 @@ def words_of(*words):
 
 def roles(*words):
     own = words_of(*words)
-    return own.places.tolist(), own.cut.tolist(), own.broken.tolist()
+    return own.places.tolist(), own.cut.tolist(), own.breaks.tolist()
 
 
 def test_words_that_are_all_seen():
-    assert roles("a", "b") == ([0, 1], [False] * 2, [False] * 2)
+    assert roles("a", "b") == ([0, 1], [False] * 2, [0] * 2)
     assert roles() == ([], [], [])
 
 
@@ -37,18 +37,18 @@ def test_words_that_are_all_seen():
     "mark", [" ", "  ", "\u00a0", "\t", "\u2009", "\u200c", "\u064e", "\ufeff"]
 )
 def test_what_is_not_seen_is_bridged(mark):
-    assert roles(mark, "a", mark, mark, "b", mark) == ([1, 4], [False] * 2, [False] * 2)
+    assert roles(mark, "a", mark, mark, "b", mark) == ([1, 4], [False] * 2, [0] * 2)
 
 
 def test_a_link_is_cut():
-    assert roles("a", LINK, "b", " ") == ([0, 1, 2], [False, True, False], [False] * 3)
+    assert roles("a", LINK, "b", " ") == ([0, 1, 2], [False, True, False], [0] * 3)
     assert roles("a", " ", LINK, " ", "b")[:2] == ([0, 2, 4], [False, True, False])
 
 
 @pytest.mark.parametrize("ends", [["\n"], ["\r\n"], ["\r"], [" \n "], ["\u200e", "\n"], ["\x85"]])
 def test_a_line_break_is_known_of(ends):
     n = len(ends) + 1
-    assert roles("a", *ends, "b") == ([0, n], [False] * 2, [False, True])
+    assert roles("a", *ends, "b") == ([0, n], [False] * 2, [0, LINE_BREAK])
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,24 @@ def test_a_blank_line_is_cut(ends):
 
 
 def test_line_breaks_of_two_gaps_are_two():
-    assert roles("a", "\n", "b", "\n", "c")[1:] == ([False] * 3, [False, True, True])
+    assert roles("a", "\n", "b", "\n", "c")[1:] == ([False] * 3, [0, LINE_BREAK, LINE_BREAK])
+
+
+@pytest.mark.parametrize(
+    "before, after, price",
+    [
+        (2, 2, LIST_BREAK),
+        (4, 3, LIST_BREAK),
+        (1, 2, LINE_BREAK),
+        (2, 1, LINE_BREAK),
+        (5, 2, LINE_BREAK),
+        (2, 5, LINE_BREAK),
+    ],
+)
+def test_a_name_goes_on_behind_a_list_s_line_less_often(before, after, price):
+    lines = ["a"] * before + ["\n"] + ["a"] * after
+    assert roles(*lines)[2][before] == price
+    assert roles("a", "a", LINK, *lines, "\n\n", "a", "a")[2][before + 3] == price
 
 
 def test_nothing_is_seen():
