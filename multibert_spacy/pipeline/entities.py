@@ -14,11 +14,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import ENT_IOB
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc, Span
 
 from ..errors import ConfigError
 from ..text.words import Words
 from ..types import Entity
+from .entity_group import EntityGroup, characters
 
 __all__ = ["barred_tags", "check_min_score", "foreign_words", "own_entities", "write_entities"]
 
@@ -30,8 +31,7 @@ def own_entities(doc: Doc, key: str) -> list[Span]:
     """
     if key not in doc.spans:
         return []
-    # By characters: words that were merged since have moved all others, and only these are right.
-    ours = {(span.start_char, span.end_char, span.label) for span in doc.spans[key]}
+    ours = {(start, end, label) for start, end, label, _, _ in characters(doc.spans[key])}
     return [ent for ent in doc.ents if (ent.start_char, ent.end_char, ent.label) in ours]
 
 
@@ -84,8 +84,8 @@ def write_entities(
     """
     foreign = None if overwrite else foreign_words(doc, key)
     if key in doc.spans:
-        for span in doc.spans[key]:
-            doc.user_data.pop(("._.", "score", span.start_char, span.end_char), None)
+        for start, end, *_ in characters(doc.spans[key]):
+            doc.user_data.pop(("._.", "score", start, end), None)
     entities = [e for e in entities if e.score >= min_score]
     if foreign is not None:
         entities = [e for e in entities if not foreign[e.start : e.end].any()]
@@ -101,7 +101,7 @@ def write_entities(
     for span, e in zip(spans, entities, strict=True):
         span._.score = float(e.score)
     scores = np.array([e.score for e in entities], dtype=np.float32)
-    doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs={"scores": scores})
+    doc.spans[key] = EntityGroup(doc, name=key, spans=spans, attrs={"scores": scores})
 
 
 def check_min_score(min_score: float) -> None:

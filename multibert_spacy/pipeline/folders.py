@@ -95,6 +95,8 @@ def read_model(model: Model[Any, Any], path: Path) -> None:
 class FolderBytes:
     """`to_bytes` and `from_bytes` of a component by way of its `to_disk` and `from_disk`."""
 
+    checks_texts = True
+    """As all of our components do, by which the tokenizer knows them; see `text/surrogates.py`."""
     to_disk: Callable[..., Any]
     from_disk: Callable[..., Any]
 

@@ -9,6 +9,7 @@ weights are frozen unless `trainable = true`.
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from ..models.gradients import drop_gradients, has_gradient
 from ..models.listener import CoreListener
 from ..models.saved_core import load_core, quiet_transformers, save_core, strip_pooler
 from ..parts import is_whole
+from ..text.surrogates import check_whole, whole_docs
 from .domains import TaggerDomains
 from .feeding import AdaptedFeeder, ListenerFeeder, hand_over
 from .folders import FolderBytes
@@ -181,11 +183,17 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
                     self.has_feeder |= isinstance(component, AdaptedFeeder)
 
     def __call__(self, doc: Doc) -> Doc:
-        """Nothing, unless annotate: then as the parent."""
+        """Nothing, unless annotate: then as the parent.
+        RAISES (MultibertError): If the text was none, see `text/surrogates.py`.
+        """
+        check_whole(doc)
         return super().__call__(doc) if self.writes else doc
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Nothing, unless annotate: then as the parent."""
+        """Nothing, unless annotate: then as the parent. A text that was none goes to the error
+        handler.
+        """
+        stream = whole_docs(stream, partial(self.get_error_handler(), self.name, self))
         yield from super().pipe(stream, batch_size=batch_size) if self.writes else stream
 
     def update(

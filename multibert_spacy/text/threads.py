@@ -18,6 +18,7 @@ from spacy.tokens import Doc, Span
 
 from ..errors import ConfigError
 from .keys import is_missing, pack_key, unpack_key
+from .surrogates import check_whole
 
 __all__ = [
     "Group",
@@ -88,7 +89,9 @@ def apply_context(doc: Doc) -> None:
 
     doc (Doc): The doc whose `_context` is read.
     RAISES (ConfigError): If one of the two is not hashable.
+    RAISES (MultibertError): If its text was mended, see `surrogates.py`.
     """
+    check_whole(doc)
     context = doc._context
     if not isinstance(context, dict):
         return

@@ -28,7 +28,9 @@ follows makes an adverb of it (`به‌ویژه`), which they write as one token
 """
 
 import hashlib
+import logging
 import re
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,8 +45,11 @@ from ..files import read_regular
 from ..parts import ID_LENGTH, LOADED, SAVED, is_whole
 from .normalize import INVISIBLE
 from .references import references
+from .surrogates import error_of, mark, mend
 
 __all__ = ["PersianTokenizer", "build_persian_tokenizer_v1"]
+
+logger = logging.getLogger(__name__)
 
 # Time stays linear: whatever can fail late is bounded or possessive, or consumes what it saw.
 _MARKS = INVISIBLE
@@ -101,7 +106,6 @@ _TOKENS = {
     "character": "\\S[\u0300-\u036f\u20d0-\u20ff\ufe00-\ufe0f]*",
 }
 _TOKEN = "|".join(_TOKENS.values())
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAGIC = b"multibert tokenizer "
 _LARGEST = 2**26
 
@@ -152,18 +156,34 @@ class PersianTokenizer(Tokenizer):
 
     infix_finditer: Callable[[str], Iterable[Any]] | None
 
+    nlp: Callable[[], Language | None] = staticmethod(lambda: None)
+    """The pipeline, which a tokenizer that was pickled has no more: weakly, it owns the other."""
+    told = False
+    """Whether a component of that pipeline says what is no text."""
+
     def __call__(self, text: str) -> Doc:
-        """RAISES (MultibertError): For a lone half of a surrogate pair, which is no text: spaCy
-        cannot store it, and `doc.text` would not be the input without it.
+        """Make a doc. A text with half a surrogate pair is an error where one of our components
+        raises it, see `surrogates.py`; `doc.text` is not the input then.
+        RAISES (MultibertError): For such a text, if the pipeline has none of them.
         """
-        half = _LONE_SURROGATE.search(text)
-        if half is not None:
-            raise MultibertError(
-                f"Character {half.start()} of a text is the lone surrogate {half.group()!r}. "
-                'Replace it first: text.encode("utf-16", "surrogatepass").decode("utf-16", '
-                '"replace")'
-            )
-        return super().__call__(text)
+        error = error_of(text)
+        if error is None:
+            return super().__call__(text)
+        if not self._is_told():
+            raise error
+        logger.warning("%s", error)
+        return mark(super().__call__(mend(text)), error)
+
+    def _is_told(self) -> bool:
+        nlp = self.nlp()
+        if nlp is None:
+            return self.told
+        return any(getattr(proc, "checks_texts", False) for _, proc in nlp.pipeline)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What spaCy pickles, and not the pipeline."""
+        made, args, *_ = super().__reduce__()
+        return made, args, {"told": self._is_told()}
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "PersianTokenizer":
         """Read what `to_bytes` wrote, or what spaCy's own tokenizer did."""
@@ -209,6 +229,8 @@ def build_persian_tokenizer_v1() -> Callable[[Language], Tokenizer]:
     """
 
     def create_tokenizer(nlp: Language) -> Tokenizer:
-        return PersianTokenizer(nlp.vocab, infix_finditer=_Reader(_TOKEN).finditer)
+        tokenizer = PersianTokenizer(nlp.vocab, infix_finditer=_Reader(_TOKEN).finditer)
+        tokenizer.nlp = weakref.ref(nlp)
+        return tokenizer
 
     return create_tokenizer

@@ -136,6 +136,39 @@ def test_no_stale_scores_after_a_merge(scored):
     assert not [key for key in scored.user_data if key[1] == "score"]
 
 
+def test_the_span_group_follows_its_words():
+    doc = write(words(), (1, 3, "PER", 0.75), (4, 6, "LOC", 0.5))
+    group = doc.spans[KEY]
+    with doc.retokenize() as retokenizer:
+        for ent in doc.ents:
+            retokenizer.merge(ent)
+    forms = [doc, doc.copy(), Doc(doc.vocab).from_bytes(doc.to_bytes()), Doc.from_docs([doc])]
+    forms.append(Doc(doc.vocab).from_json(doc.to_json()))
+    for form in forms:
+        spans = [(s.text, s.start, s.end, s.label_) for s in form.spans[KEY]]
+        assert spans == [("b c", 1, 2, "PER"), ("e f", 3, 4, "LOC")]
+    assert group[-1].text == "e f" and not group.has_overlap
+    assert list(doc.copy().spans[KEY].attrs["scores"]) == [0.75, 0.5]
+    with doc.retokenize() as retokenizer:
+        retokenizer.split(doc[1], ["b", " ", "c"], [doc[0]] * 3)
+    assert [(s.text, len(s)) for s in group] == [("b c", 3), ("e f", 1)]
+    with pytest.raises(IndexError):
+        group[2]
+
+
+def test_a_merged_doc_whose_span_group_is_spacys_own(scored):
+    """As read from bytes; its last span is behind the end of the doc."""
+    doc = Doc(scored.vocab).from_bytes(scored.to_bytes())
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[1:3])
+        retokenizer.merge(doc[3:6])
+    assert entities(doc) == [("b c", "PER")]
+    assert foreign_words(doc, KEY) is None
+    write(doc, (1, 2, "ORG", 0.5))
+    assert entities(doc) == [("b c", "ORG")]
+    assert [span.text for span in doc.spans[KEY]] == ["b c"]
+
+
 # min_score
 
 
