@@ -6,7 +6,7 @@ hook for components that have to know each other, so the detector looks like a c
 listened to. Nobody reads its model, though: what the taggers read is `doc._.domain`.
 """
 
-import warnings
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +15,8 @@ from ..models.gradients import FAILED
 from .domains import TaggerDomains
 
 __all__ = ["FollowsTaggers"]
+
+logger = logging.getLogger(__name__)
 
 
 class FollowsTaggers:
@@ -73,7 +75,9 @@ class FollowsTaggers:
         return sum(tagger.model.attrs.get(FAILED, 0) for tagger in self._taggers)
 
     def _compare(self, tagger: TaggerDomains) -> None:
-        """Warn of each domain that only one of the two knows."""
+        """Say which domains only one of the two knows. It is logged, as spaCy logs components that
+        do not fit together, since a domain that was copied in or taken away is no mistake.
+        """
         if not tagger.domains or not self.labels:
             return  # their models were left out
         known = ", ".join(sorted(tagger.domains))
@@ -96,9 +100,9 @@ class FollowsTaggers:
                 "are given them will have them (was a folder renamed?)"
             )
         if parts:
-            warnings.warn(
-                f"Not all domains of this pipeline fit together. {'; '.join(parts)}. "
-                f"'{tagger.name}' has: {known}",
-                UserWarning,
-                stacklevel=2,
+            logger.warning(
+                "Not all domains of this pipeline fit together. %s. '%s' has: %s",
+                "; ".join(parts),
+                tagger.name,
+                known,
             )

@@ -32,6 +32,7 @@ def test_what_is_assembled_from_them_answers_the_same(shipped, bert_folder, tmp_
         "components.transformer.precision": "fp32",
         "components.domain_detector.model.layers": 0,  # the toy core has two
         "components.domain_detector.model.bag": False,
+        "components.domain_detector.fallback_domain": "news",
         "paths.core": str(bert_folder),
         "paths.detector": str(folder / "detector"),
         "paths.adapters": str(folder / "domains"),
