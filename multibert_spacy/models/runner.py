@@ -173,6 +173,12 @@ class AdaptedModule(nn.Module):
             finally:
                 self._view = None
 
+    @contextlib.contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Around what is read of the module itself, and not of a view: no change is seen half."""
+        with _CHANGING:
+            yield
+
     def weights_changed(self) -> None:
         """To be called after a change: what predicts is out of date."""
         with self.changing():

@@ -112,7 +112,8 @@ class TaggerModule(AdaptedModule):
     @property
     def domains(self) -> tuple[str, ...]:
         """Names, in the order in which they were added."""
-        return tuple(self._domains)
+        with self.unchanged():
+            return tuple(self._domains)
 
     def head_name(self, domain: str) -> str:
         """RAISES (DomainError): If there is no such domain."""
@@ -120,22 +121,27 @@ class TaggerModule(AdaptedModule):
 
     def labels_of(self, domain: str) -> tuple[str, ...]:
         """RAISES (DomainError): If there is no such domain."""
-        return self.heads[self._get(domain).head].labels
+        return self._head_of(domain).labels
 
     def adapter_of(self, domain: str) -> Adapter:
         """RAISES (DomainError): If there is no such domain."""
         return self._get(domain).adapter
 
     def _get(self, domain: str) -> _Domain:
-        if domain not in self._domains:
-            raise DomainError.unknown(domain, self._domains, component="multibert_ner")
-        return self._domains[domain]
+        with self.unchanged():
+            if domain not in self._domains:
+                raise DomainError.unknown(domain, self._domains, component="multibert_ner")
+            return self._domains[domain]
+
+    def _head_of(self, domain: str) -> Head:
+        with self.unchanged():
+            return self.heads[self._get(domain).head]
 
     def transitions_of(self, domain: str) -> Floats2d:
         """RETURNS (k, k): Transitions of the domain's head.
         RAISES (DomainError): If there is no such domain.
         """
-        head = self.heads[self._get(domain).head]
+        head = self._head_of(domain)
         transitions: Floats2d = head.transitions.detach().cpu().numpy()
         return transitions
 
@@ -145,7 +151,7 @@ class TaggerModule(AdaptedModule):
         """
         check_head_name(name)
         with self.changing():
-            self.heads[name] = head
+            self.heads = {**self.heads, name: head}  # others may be going through the old ones
             self._register()
 
     def add_domain(self, domain: str, head: str, adapter: Adapter) -> None:
@@ -161,7 +167,7 @@ class TaggerModule(AdaptedModule):
             if head not in self.heads:
                 raise DomainError(f"Unknown head {head!r}; there are: {', '.join(self.heads)}")
             old = self._domains.get(domain)
-            self._domains[domain] = _Domain(head, adapter)
+            self._domains = {**self._domains, domain: _Domain(head, adapter)}
             self._drop_unused(old)
             self._register()
 
@@ -169,13 +175,13 @@ class TaggerModule(AdaptedModule):
         """Remove a domain, and its head if no other domain uses it."""
         with self.changing():
             old = self._get(domain)
-            del self._domains[domain]
+            self._domains = {n: own for n, own in self._domains.items() if n != domain}
             self._drop_unused(old)
             self._register()
 
     def _drop_unused(self, old: _Domain | None) -> None:
         if old is not None and all(d.head != old.head for d in self._domains.values()):
-            del self.heads[old.head]
+            self.heads = {name: own for name, own in self.heads.items() if name != old.head}
 
     def _register(self) -> None:
         """Make adapters and heads known to torch, under names that stay when others come and go

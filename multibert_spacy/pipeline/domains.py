@@ -52,8 +52,9 @@ class TaggerDomains(GivenScores, FolderBytes):
     @property
     def labels(self) -> tuple[str, ...]:
         """RETURNS (tuple[str]): Union of the labels of all domains."""
-        heads = self.model.module.heads.values()
-        return tuple(dict.fromkeys(chain.from_iterable(head.labels for head in heads)))
+        with self.model.module.unchanged():
+            heads = self.model.module.heads.values()
+            return tuple(dict.fromkeys(chain.from_iterable(head.labels for head in heads)))
 
     @property
     def label_data(self) -> tuple[str, ...]:

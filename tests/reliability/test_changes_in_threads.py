@@ -127,6 +127,31 @@ def test_a_pipeline_that_is_read_anew(two_versions, tmp_path):
     assert all(result in expected for result in readers.results)
 
 
+def test_what_is_asked_of_a_tagger_is_never_half_of_a_change(two_versions):
+    """Its names, labels and heads, while all domains are replaced at once."""
+    nlp, folders, _ = two_versions
+    tagger = nlp.get_pipe("multibert_ner")
+    module, names = tagger.model.module, set(tagger.domains)
+
+    def ask():
+        assert set(tagger.domains) == names
+        assert tagger.labels and tagger.labels_of("travel")
+        assert module.transitions_of("travel").shape == (5, 5)
+        return True
+
+    with Readers(ask) as readers:
+        for _ in range(200):
+            with module.changing():
+                kept = [(n, module.head_name(n), module.adapter_of(n)) for n in module.domains]
+                heads = dict(module.heads)
+                for name, _, _ in kept:
+                    module.remove_domain(name)
+                for name, head, adapter in kept:
+                    module.add_head(head, heads[head])
+                    module.add_domain(name, head, adapter)
+    assert len(readers.results) > 1
+
+
 def test_a_runner_made_for_what_was_there_is_not_kept(two_versions, monkeypatch):
     """The replacement comes and returns while another thread makes a runner of the old domain."""
     nlp, folders, expected = two_versions
