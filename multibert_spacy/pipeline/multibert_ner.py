@@ -27,7 +27,6 @@ from ..text.windows import check_window
 from ..types import Entity, Floats2d
 from .domains import TaggerDomains
 from .feeding import AdaptedFeeder
-from .linking import LinkedPipe
 from .tagging import (
     Row,
     by_name,
@@ -115,7 +114,7 @@ def make_multibert_ner(
     )
 
 
-class MultibertNER(LinkedPipe, AdaptedFeeder, TaggerDomains, TrainablePipe):
+class MultibertNER(AdaptedFeeder, TaggerDomains, TrainablePipe):
     """Pipeline component for named entities, with one adapter per domain."""
 
     def __init__(
