@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from spacy.util import get_package_path, is_package
 from spacy_transformers.data_classes import HFObjects
 from thinc.api import get_torch_default_device
 from transformers import (
@@ -39,7 +40,7 @@ from .storage import (
     verify_files,
 )
 
-__all__ = ["load_core", "quiet_transformers", "save_core", "strip_pooler"]
+__all__ = ["find_core", "load_core", "quiet_transformers", "save_core", "strip_pooler"]
 
 logger = logging.getLogger(__name__)
 
@@ -193,3 +194,20 @@ def _check_names(folder: Path, files: Mapping[str, str]) -> None:
     for key, value in settings.items():
         if key.endswith("_file") and value is not None:
             raise CoreError(f"{folder / 'tokenizer_config.json'} leads to {key} = {value!r}")
+
+
+def find_core(name: str) -> str:
+    """The core of a pipeline, by the pipeline's name: so that a config can name the core of an
+    installed pipeline, wherever it is installed.
+
+    name (str): An installed pipeline package, or a pipeline's folder.
+    RETURNS (str): The folder of its core; the same name if it is none of the two.
+    """
+    inside = f"*/model/{MANIFEST}"
+    if is_package(name):
+        found = sorted(get_package_path(name).glob(f"{name}-*/{inside}"))
+    elif (Path(name) / "config.cfg").is_file():
+        found = sorted(Path(name).glob(inside))
+    else:
+        found = []
+    return str(found[0].parent) if found else name

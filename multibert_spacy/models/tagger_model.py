@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from spacy.tokens import Doc
 from thinc.api import Model, torch2xp
 
 from ..errors import AdapterError, DomainError
@@ -38,9 +39,12 @@ class TaggerModel(Model[WindowBatch, Logits]):
         """settings (AdapterSettings): Of the adapters made by `add_domain`.
         listener (CoreListener): Where the core comes from.
         dropout, core_dropout (float): See `TaggerModule`.
+
+        read_docs (Callable), settable: Makes rows of docs, for a caller that has docs.
         """
         self.module = TaggerModule(settings, dropout, core_dropout)
         self.listener = listener
+        self.read_docs: Callable[[Sequence[Doc]], WindowBatch] | None = None
         super().__init__(
             "multibert_tagger", forward, layers=[listener], shims=[ModuleShim(self.module)]
         )
@@ -274,12 +278,14 @@ def _equal(a: Head, b: Head) -> bool:
 
 
 def forward(
-    model: Model[WindowBatch, Logits], batch: WindowBatch, is_train: bool
+    model: TaggerModel, batch: WindowBatch, is_train: bool
 ) -> tuple[Logits, Callable[[Logits], WindowBatch]]:
     """batch (WindowBatch): b rows.
     RETURNS (list): For each row, logits (kept words that have pieces, k of its head) float32. The
         callback takes the gradients in the same shapes.
     """
+    if model.read_docs is not None and not isinstance(batch, WindowBatch):
+        batch = model.read_docs(batch)
     module: TaggerModule = model.shims[0]._model
     core = model.layers[0].core
     with torch.set_grad_enabled(is_train):

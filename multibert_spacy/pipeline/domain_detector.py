@@ -132,7 +132,10 @@ class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, Domai
         if not 0.0 <= threshold <= 1.0:
             raise ConfigError(f"threshold must be in [0, 1], got {threshold}")
         if threshold > 0 and fallback_domain is None:
-            raise ConfigError(f"threshold = {threshold} needs a fallback_domain")
+            raise ConfigError(
+                f"threshold = {threshold} needs a fallback_domain: set [components.{name}] "
+                "fallback_domain to one of the domains"
+            )
         super().__init__(vocab, model, name, threshold=threshold, scorer=scorer)
         install_extensions()  # again: someone may have registered plain ones of the same names
         self.group_size = group_size

@@ -162,8 +162,9 @@ class TaggerDomains(GivenScores, FolderBytes):
 
         get_examples (Callable): Examples: labels and a prefix's start values come from them.
         nlp (Language): The pipeline.
-        domain (str): Name of the domain to make; None is the default domain, or else the head's
-            name. It becomes the default domain unless there is one.
+        domain (str): Name of the domain to make; None is the default domain, or else one for each
+            that a detector in front finds, or else the head's name. One alone becomes the default
+            domain unless there is one.
         head (str): Name of its head.
         labels (Sequence[str]): The head's labels; None takes those of the examples, sorted.
         adapters (str): A folder with one folder per domain, read instead.
@@ -185,18 +186,21 @@ class TaggerDomains(GivenScores, FolderBytes):
             return
         if labels is None:
             labels = sorted({ent.label_ for doc in references for ent in doc.ents})
-        domain = check_name(domain or self.cfg["default_domain"] or head)
         labels = check_labels(labels)
-        self.model.add_domain(
-            domain,
-            head=head,
-            labels=labels,
-            start=None if start is None else Path(start),
-            pieces=self._pieces(references),
-            pairs=tag_pairs(references, labels),
-        )
-        self.cfg["default_domain"] = self.cfg["default_domain"] or domain
-        self.train_only([domain], heads=True)
+        domain = domain or self.cfg["default_domain"]
+        names = _detected(nlp, self) if domain is None else ()
+        for name in names or [domain or head]:
+            self.model.add_domain(
+                check_name(name),
+                head=head,
+                labels=labels,
+                start=None if start is None else Path(start),
+                pieces=self._pieces(references),
+                pairs=tag_pairs(references, labels),
+            )
+        if not names:
+            self.cfg["default_domain"] = domain or head
+        self.train_only(names or [domain or head], heads=True)
 
     def _start_anew(self, references: Sequence[Doc]) -> None:
         module = self.model.module
@@ -267,3 +271,14 @@ class TaggerDomains(GivenScores, FolderBytes):
             self.cfg["default_domain"] = self.configured_domain
         self._just_read = True
         return self
+
+
+def _detected(nlp: Language | None, tagger: object) -> Sequence[str]:
+    """RETURNS (Sequence[str]): The domains that a component in front of the tagger writes."""
+    for name, proc in nlp.pipeline if nlp is not None else ():
+        if proc is tagger:
+            break
+        if "doc._.domain" in nlp.get_pipe_meta(name).assigns:  # type: ignore[union-attr]
+            labels: Sequence[str] = getattr(proc, "labels", ())
+            return labels
+    return ()

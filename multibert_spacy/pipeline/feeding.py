@@ -24,8 +24,9 @@ from ..errors import ConfigError
 from ..models.tagger_model import TaggerModel
 from ..models.trf_data import make_trf_data
 from ..text.words import Words
+from ..types import WindowBatch
 from .linking import LinkedPipe
-from .tagging import Row, row_batches
+from .tagging import Row, pack, row_batches
 
 __all__ = ["AdaptedFeeder", "ListenerFeeder", "hand_over", "listens"]
 
@@ -109,13 +110,25 @@ class ListenerFeeder(LinkedPipe):
         return False
 
 
-class AdaptedFeeder:
-    """The part of the tagger that feeds listeners, where the transformer has `adapted = true`."""
+class AdaptedFeeder(LinkedPipe):
+    """The part of the tagger that feeds listeners, where the transformer has `adapted = true`, and
+    its own network, where somebody calls that with docs.
+    """
 
     model: TaggerModel
     batch_pieces: int
     domain_of: Callable[..., str]
     _rows: Callable[[Sequence[Doc], Sequence[str]], tuple[list[Row], list[Words]]]
+
+    def linked(self, nlp: Language) -> None:
+        """`spacy debug model` gives docs to a model, where ours takes rows."""
+        super().linked(nlp)
+        self.model.read_docs = self.read_docs
+
+    def read_docs(self, docs: Sequence[Doc]) -> WindowBatch:
+        """RETURNS (WindowBatch): All rows of the docs, whatever their number."""
+        rows, _ = self._rows(docs, [self.domain_of(doc) for doc in docs])
+        return pack(rows, self.model.core)
 
     def feed(self, docs: Iterable[Doc], *, is_train: bool = False) -> None:
         """Write `doc._.trf_data`, or in training hand it to the listeners.

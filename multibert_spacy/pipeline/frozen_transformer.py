@@ -25,7 +25,7 @@ from ..errors import ConfigError, CoreError
 from ..models.core import Core
 from ..models.gradients import drop_gradients, has_gradient
 from ..models.listener import CoreListener
-from ..models.saved_core import load_core, quiet_transformers, save_core, strip_pooler
+from ..models.saved_core import find_core, load_core, quiet_transformers, save_core, strip_pooler
 from ..parts import is_whole
 from ..text.surrogates import check_whole, whole_docs
 from .domains import TaggerDomains
@@ -223,13 +223,15 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
     def initialize(
         self, get_examples: Callable[[], Iterable[Example]], *, nlp: Language | None = None
     ) -> None:
-        """Load the core by name or path, as the parent does. One that is there stays: it is
+        """Load the core by name or path, as the parent does, or by the name of an installed
+        pipeline or the path of another, which have it. One that is there stays: it is
         frozen, and nothing here starts anew.
         RAISES (ConfigError): If no core is named.
         RAISES (CoreError): If there is none of that name.
         """
         if not self.model.attrs["has_transformer"]:
             self._check_name()
+            self.model.attrs["name"] = find_core(self.model.attrs["name"])
         try:
             with quiet_transformers():
                 super().initialize(get_examples, nlp=nlp)
@@ -246,8 +248,9 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
         if not self.model.attrs["name"]:
             raise ConfigError(
                 f"'{self.name}' has no core. Set [components.{self.name}.model] name = … to a "
-                "folder or a Hugging Face name of a BERT, RoBERTa or XLM-R encoder; or source the "
-                f'component from a pipeline: [components.{self.name}] source = "fa_multibert"'
+                "folder or a Hugging Face name of a BERT, RoBERTa or XLM-R encoder, or to a "
+                'pipeline that has one, such as "fa_multibert"; or source the component: '
+                f'[components.{self.name}] source = "fa_multibert"'
             )
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:

@@ -28,7 +28,6 @@ from ..types import Entity, Floats2d
 from .domains import TaggerDomains
 from .entities import check_min_score, write_entities
 from .feeding import AdaptedFeeder
-from .linking import LinkedPipe
 from .readings import TaggerReadings
 from .tagging import (
     doc_loss,
@@ -127,7 +126,7 @@ def make_multibert_ner(
     )
 
 
-class MultibertNER(LinkedPipe, AdaptedFeeder, TaggerDomains, TaggerReadings, TrainablePipe):
+class MultibertNER(AdaptedFeeder, TaggerDomains, TaggerReadings, TrainablePipe):
     """Pipeline component for named entities, with one adapter per domain."""
 
     def __init__(

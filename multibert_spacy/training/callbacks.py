@@ -14,9 +14,10 @@ __all__ = ["build_fill_optimizer_v1", "build_start_domain_v1"]
 
 @registry.callbacks("multibert_spacy.fill_optimizer.v1")
 def build_fill_optimizer_v1() -> Callable[[Language], Language]:
-    """To be `nlp.after_pipeline_creation` of a config whose optimizer has variables, such as
+    """To be `initialize.before_init` of a config whose optimizer has variables, such as
     `${vars.learn_rate}`: `Language.create_optimizer` does not fill them in, so that
-    `nlp.initialize()`, `nlp.resume_training()`, `spacy debug data` and `spacy debug model` fail.
+    `nlp.initialize()`, `nlp.resume_training()` of what was trained, `spacy debug data` and
+    `spacy debug model` fail.
     """
 
     def fill_optimizer(nlp: Language) -> Language:
