@@ -27,6 +27,8 @@ from spacy.tokens import Doc
 
 from multibert_spacy.colors import COLORS
 
+from .record import readable_errors
+
 console = Console()
 
 ISOLATED = 'style="display: inline-block; unicode-bidi: isolate; '
@@ -120,7 +122,9 @@ def main(
     html: Annotated[Path | None, typer.Option(help="Write displaCy's page here")] = None,
 ) -> None:
     """Tag threads and show their entities by colour."""
-    show(spacy.load(model), threads, html)
+    with readable_errors(ValueError):
+        if not show(spacy.load(model), threads, html):
+            raise ValueError(f"{threads} holds no text: expected an object with a text per line")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 from spacy.language import Language
 from spacy.util import registry
 
 from multibert_spacy.colors import COLORS
-from scripts.show import coloured, heading, read_threads, render, show
+from scripts.show import coloured, heading, main, read_threads, render, show
 
 
 def test_threads_are_texts_with_contexts(tmp_path: Path) -> None:
@@ -72,6 +73,16 @@ def test_a_thread_has_one_heading(make_nlp: Callable[..., Language]) -> None:
 def test_a_given_domain_has_no_score(make_nlp: Callable[..., Language]) -> None:
     (doc,) = (doc for doc, _ in make_nlp().pipe([("گل", {"domain": "travel"})], as_tuples=True))
     assert heading(doc) == "travel (given)"
+
+
+def test_a_file_without_a_text_is_an_error(
+    make_nlp: Callable[..., Language], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_nlp().to_disk(tmp_path / "nlp")
+    (tmp_path / "none.jsonl").write_text("\n\n", encoding="utf8")
+    with pytest.raises(typer.Exit):
+        main(str(tmp_path / "nlp"), tmp_path / "none.jsonl")
+    assert "none.jsonl holds no text" in capsys.readouterr().err.replace("\n", "")
 
 
 def test_an_empty_page() -> None:
