@@ -183,6 +183,13 @@ def test_places_of_a_spelling():
     assert VARIANTS["Latin digits"]("۱۲٣4").text == "1234"
     assert VARIANTS["Arabic yeh"]("یک").text == "يک"
     assert VARIANTS["diacritics"]("ایران").text == "ای\u0631\u0650ان"
+    assert VARIANTS["&zwnj;"]("می\u200cرود").text == "می&zwnj;رود"
+    assert VARIANTS["RLM"]("در قم").text == "در\u200f \u200fقم"
+    assert VARIANTS["RLM"]("در قم").place((3, 5, "LOC")) == (5, 7, "LOC")
+    assert VARIANTS["lines of ten words"]("a " * 11).text == "a " * 9 + "a\r\na "
+    assert VARIANTS["numeric references"]("ایران").text == "ای&#1585;ان"
+    verbs = "نمی\u200cرود می\u200cآید آدمی\u200cزاد"
+    assert VARIANTS["ZWNJ of verbs as a space"](verbs).text == "نمی رود می آید آدمی\u200cزاد"
     assert VARIANTS["trailing URL"]("سفر").place((0, 3, "LOC")) == (0, 3, "LOC")
 
 
@@ -190,7 +197,15 @@ def test_spellings_that_the_normaliser_knows(trained):
     """Letters, signs and digits of another keyboard are the same to the network."""
     pairs = [(toy_text(name, n_words=8, seed=i), name) for name in NAMES for i in range(12)]
     result = shares(trained, pairs)
-    for name in ("Arabic yeh", "tatweel", "diacritics", "trailing URL"):
+    known = ("Arabic yeh", "tatweel", "diacritics", "trailing URL", "doubled spaces", "tabs")
+    for name in (
+        *known,
+        "no-break spaces",
+        "RLM",
+        "byte order marks",
+        "&nbsp;",
+        "ZWNJ at the end",
+    ):
         assert result[name]["entities"] > 50
         assert result[name]["share"] == 1.0
         assert result[name]["new"] == 0

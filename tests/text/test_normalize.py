@@ -75,6 +75,17 @@ def hazm():
         ("کتاب‌", "کتاب"),
         ("‌کتاب", "کتاب"),
         ("می\u200f‌\u200eروم", "می‌روم"),
+        ("می&zwnj;روم", "می‌روم"),
+        ("&#1593;&#1604;&#1610;", "علی"),
+        ("علی&nbsp;", "علی"),
+        ("&nbsp;", ""),
+        ("&rlm;&#8203;", ""),
+        ("&amp;", "&"),
+        ("&amp;amp;zwnj;", ""),
+        ("&#۱۵۹۳;", "ع"),
+        ("&am\u200ep;", "&"),
+        ("AT&T", "AT&T"),
+        ("\u3164\u2800\u034f", ""),
         ("\u202bتهران\u202c", "تهران"),
         ("تهر\u200bان", "تهران"),
         ("ه\u200d", "ه"),
@@ -189,6 +200,18 @@ def test_idempotent_on_arabic_script(word):
     once = normalize_word(word)
     assert normalize_word(once) == once
     assert not once.startswith((" ", ZWNJ)) and not once.endswith((" ", ZWNJ))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([*"&;#amp۱۲۳1593x\u200e\u200cع", "&amp;", "&#38;", "nbsp;", "&#1777;"])
+    )
+)
+def test_idempotent_on_references(parts):
+    for normalize in (normalize_word, join_word):
+        once = normalize("".join(parts))
+        assert normalize(once) == once
 
 
 @settings(deadline=None)
