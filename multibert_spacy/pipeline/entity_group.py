@@ -20,10 +20,12 @@ Characters = tuple[int, int, int, int, int]
 
 def characters(group: SpanGroup) -> list[Characters]:
     """group (SpanGroup): Any, also one whose words have been merged.
-    RETURNS (list[tuple]): Of each span its start and end in the text, label, kb_id and id.
+    RETURNS (list[tuple]): Of each span its start and end in the text, label, kb_id and id, as they
+        were written.
     """
     try:
-        return [(s.start_char, s.end_char, s.label, s.kb_id, s.id) for s in group]
+        spans = [SpanGroup.__getitem__(group, i) for i in range(len(group))]
+        return [(s.start_char, s.end_char, s.label, s.kb_id, s.id) for s in spans]
     except IndexError:
         return _unpack(group)
 
@@ -55,16 +57,14 @@ class EntityGroup(SpanGroup):
         return self._follow(i) if moved else span
 
     def _follow(self, i: int) -> Span:
+        """What was written stays: of which characters an entity is says whether it is ours."""
         start, end, label, kb_id, span_id = _unpack(self)[i]
-        span = self.doc.char_span(
+        return self.doc.char_span(
             start, end, label, kb_id, span_id=span_id, alignment_mode="expand"
         )
-        self[i] = span
-        return span
 
     def to_bytes(self) -> bytes:
-        """RETURNS (bytes): As of any span group."""
-        for i in range(len(self)):
-            self[i]
-        packed: bytes = super().to_bytes()
+        """RETURNS (bytes): Of a span group with the words that there are now."""
+        now = SpanGroup(self.doc, name=self.name, attrs=self.attrs, spans=list(self))
+        packed: bytes = now.to_bytes()
         return packed
