@@ -271,7 +271,11 @@ def main(
     about = {"version": version, "report": _read(metrics), "groups": _read(groups)}
     with readable_errors():
         nlp = publish(pipeline, out or pipeline, corpus, **about)
-    console.print(f"{out or pipeline}: {nlp.meta['size']}; {nlp.meta['license']}", markup=False)
+    console.print(
+        f"{out or pipeline}: {nlp.meta['size']}; {nlp.meta['license']}",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 if __name__ == "__main__":
