@@ -184,7 +184,7 @@ class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, Domai
         doc.cats = {**others, **dict(zip(labels, own.tolist(), strict=True))}
         score = 0.0 if row is None or not index else min(float(own.max()), 1.0)
         sure = row is not None and bool(index) and score >= self.cfg["threshold"]
-        doc._.domain = labels[int(own.argmax())] if sure else self.fallback_domain
+        doc._.domain = labels[int(own.argmax())] if sure else self.fallback()
         doc._.domain_score = score  # after the domain: it says that it was detected
 
     def initialize(

@@ -25,6 +25,7 @@ class FollowsTaggers:
     name: str
     labels: Sequence[str]
     fallback_domain: str | None
+    cfg: dict[str, Any]
     listeners: Sequence[Any] = ()
     listening_components: Sequence[str] = ()
     _taggers: Sequence[TaggerDomains] = ()
@@ -54,7 +55,8 @@ class FollowsTaggers:
         what does not fit.
 
         component (Any): A later component.
-        RAISES (DomainError): If fallback_domain was loaded and is none of its domains.
+        RAISES (DomainError): If fallback_domain is none of its domains, unless that domain was
+            only taken away and nothing but empty texts needs it.
         """
         if not isinstance(component, TaggerDomains):
             return
@@ -70,6 +72,11 @@ class FollowsTaggers:
         own = [set(tagger.domains) for tagger in self._taggers]
         return [i for i, label in enumerate(self.labels) if all(label in names for names in own)]
 
+    def fallback(self) -> str | None:
+        """RETURNS (str): The fallback domain, if all taggers have it now."""
+        name = self.fallback_domain
+        return name if all(name in tagger.domains for tagger in self._taggers) else None
+
     def n_failed(self) -> int:
         """RETURNS (int): How many updates have failed in a tagger."""
         return sum(tagger.model.attrs.get(FAILED, 0) for tagger in self._taggers)
@@ -81,7 +88,9 @@ class FollowsTaggers:
         if not tagger.domains or not self.labels:
             return  # their models were left out
         known = ", ".join(sorted(tagger.domains))
-        if self.fallback_domain is not None and self.fallback_domain not in tagger.domains:
+        fallback = self.fallback_domain
+        gone = fallback is not None and fallback not in tagger.domains
+        if gone and (fallback not in self.labels or self.cfg["threshold"] > 0):
             raise DomainError(
                 f"The fallback_domain {self.fallback_domain!r} of component '{self.name}' is no "
                 f"domain of '{tagger.name}', which has: {known}. "
@@ -90,6 +99,8 @@ class FollowsTaggers:
         missing = sorted(set(self.labels) - set(tagger.domains))
         unseen = sorted(set(tagger.domains) - set(self.labels))
         parts = []
+        if gone:
+            parts.append(f"{fallback}: the fallback_domain, so that empty texts have no domain now")
         if missing:
             parts.append(
                 f"{', '.join(missing)}: known to '{self.name}' alone, which will not choose them"

@@ -176,3 +176,18 @@ def test_nothing_is_said_of_a_pipeline_that_is_being_made(make_nlp, caplog):
     nlp.add_pipe("sentencizer")
     assert choices(nlp) == ["news", "sports"]
     assert said(caplog) == []
+
+
+def test_a_fallback_that_was_taken_away(folder, caplog):
+    """It was for texts with nothing to read: those have no domain then, and no entity."""
+    shutil.rmtree(domain_folder(folder, "travel"))
+    config = {"components.domain_detector.fallback_domain": "travel"}
+    nlp = spacy.load(folder, config=config)
+    (message,) = said(caplog)
+    assert "travel: the fallback_domain" in message
+    empty, filled = nlp.pipe(["", "سلام"], batch_size=1)
+    assert filled._.domain in ("news", "sports")
+    assert nlp("")._.domain is None
+    assert nlp("").ents == ()
+    with pytest.raises(DomainError, match="'travel'"):
+        spacy.load(folder, config=config | {"components.domain_detector.threshold": 0.5})
