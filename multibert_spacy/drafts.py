@@ -176,7 +176,7 @@ def swap(draft: Path, folder: Path, names: Sequence[str]) -> None:
     RAISES (OSError): If that fails; the old ones are then back in their place.
     """
     aside = draft / "replaced"
-    aside.mkdir()
+    aside.mkdir(exist_ok=True)
     taken, put = [], []
     try:
         for name in names:
