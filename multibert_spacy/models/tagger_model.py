@@ -19,9 +19,10 @@ from .listener import CoreListener, ModuleShim
 from .names import check_head_name, check_labels, check_name
 from .storage import SETTINGS, read_folder, say_unproven, write_files, write_folder
 from .tagger import Head, TaggerModule
+from .tagger_view import TaggerView
 from .trained_folders import ReadDomain, read_domain
 
-__all__ = ["TaggerModel", "TaggerView"]
+__all__ = ["TaggerModel"]
 
 Logits = list[Floats2d]
 
@@ -201,7 +202,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         """See `TaggerModule.transitions_of`."""
         return self.module.transitions_of(domain)
 
-    def view(self) -> "TaggerView":
+    def view(self) -> TaggerView:
         """RETURNS (TaggerView): What there is now."""
         return TaggerView(self.module.view(), self.core)
 
@@ -231,38 +232,6 @@ class TaggerModel(Model[WindowBatch, Logits]):
     def weights_changed(self) -> None:
         """See `TaggerModule.weights_changed`."""
         self.module.weights_changed()
-
-
-class TaggerView:
-    """The domains of a tagger at one moment. Docs that are tagged together use one, so that their
-    batches, heads, labels and transitions belong together, whatever another thread adds,
-    replaces, removes or trains meanwhile.
-    """
-
-    def __init__(self, module: TaggerModule, core: Core) -> None:
-        """module (TaggerModule): A view. core (Core): What runs it."""
-        self.core = core
-        self.domains = module.domains
-        self.head_name = module.head_name
-        self.labels_of = module.labels_of
-        self.transitions_of = module.transitions_of
-        self._module = module
-
-    def batches(
-        self,
-        lengths: Sequence[int],
-        domains: Sequence[str],
-        budget: int,
-        *,
-        is_train: bool = False,
-    ) -> list[list[int]]:
-        """As `TaggerModel.batches`; never in training."""
-        index = self._module.index_of(domains)
-        return self._module.batches(self.core, lengths, index, budget)
-
-    def predict(self, batch: WindowBatch) -> Logits:
-        """batch (WindowBatch): b rows. RETURNS (list): See `forward`."""
-        return self._module.predict(self.core, batch)
 
 
 def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:

@@ -12,7 +12,8 @@ from spacy.training import Example
 from ..errors import DomainError
 from ..models.core import Core
 from ..models.names import check_name
-from ..models.tagger_model import TaggerModel, TaggerView
+from ..models.tagger_model import TaggerModel
+from ..models.tagger_view import TaggerView
 from ..text.align import pack_rows, window_row
 from ..text.chain import chain_loss
 from ..text.normalize import is_link
