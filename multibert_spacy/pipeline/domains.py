@@ -31,7 +31,7 @@ class TaggerDomains(FolderBytes):
     name: str
     model: TaggerModel
     cfg: dict[str, Any]
-    check_ready: Callable[[Sequence[str]], None]
+    check_core: Callable[[], None]
     configured_domain: str | None
     normalizer: Callable[[str], str]
 
@@ -58,11 +58,13 @@ class TaggerDomains(FolderBytes):
     def known_domain(self, domain: object) -> str:
         """domain (object): What a doc says, or the default domain.
         RETURNS (str): The same.
+        RAISES (CoreError): If there is none at all, since there is no core to make one on.
         RAISES (DomainError): If there is no such domain.
         """
         if domain in self.domains:
             return str(domain)
-        self.check_ready(self.domains)
+        if not self.domains:
+            self.check_core()
         raise DomainError.unknown(domain, self.domains, component=self.name)
 
     def add_label(self, label: str) -> int:
@@ -152,7 +154,7 @@ class TaggerDomains(FolderBytes):
                 pairs=tag_pairs(references, labels),
             )
         if not names:
-            self.cfg["default_domain"] = domain or head
+            self.cfg["default_domain"] = self.cfg["default_domain"] or domain or head
         self.train_only(names or [domain or head], heads=True)
 
     def _start_anew(self, references: Sequence[Doc]) -> None:
