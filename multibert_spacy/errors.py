@@ -35,7 +35,7 @@ class DomainError(MultibertError):
 
     @classmethod
     def unknown(cls, domain: object, known: Iterable[str], *, component: str) -> "DomainError":
-        names = ", ".join(sorted(known)) or "(none yet: initialize or load the pipeline)"
+        names = ", ".join(sorted(known)) or "(none yet)"
         begin = f"Unknown domain {domain!r} in component '{component}'. It has: {names}. "
         if domain is None:
             return cls(

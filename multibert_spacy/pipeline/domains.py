@@ -38,7 +38,7 @@ class TaggerDomains(GivenScores, FolderBytes):
     name: str
     model: TaggerModel
     cfg: dict[str, Any]
-    check_ready: Callable[[Sequence[str]], None]
+    check_core: Callable[[], None]
     configured_domain: str | None
     normalizer: Callable[[str], str]
     get_error_handler: Callable[[], Callable[..., Any]]
@@ -78,7 +78,8 @@ class TaggerDomains(GivenScores, FolderBytes):
             return domains[0]  # where it has no entities either
         if isinstance(domain, str) and domain in domains:
             return domain
-        self.check_ready(domains)
+        if not domains:
+            self.check_core()
         raise DomainError.unknown(domain, domains, component=self.name)
 
     def with_domain(self, docs: Iterable[Doc]) -> list[Doc]:
@@ -199,7 +200,7 @@ class TaggerDomains(GivenScores, FolderBytes):
                 pairs=tag_pairs(references, labels),
             )
         if not names:
-            self.cfg["default_domain"] = domain or head
+            self.cfg["default_domain"] = self.cfg["default_domain"] or domain or head
         self.train_only(names or [domain or head], heads=True)
 
     def _start_anew(self, references: Sequence[Doc]) -> None:

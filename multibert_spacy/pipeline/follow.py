@@ -100,9 +100,7 @@ class FollowsTaggers:
         unseen = sorted(set(tagger.domains) - set(self.labels))
         parts = []
         if gone:
-            parts.append(
-                f"{fallback}: the fallback_domain, so that empty texts have no domain now"
-            )
+            parts.append(f"{fallback}: the fallback_domain; empty texts have no domain now")
         if missing:
             parts.append(
                 f"{', '.join(missing)}: known to '{self.name}' alone, which will not choose them"

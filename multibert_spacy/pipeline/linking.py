@@ -111,6 +111,12 @@ class LinkedPipe:
                 setattr(self, key, made[key])
         self.settings_changed()
 
+    def check_core(self) -> None:
+        """RAISES (CoreError): If the component's model needs a core and is lent none."""
+        for node in self.model.walk():
+            if isinstance(node, CoreListener):
+                _ = node.core
+
     def check_ready(self, domains: Sequence[str]) -> None:
         """domains (Sequence[str]): Those of the component.
         RAISES (CoreError): If there are none, and no core to make one on.
@@ -118,9 +124,7 @@ class LinkedPipe:
         """
         if domains:
             return
-        for node in self.model.walk():
-            if isinstance(node, CoreListener):
-                _ = node.core
+        self.check_core()
         raise ConfigError(
             f"'{self.name}' has no domain yet: load a trained pipeline, or initialize this one "
             f"on examples that have some, or with settings in [initialize.components.{self.name}]"
