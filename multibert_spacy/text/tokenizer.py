@@ -21,6 +21,7 @@ that no entity begins with one.
 
 import hashlib
 import re
+import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -89,6 +90,9 @@ class PersianTokenizer(Tokenizer):
     flipped in the saved patterns would cut other words without an error.
     """
 
+    pipeline: "weakref.ref[Language] | None" = None
+    """What it was made for."""
+
     def __call__(self, text: str) -> Doc:
         """RAISES (MultibertError): For a lone half of a surrogate pair, which is no text: spaCy
         cannot store it, and `doc.text` would not be the input without it.
@@ -105,12 +109,19 @@ class PersianTokenizer(Tokenizer):
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write what spaCy writes behind a line with its SHA-256."""
         if is_whole(exclude):
-            SAVED.begin(Path(path).parent)
+            SAVED.begin(Path(path).parent, to_come=self._has_ours())
         data = self.to_bytes(exclude=exclude)
         head = _MAGIC + hashlib.sha256(data).hexdigest().encode("ascii")
         Path(path).write_bytes(head + b"\n" + data)
         if is_whole(exclude):
             SAVED.note(Path(path), hashlib.sha256(head + b"\n" + data).hexdigest()[:ID_LENGTH])
+
+    def _has_ours(self) -> bool:
+        """Whether the pipeline, if it is known, has a component that is saved as a part."""
+        nlp = self.pipeline() if self.pipeline is not None else None
+        steps = [] if nlp is None else nlp.pipeline
+        package = __name__.split(".")[0]
+        return any(type(step).__module__.split(".")[0] == package for _, step in steps)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "PersianTokenizer":
         """Read what `to_disk` wrote, or what spaCy's own tokenizer did.
@@ -139,6 +150,8 @@ def build_persian_tokenizer_v1() -> Callable[[Language], Tokenizer]:
     """
 
     def create_tokenizer(nlp: Language) -> Tokenizer:
-        return PersianTokenizer(nlp.vocab, infix_finditer=_TOKEN.finditer)
+        tokenizer = PersianTokenizer(nlp.vocab, infix_finditer=_TOKEN.finditer)
+        tokenizer.pipeline = weakref.ref(nlp)
+        return tokenizer
 
     return create_tokenizer
