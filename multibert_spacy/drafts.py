@@ -46,14 +46,23 @@ def draft_in(folder: Path) -> Iterator[Path]:
         _end(draft, lock)
 
 
-def _begin(folder: Path) -> tuple[Path, int | None]:
-    """RETURNS (tuple): A new draft in a folder, and its lock."""
-    for old in _drafts(folder):
-        if _is_dead(old):
-            _remove(old, folder)
-    draft = folder / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
-    draft.mkdir()
-    return draft, _lock(draft)
+def _begin(folder: Path, *, alone: bool = False) -> tuple[Path, int | None]:
+    """alone (bool): Whether nobody else may be at work there.
+    RETURNS (tuple): A new draft in a folder, and its lock.
+    RAISES (MultibertError): If somebody is.
+    """
+    with locked(folder):
+        for old in _drafts(folder):
+            if _is_dead(old):
+                _remove(old, folder)
+            elif alone:
+                raise MultibertError(
+                    f"Another save to {folder} is at work. Wait for its end, or save to a folder "
+                    "of its own"
+                )
+        draft = folder / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        draft.mkdir()
+        return draft, _lock(draft)
 
 
 def _end(draft: Path, lock: int | None) -> None:
@@ -68,12 +77,21 @@ class Mark:
     """
 
     def __init__(self, folder: Path) -> None:
-        """folder (Path): The folder of a pipeline."""
-        self._draft, self._lock = _begin(folder)
+        """folder (Path): The folder of a pipeline.
+        RAISES (MultibertError): If there is a mark of another save that is at work.
+        """
+        self._lock: int | None = None
+        self._draft, self._lock = _begin(folder, alone=True)
 
     def end(self) -> None:
         """The folder is one save again, or its parts say that it is not."""
         _end(self._draft, self._lock)
+        self._lock = None
+
+    def __del__(self) -> None:
+        """The thread that made it is gone, and the save has failed."""
+        if self._lock is not None:
+            os.close(self._lock)
 
 
 def has_draft(folder: Path) -> bool:
@@ -109,8 +127,7 @@ def _is_dead(draft: Path) -> bool:
         return not _is_process(int(number))
     finally:
         os.close(lock)
-    # between its making and its lock a living one has none
-    return not _is_process(int(number)) or time.time() - draft.stat().st_mtime > LOCK_SECONDS
+    return True
 
 
 def _is_process(number: int) -> bool:

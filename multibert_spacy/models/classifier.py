@@ -31,7 +31,7 @@ from .compute import run_batches, upload
 from .core import Core, layer_of
 from .listener import CoreListener, ModuleShim
 from .runner import AdaptedModule
-from .storage import SETTINGS, say_unproven, write_folder
+from .storage import SETTINGS, say_unproven, write_files, write_folder
 from .trained_folders import read_classifier
 
 __all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule"]
@@ -231,12 +231,13 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         module: ClassifierModule = self.shims[0]._model
         return module
 
-    def write(self, folder: Path, labels: Sequence[str]) -> None:
-        """Write adapter, linear layer and bag."""
+    def write(self, folder: Path, labels: Sequence[str], *, new: bool = False) -> None:
+        """Write adapter, linear layer and bag. new: See `TaggerModel.write_domain`."""
         core = self.listener.core
         meta = {"labels": list(labels), **self._shape(), SETTINGS: core.settings}
         tensors = self.module.tensors()
-        write_folder(folder, self.module.adapter, tensors, meta, self.listener.fingerprint)
+        write = write_files if new else write_folder
+        write(folder, self.module.adapter, tensors, meta, self.listener.fingerprint)
 
     def _shape(self) -> dict[str, Any]:
         """Settings without which weights mean something else."""

@@ -234,7 +234,7 @@ class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, Domai
             if "model" not in exclude and self.labels:
                 if isinstance(self.model, ClassifierModel):
                     names.append("adapter")
-                    self.model.write(draft / "adapter", self.labels)
+                    self.model.write(draft / "adapter", self.labels, new=True)
                     hashes["adapter"] = file_hash(draft / "adapter" / MANIFEST)
                 else:
                     names.append("model")

@@ -195,12 +195,19 @@ class PersianTokenizer(Tokenizer):
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write what spaCy writes behind a line with its SHA-256."""
         if is_whole(exclude):
-            SAVED.begin(Path(path).parent)
+            SAVED.begin(Path(path).parent, to_come=self._has_ours())
         data = self.to_bytes(exclude=exclude)
         head = _MAGIC + hashlib.sha256(data).hexdigest().encode("ascii")
         Path(path).write_bytes(head + b"\n" + data)
         if is_whole(exclude):
             SAVED.note(Path(path), hashlib.sha256(head + b"\n" + data).hexdigest()[:ID_LENGTH])
+
+    def _has_ours(self) -> bool:
+        """Whether the pipeline, if it is known, has a component that is saved as a part."""
+        nlp = self.nlp()
+        steps = [] if nlp is None else nlp.pipeline
+        package = __name__.split(".")[0]
+        return any(type(step).__module__.split(".")[0] == package for _, step in steps)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "PersianTokenizer":
         """Read what `to_disk` wrote, or what spaCy's own tokenizer did.

@@ -88,7 +88,7 @@ def test_two_who_save_to_one_folder(trained_folder, other_folder, tmp_path):
 
 @pytest.mark.slow
 def test_two_who_often_save_to_one_folder(trained_folder, other_folder, tmp_path):
-    check_rivals(run("rivals", trained_folder, other_folder, tmp_path, "60"))
+    check_rivals(run("rivals", trained_folder, other_folder, tmp_path, "40"))
 
 
 def test_domains_are_those_of_the_fixture(other_folder):
