@@ -113,7 +113,8 @@ def test_find_threshold(shipped):
     assert "Best threshold" in output
 
 
-def test_debug_profile(shipped):
+def test_debug_profile(shipped, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where it writes Profile.prof
     run("debug", "profile", shipped / "fa_toy", shipped / "texts.jsonl")
 
 
