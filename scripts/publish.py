@@ -47,14 +47,15 @@ LICENCE = Path(__file__).resolve().parents[1] / "LICENSE"
 Report = Mapping[str, Any]
 
 
-def drop_paths(nlp: Language) -> None:
+def drop_paths(nlp: Language, package: str) -> None:
     """Take out of a pipeline's config what its parts were read from when it was made.
 
     The pipeline holds these parts, so that nothing is lost. `[paths]` keeps the names that spaCy's
-    own sections refer to; a core's name is left empty, since even a name on the hub would be
-    fetched.
+    own sections refer to; the core's name becomes the package's, whose own core it then is, since
+    a name on the hub would be fetched.
 
     nlp (Language): Its config is changed.
+    package (str): What it will be installed as.
     RAISES (ConfigError): If a path is left all the same, in a setting that is not known here.
     """
     config = nlp.config
@@ -63,7 +64,7 @@ def drop_paths(nlp: Language) -> None:
     for name in nlp.component_names:
         model = nlp.get_pipe_config(name).get("model")
         if isinstance(model, dict) and str(model.get("@architectures")).startswith(TRANSFORMER):
-            model["name"] = ""
+            model["name"] = package
     if left := dict(find_paths(nlp.config.interpolate())):
         raise ConfigError(
             f"The config still names files: {left}. Set them to null before the pipeline is saved"
@@ -230,7 +231,7 @@ def publish(pipeline: Path, out: Path, corpus: str, **about: Any) -> Language:
     RAISES (ConfigError): If its config names files where none are expected.
     """
     nlp = spacy.load(pipeline)
-    drop_paths(nlp)
+    drop_paths(nlp, out.name)
     n_bytes = sum(path.stat().st_size for path in pipeline.rglob("*") if path.is_file())
     nlp.meta.update(build_meta(nlp, corpus, n_bytes=n_bytes, **about))
     draft = out.with_name(f".{out.name}.draft")

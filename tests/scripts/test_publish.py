@@ -84,7 +84,7 @@ def test_no_path_is_left_and_the_answers_are_the_same(assembled: Path, tmp_path:
     assert not [text for text in strings(config) if "/" in text or (text and Path(text).exists())]
     assert config["paths"] == dict.fromkeys(["train", "dev", "vectors", "init_tok2vec"])
     assert config["initialize"]["components"] == {}
-    assert config["components"]["transformer"]["model"]["name"] == ""
+    assert config["components"]["transformer"]["model"]["name"] == "fa_multibert"
     assert answers(nlp) == before
     assert sorted(p.name for p in assembled.parent.iterdir()) == ["fa_multibert"]
     # it may be published again: nothing is lost with the paths
@@ -105,7 +105,7 @@ def test_sourced_components_bring_none(assembled: Path, tmp_path: Path) -> None:
     with nlp.select_pipes(disable=["transformer", "domain_detector"]):
         nlp.initialize()
     assert dict(find_paths(nlp.config.interpolate()))
-    drop_paths(nlp)
+    drop_paths(nlp, "fa_toy")
     assert not dict(find_paths(nlp.config.interpolate()))
     assert str(tmp_path) not in nlp.config.to_str()
 
@@ -114,7 +114,7 @@ def test_a_path_in_an_unknown_place_is_named(assembled: Path) -> None:
     nlp = spacy.load(assembled)
     nlp.config["training"]["logger"]["path"] = "training/log.jsonl"
     with pytest.raises(ConfigError, match=r"training\.logger\.path': 'training/log\.jsonl'"):
-        drop_paths(nlp)
+        drop_paths(nlp, "fa_toy")
 
 
 @given(
