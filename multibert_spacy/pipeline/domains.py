@@ -207,11 +207,12 @@ class TaggerDomains(GivenScores, FolderBytes):
         module = self.model.module
         known = {name: (module.head_name(name), self.labels_of(name)) for name in self.domains}
         pieces = self._pieces(references)
-        for name in known:
-            module.remove_domain(name)
-        for name, (head, labels) in known.items():
-            pairs = tag_pairs(references, labels)
-            self.model.add_domain(name, head=head, labels=labels, pieces=pieces, pairs=pairs)
+        with module.changing():  # other threads go on with the old ones till then
+            for name in known:
+                module.remove_domain(name)
+            for name, (head, labels) in known.items():
+                pairs = tag_pairs(references, labels)
+                self.model.add_domain(name, head=head, labels=labels, pieces=pieces, pairs=pairs)
         self.train_only(known, heads=True)
 
     def _pieces(self, docs: Sequence[Doc]) -> list[int]:
