@@ -17,8 +17,9 @@ Where hazm is silent, or against the vocabulary of XLM-R, this module decides:
 - `ة` and `ۀ` become `ه`, `ٱ` becomes `ا`; tatweel, control and format characters, variation
   selectors and lone surrogates go. One ZWNJ between letters stays, as hazm leaves it.
 
-URLs, mentions, hashtags and e-mail addresses need no exception: nothing here touches ASCII. That
-the tagger's network does not see links at all is `is_link`'s doing.
+URLs, mentions, hashtags and e-mail addresses need no exception: nothing here touches
+ASCII, apart from references. That the tagger's network does not see links at all is `is_link`'s
+doing.
 """
 
 import re

@@ -27,7 +27,7 @@ Floats = NDArray[np.float32]
 
 CERTAIN = 30.0
 """A logit that says O with a probability of 1 in float32 where all others are 0."""
-LINE_BREAK = 2.0
+LINE_BREAK = 1.0
 LIST_BREAK = 5.0
 """The price of a line break, in log-odds: the second where the lines in front of it and behind it
 have 2 to 4 words each, as those of a list of names have. Chosen on `outside/dev.jsonl` with the
@@ -41,7 +41,7 @@ multi-word entities with a line break inside, how many stay (alone, and in their
     one, alone   263  253  248  233  179    0 of 263
     in sentences 359  335  301  278  197    6 of 359
 
-With both prices: 41, 14, 44, 246, 293.
+With both prices: 41, 14, 42, 251, 324.
 """
 _LIST_LINES = (2, 4)
 

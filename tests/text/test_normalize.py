@@ -17,6 +17,7 @@ from multibert_spacy.text.normalize import (
     join_word,
     normalize_word,
 )
+from multibert_spacy.text.references import read_references
 
 LETTERS = "آابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی"
 OWN_RULES = "۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩٪٫٬ةۀٱـ"
@@ -235,7 +236,8 @@ def test_digits_of_all_scripts_share_a_form(number, digits):
 @settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126)))
 def test_ascii_is_never_touched(word):
-    assert normalize_word(word) == word
+    """Apart from HTML references."""
+    assert normalize_word(word) == word or read_references(word) != word
 
 
 @pytest.mark.parametrize(
