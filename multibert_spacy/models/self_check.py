@@ -7,9 +7,9 @@ all adapters on one text, texts of several lengths in one batch, one row alone.
 
 What is compared. The deviation of a row is |got - right| / |right - mean|, the mean being that of
 all right states: in the hidden states of e5 six tenths of the length is the same for every piece,
-so that two unrelated rows have a cosine of 0.4. Largest deviation of a row, by torch in bf16 and by
-torch rounding to int8 in groups as OpenVINO does where the processor has VNNI (ours had not; there
-OpenVINO itself, with weights alone in int8, deviates by 0.04, and by less than 1e-4 in fp32):
+so that two unrelated rows have a cosine of 0.4. Largest deviation of a row, by torch in bf16 and
+by torch rounding to int8 in groups, as OpenVINO does where the processor has VNNI (ours had not;
+there OpenVINO itself, with the weights alone in int8, deviates by 0.04, in fp32 by below 1e-4):
                                               bf16    int8    int8 and bf16
     the embedded core, shipped adapters       0.03    0.07    -
     random cores of 2 layers, width 32 to
