@@ -18,12 +18,22 @@ import typer
 from rich.console import Console
 from spacy.language import Language
 
+<<<<<<< HEAD
 from multibert_spacy.models.storage import read_manifest
 
 from .record import cite
 from .sources import SHIPPED_CORPORA, SOURCES, corpora_of, licence_of_weights
 
 __all__ = ["app", "card", "detector_card", "learned_from", "round_to_half", "ship", "write_cards"]
+=======
+from multibert_spacy.errors import AdapterError
+from multibert_spacy.models.manifest import read_json, write_json
+from multibert_spacy.models.storage import MANIFEST, SETTINGS
+
+from .record import cite
+
+__all__ = ["app", "card", "detector_card", "round_to_half", "ship", "stamp", "write_cards"]
+>>>>>>> storage
 
 app = typer.Typer(add_completion=False)
 console = Console()
@@ -166,6 +176,35 @@ def folders(
     files = [path for path in to.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
     console.print(f"{to}: {len(files)} files, {size:.1f} MB")
+
+
+def stamp(nlp: Language, out: Path) -> list[str]:
+    """Say in each manifest, as `nlp.to_disk` does, what settings of the core its weights need.
+
+    nlp (Language): The pipeline that was scored with these very adapters.
+    out (Path): With `domains/` and `detector/`.
+    RETURNS (list[str]): The folders that did not say it yet.
+    """
+    transformer: Any = nlp.get_pipe("transformer")
+    done = []
+    for folder in [*sorted((out / "domains").iterdir()), out / "detector" / "adapter"]:
+        path = folder / MANIFEST
+        manifest = read_json(path, AdapterError)
+        if manifest["core"] != transformer.fingerprint:
+            raise AdapterError(f"{folder} was made for another core than the pipeline's")
+        if SETTINGS not in manifest:
+            write_json(path, manifest | {SETTINGS: transformer.core.settings})
+            done.append(folder.name)
+    return done
+
+
+@app.command()
+def settings(
+    model: Annotated[Path, typer.Argument(help="Folder of the pipeline built from them.")],
+    to: To = Path("assets/adapters"),
+) -> None:
+    """Add the core's settings to manifests of version 0.1.0."""
+    console.print(f"{to}: {', '.join(stamp(spacy.load(model), to)) or 'nothing to add'}")
 
 
 @app.command()

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import MultibertError
 from ..files import read_regular
 
-__all__ = ["check_seal", "read_json", "seal", "write_json"]
+__all__ = ["SEAL", "check_seal", "read_json", "seal", "write_json"]
 
 LARGEST = 2**18
 """Bytes of the largest JSON file that is read. Ours have one to four thousand."""

@@ -28,13 +28,15 @@ from ..drafts import has_draft, locked, swap
 from ..errors import MultibertError
 from ..files import hash_regular, inside
 from ..parts import ID_LENGTH, LOADED, SAVED
-from .manifest import check_seal, read_json
+from .manifest import SEAL, check_seal, read_json
 
-__all__ = ["SavedPart", "check_part", "check_same", "read_settings", "say_domains"]
+__all__ = ["SavedPart", "check_part", "check_save", "read_settings", "say_domains"]
 
 logger = logging.getLogger(__name__)
 
 OWN, WITH = "save", "saved_with"
+BY_HAND = "*"
+"""Of a part whose settings have no seal: somebody wrote them by hand, and they go with any."""
 PLACES = ("cfg", "model/multibert.json")
 """Where in a component's folder its ids may stand."""
 SPACYS = ("config.cfg", "meta.json")
@@ -59,7 +61,7 @@ class SavedPart:
         RETURNS (dict): What is to be written into its settings.
         """
         if not self.whole:
-            old = _ids(self.path)
+            old = {key: own for key, own in _ids(self.path).items() if key != SEAL}
             if old or not self._has_neighbours():
                 return old
         spacys = [_hash(self.path.parent / name) for name in SPACYS] if self.whole else []
@@ -71,7 +73,7 @@ class SavedPart:
         """Whether it comes into a pipeline whose parts have ids."""
         parent = self.path.parent
         return (parent / "config.cfg").is_file() and any(
-            _ids(path) for path in parent.iterdir() if path.is_dir() and path.name[0] != "."
+            OWN in _ids(path) for path in parent.iterdir() if path.is_dir()
         )
 
     def put(self, draft: Path, names: Sequence[str]) -> None:
@@ -110,9 +112,13 @@ def check_part(
             f"A save to {path.parent} was killed or failed, or is at work: its files are of two "
             "saves. Save the pipeline again (nlp.to_disk), or use another copy of it"
         )
+    if own is None and SEAL not in settings:
+        own = BY_HAND
     loaded = LOADED.known(path) if whole else {}
     strange = [
-        name for name, other in loaded.items() if own is None and other and name != TOKENIZER
+        name
+        for name, other in loaded.items()
+        if own is None and other not in (None, BY_HAND) and name != TOKENIZER
     ]
     for name, expected in others.items():
         beside = inside(path.parent, name)
@@ -122,7 +128,7 @@ def check_part(
             continue  # taken away by hand
         else:
             found = _id_of(beside)
-        if found != expected:
+        if found not in (expected, BY_HAND):
             strange.append(name)
     if strange:
         raise error(
@@ -134,12 +140,11 @@ def check_part(
         LOADED.note(path, own)
 
 
-def read_settings(path: Path, error: type[MultibertError], *, whole: bool) -> dict[str, Any]:
-    """Read and check the `cfg` of a component, which holds its ids.
+def read_settings(path: Path, error: type[MultibertError]) -> dict[str, Any]:
+    """Read the `cfg` of a component, which holds its ids.
 
     path (Path): The component's folder.
-    error (type): What to raise if it is missing or damaged, or of another save.
-    whole (bool): See `check_part`.
+    error (type): What to raise if it is missing or damaged.
     """
     if not (path / "cfg").exists() and has_draft(path):
         raise error(
@@ -148,15 +153,19 @@ def read_settings(path: Path, error: type[MultibertError], *, whole: bool) -> di
         )
     settings = read_json(path / "cfg", error)
     check_seal(settings, path / "cfg", error)
-    check_part(path, settings, error, whole=whole)
     return settings
 
 
-def check_same(path: Path, settings: Mapping[str, Any], error: type[MultibertError]) -> None:
-    """Check that a component was not saved anew while it was read.
+def check_save(
+    path: Path, settings: Mapping[str, Any], error: type[MultibertError], *, whole: bool
+) -> None:
+    """Check, when all of a component has been read, that it is of one save: it was not saved anew
+    meanwhile, and goes with those beside it. Damage has been given a better name by then.
 
     path (Path): Its folder.
     settings (Mapping): What `read_settings` returned before.
+    error (type): What to raise if it is not.
+    whole (bool): See `check_part`.
     """
     try:
         same = read_json(path / "cfg", error) == settings
@@ -164,6 +173,7 @@ def check_same(path: Path, settings: Mapping[str, Any], error: type[MultibertErr
         same = False  # a swap takes it away first
     if not same:
         raise error(f"{path} was saved anew while it was read: load it again")
+    check_part(path, settings, error, whole=whole)
 
 
 def say_domains(path: Path, saved: object, found: Sequence[str]) -> None:
@@ -193,20 +203,21 @@ def _hash(path: Path) -> str | None:
 
 
 def _ids(path: Path) -> dict[str, Any]:
-    """RETURNS (dict): The ids in a component's folder; empty if there are none."""
+    """RETURNS (dict): The ids in a component's folder, and the seal of the file they are in."""
     for place in PLACES:
         try:
             settings = read_json(path / place, MultibertError)
         except MultibertError:
             continue
-        return {key: settings[key] for key in (OWN, WITH) if key in settings}
-    return {}
+        return {key: settings[key] for key in (OWN, WITH, SEAL) if key in settings}
+    return {SEAL: ""}
 
 
 def _id_of(path: Path) -> str | None:
     """RETURNS (str): The id of a part; None if it has none."""
     if path.is_dir():
-        own = _ids(path).get(OWN)
+        ids = _ids(path)
+        own = ids.get(OWN, BY_HAND if SEAL not in ids else None)
         return own if isinstance(own, str) else None
     try:
         return hash_regular(path)[:ID_LENGTH]

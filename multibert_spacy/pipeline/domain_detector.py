@@ -27,7 +27,7 @@ from ..models.classifier import ClassifierModel
 from ..models.manifest import write_json
 from ..models.names import check_labels
 from ..models.runner import GRAPH
-from ..models.saves import SavedPart, check_same, read_settings
+from ..models.saves import SavedPart, check_save, read_settings
 from ..models.storage import MANIFEST, check_saved_labels, file_hash, verify_files
 from ..parts import is_whole
 from ..text.blank import is_blank
@@ -256,15 +256,17 @@ class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, Domai
         self, path: Path, *, exclude: Iterable[str] = (), graph: Path | None = None
     ) -> "DomainDetector":
         """Nothing is taken before all has been read."""
-        cfg = read_settings(path, AdapterError, whole=is_whole(exclude))
+        cfg = read_settings(path, AdapterError)
+        check = partial(check_save, path, cfg, AdapterError, whole=is_whole(exclude))
         labels = cfg.get("labels")
         check_saved_labels(path / "cfg", labels)
-        if "model" not in exclude and labels:
-            if isinstance(self.model, ClassifierModel):
-                same = partial(check_same, path, cfg, AdapterError)
-                self.model.read(path / "adapter", labels, check=same, graph=graph)
-            else:
-                verify_files(path, cfg.get("files", {}), AdapterError)
-                read_model(self.model, path / "model")
+        if "model" in exclude or not labels:
+            check()
+        elif isinstance(self.model, ClassifierModel):
+            self.model.read(path / "adapter", labels, check=check, graph=graph)
+        else:
+            verify_files(path, cfg.get("files", {}), AdapterError)
+            check()
+            read_model(self.model, path / "model")
         self.cfg["labels"] = labels
         return self

@@ -5,6 +5,7 @@ the folders have, so that one can be copied in, published or removed without tou
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +20,7 @@ from ..files import inside
 from ..models.manifest import write_json
 from ..models.names import check_labels, check_name
 from ..models.runner import GRAPH
-from ..models.saves import SavedPart, check_same, read_settings, say_domains
+from ..models.saves import SavedPart, check_save, read_settings, say_domains
 from ..models.storage import MANIFEST, file_hash
 from ..models.tagger_model import TaggerModel
 from ..parts import is_whole
@@ -263,9 +264,12 @@ class TaggerDomains(GivenScores, FolderBytes):
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
-        cfg = read_settings(path, AdapterError, whole=is_whole(exclude))
-        if "model" not in exclude:
-            self._read_domains(path / "domains", lambda: check_same(path, cfg, AdapterError))
+        cfg = read_settings(path, AdapterError)
+        check = partial(check_save, path, cfg, AdapterError, whole=is_whole(exclude))
+        if "model" in exclude:
+            check()
+        else:
+            self._read_domains(path / "domains", check)
             say_domains(path, cfg.get("domains"), self.domains)
         self.model.module.graph = path / GRAPH
         self.cfg["default_domain"] = cfg.get("default_domain")

@@ -163,6 +163,16 @@ def test_a_pipeline_without_ids(two, tmp_path):
     spacy.load(folder)
 
 
+def test_settings_written_by_hand(two, tmp_path):
+    """Without a seal, so without ids: they go with any save."""
+    for name in ("domain_detector", "multibert_ner"):
+        path = Path(shutil.copytree(two[0], tmp_path / name)) / name / "cfg"
+        data = json.loads(path.read_text(encoding="utf8"))
+        own = {key: data[key] for key in ("labels", "default_domain") if key in data}
+        path.write_text(json.dumps(own), encoding="utf8")
+        spacy.load(tmp_path / name)
+
+
 def test_domains_come_and_go_by_hand(two, tmp_path, caplog):
     shutil.copytree(two[0], tmp_path / "fa")
     domains = tmp_path / "fa" / "multibert_ner" / "domains"
