@@ -18,22 +18,23 @@ import typer
 from rich.console import Console
 from spacy.language import Language
 
-<<<<<<< HEAD
-from multibert_spacy.models.storage import read_manifest
+from multibert_spacy.errors import AdapterError
+from multibert_spacy.models.manifest import read_json, write_json
+from multibert_spacy.models.storage import MANIFEST, SETTINGS, read_manifest
 
 from .record import cite
 from .sources import SHIPPED_CORPORA, SOURCES, corpora_of, licence_of_weights
 
-__all__ = ["app", "card", "detector_card", "learned_from", "round_to_half", "ship", "write_cards"]
-=======
-from multibert_spacy.errors import AdapterError
-from multibert_spacy.models.manifest import read_json, write_json
-from multibert_spacy.models.storage import MANIFEST, SETTINGS
-
-from .record import cite
-
-__all__ = ["app", "card", "detector_card", "round_to_half", "ship", "stamp", "write_cards"]
->>>>>>> storage
+__all__ = [
+    "app",
+    "card",
+    "detector_card",
+    "learned_from",
+    "round_to_half",
+    "ship",
+    "stamp",
+    "write_cards",
+]
 
 app = typer.Typer(add_completion=False)
 console = Console()
