@@ -23,9 +23,10 @@ import torch
 from spacy.language import Language
 
 TEXTS = ["سفر ایران هتل سپاهان", "گل تبریز برد ایران", "خبر وزیر ایران تبریز", "سپاهان دریا"]
-RENAMES = ("os.rename", "os.mkdir")
+RENAMES = ("os.rename",)
 ALL = (
     *RENAMES,
+    "os.mkdir",
     "os.rmdir",
     "os.link",
     "open",
