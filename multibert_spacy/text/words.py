@@ -3,7 +3,8 @@
     seen     has pieces; what the network sees
     bridged  has none: white space, invisible marks, lone diacritics. It is as if it were not
              there: a name goes on behind it, and none begins or ends with it
-    cut      has none either, and is a certain O: no entity crosses a link, or a blank line
+    cut      has none either, and is a certain O: no entity crosses a link, or a blank line. Only
+             between words that are seen: behind the last one it would move the tags before it
 
 The tagger's sequence holds the words that are seen or cut. A single line break is neither: text
 is wrapped inside a name, and a list has a name on each line. The network does not see it; that an
@@ -105,7 +106,7 @@ def tagged_words(doc: Doc, seen: NDArray[np.int64]) -> Words:
     is_seen[seen] = True
     cut, ends = [], []
     last, n_breaks = -1, 0
-    for i in np.flatnonzero(~is_seen).tolist():
+    for i in (np.flatnonzero(~is_seen[seen[0] : seen[-1]]) + seen[0]).tolist():
         text = doc[i].text
         n_breaks = _line_breaks(text) + (n_breaks if i == last + 1 else 0)
         last = i

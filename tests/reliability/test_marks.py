@@ -77,7 +77,9 @@ def test_marks_between_words_and_around_names_change_nothing(tagger, own, data):
     assert letters(doc) == letters(plain)
     for ent in doc.ents:
         edges = read_references(ent[0].text)[0] + read_references(ent[-1].text)[-1]
-        assert not NOT_SEEN.search(edges)
+        assert not NOT_SEEN.search(
+            edges.replace("\u064e", "")
+        )  # a vowel sign is a part of its word
 
 
 @pytest.mark.parametrize("space", ["  ", "\u00a0", "\t", "\u2009", " \u200f", "\u200e ", "&nbsp;"])

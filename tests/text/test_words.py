@@ -45,6 +45,11 @@ def test_a_link_is_cut():
     assert roles("a", " ", LINK, " ", "b")[:2] == ([0, 2, 4], [False, True, False])
 
 
+@pytest.mark.parametrize("word", [LINK, "\n\n", "\n", " "])
+def test_nothing_is_cut_in_front_of_a_text_or_behind_it(word):
+    assert roles(word, "a", "b", word, word) == ([1, 2], [False] * 2, [0] * 2)
+
+
 @pytest.mark.parametrize("ends", [["\n"], ["\r\n"], ["\r"], [" \n "], ["\u200e", "\n"], ["\x85"]])
 def test_a_line_break_is_known_of(ends):
     n = len(ends) + 1
