@@ -121,17 +121,22 @@ def _compress(graph: ov.Model) -> ov.Model:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """OpenVINO and NNCF draw progress bars, warn about tracing, change the level of all logging,
-    and report their use to their maker unless told that they run in a continuous integration.
+    """OpenVINO and NNCF draw progress bars, warn about tracing, change the level of all logging
+    and of its handlers, and report their use to their maker unless told that they run in a
+    continuous integration.
     """
-    before, level = os.environ.get("CI"), logging.getLogger().level
+    root = logging.getLogger()
+    before, level = os.environ.get("CI"), root.level
+    handlers = [(handler, handler.level) for handler in root.handlers]
     os.environ["CI"] = "true"
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.getLogger().setLevel(level)
+        root.setLevel(level)
+        for handler, own in handlers:
+            handler.setLevel(own)
         os.environ.pop("CI")
         if before is not None:
             os.environ["CI"] = before

@@ -261,7 +261,7 @@ def test_adapted_states_are_the_tagger_s_own(adapted):
     assert data.align.lengths.tolist() == [1] * len(doc)
     flat = state(doc).reshape(-1, 32)[data.align.dataXd.ravel()]
     logits = tagger.model.module.heads["social"](torch.tensor(flat))
-    rows = tagger._rows([doc], ["sports"])
+    rows, _ = tagger._rows([doc], ["sports"])
     from multibert_spacy.pipeline.tagging import pack
 
     (expected,) = tagger.model.predict(pack(rows, tagger.model.core))

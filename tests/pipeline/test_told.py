@@ -251,7 +251,7 @@ def test_an_update_that_fails_half_way(make_nlp, monkeypatch, name, trainable):
     monkeypatch.setattr(
         type(component.model.module),
         "batches",
-        lambda *args: [[i] for batch in batches(*args) for i in batch],
+        lambda *args, **kwargs: [[i] for batch in batches(*args, **kwargs) for i in batch],
     )
     backward, calls = torch.autograd.backward, []
 

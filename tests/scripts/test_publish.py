@@ -48,6 +48,7 @@ def assembled(make_nlp: Any, bert_folder: Path, tmp_path: Path) -> Path:
     ship(make_nlp(), tmp_path / "adapters")
     overrides = {
         "components.transformer.precision": "fp32",
+        "components.domain_detector.fallback_domain": "news",
         "components.domain_detector.model.layers": 0,
         "components.domain_detector.model.bag": False,
         "paths.core": str(bert_folder),
