@@ -18,7 +18,7 @@ train: $(VENV)/project
 	$(BIN)/python -m scripts.show fa_multibert $(THREADS) --html training/threads.html
 
 test: $(VENV)/project
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/project
 	$(BIN)/python -m ruff format --check .

@@ -31,7 +31,13 @@ from .compute import run_batches, upload
 from .core import Core, layer_of
 from .listener import CoreListener, ModuleShim
 from .runner import AdaptedModule
-from .storage import SETTINGS, say_unproven, write_files, write_folder
+from .storage import (
+    SETTINGS,
+    check_finite_tensors,
+    say_unproven,
+    write_files,
+    write_folder,
+)
 from .trained_folders import read_classifier
 
 __all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule"]
@@ -230,6 +236,12 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             raise ConfigError("The domain detector has no weights yet: train or load it first")
         module: ClassifierModule = self.shims[0]._model
         return module
+
+    def check_savable(self) -> None:
+        """RAISES (ConfigError): If a weight is no finite number."""
+        if self.shims:
+            tensors = {**self.module.adapter.export(), **self.module.tensors()}
+            check_finite_tensors("domain_detector", tensors)
 
     def write(self, folder: Path, labels: Sequence[str], *, new: bool = False) -> None:
         """Write adapter, linear layer and bag. new: See `TaggerModel.write_domain`."""

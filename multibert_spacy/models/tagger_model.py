@@ -17,7 +17,14 @@ from .compute import upload
 from .core import Core
 from .listener import CoreListener, ModuleShim
 from .names import check_head_name, check_labels, check_name
-from .storage import SETTINGS, read_folder, say_unproven, write_files, write_folder
+from .storage import (
+    SETTINGS,
+    check_finite_tensors,
+    read_folder,
+    say_unproven,
+    write_files,
+    write_folder,
+)
 from .tagger import Head, TaggerModule
 from .tagger_view import TaggerView
 from .trained_folders import ReadDomain, read_domain
@@ -109,6 +116,14 @@ class TaggerModel(Model[WindowBatch, Logits]):
             if known is None:
                 module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
             module.add_domain(domain, head, adapter)
+
+    def check_savable(self) -> None:
+        """RAISES (ConfigError): If a weight is no finite number."""
+        module = self.module
+        for domain in module.domains:
+            head = module.heads[module.head_name(domain)]
+            tensors = {**module.adapter_of(domain).export(), **head.tensors()}
+            check_finite_tensors(domain, tensors)
 
     def write_domain(self, domain: str, folder: Path, *, new: bool = False) -> None:
         """Write one domain's folder.

@@ -166,8 +166,10 @@ class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, Domai
             self.write_domain(doc, row)
 
     def write_domain(self, doc: Doc, row: Row | None) -> None:
-        """Write what is known of one doc. Only domains that the taggers have are chosen from, and
-        their probabilities are made to sum to 1; keys of `doc.cats` that are no label stay.
+        """Write what is known of one doc. Only domains that the taggers have are chosen from.
+        Their probabilities are made to sum to 1 in `doc.cats`, not in the score: a text of a
+        domain that was taken away is of none of those that are left. Keys of `doc.cats` that are
+        no label stay.
 
         doc (Doc): The doc.
         row (labels,): Probabilities; None if there was nothing to read.
@@ -175,6 +177,7 @@ class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, Domai
         index = self.choosable()
         labels = [self.labels[i] for i in index]
         own = np.zeros(len(index), dtype=np.float32) if row is None else row[index]
+        score = 0.0 if row is None or not index else min(float(own.max()), 1.0)
         total = float(own.sum())
         if total <= 0:
             own = np.full(len(index), 1 / max(len(index), 1), dtype=np.float32)
@@ -182,7 +185,6 @@ class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, Domai
             own = own / total
         others = {key: value for key, value in doc.cats.items() if key not in self.labels}
         doc.cats = {**others, **dict(zip(labels, own.tolist(), strict=True))}
-        score = 0.0 if row is None or not index else min(float(own.max()), 1.0)
         sure = row is not None and bool(index) and score >= self.cfg["threshold"]
         doc._.domain = labels[int(own.argmax())] if sure else self.fallback()
         doc._.domain_score = score  # after the domain: it says that it was detected

@@ -106,5 +106,5 @@ def write_entities(
 
 def check_min_score(min_score: float) -> None:
     """RAISES (ConfigError): If it is no number between 0 and 1."""
-    if not 0 <= min_score <= 1:
-        raise ConfigError(f"min_score must be between 0 (write all) and 1, got {min_score}")
+    if isinstance(min_score, str) or not 0 <= min_score <= 1:
+        raise ConfigError(f"min_score must be between 0 (write all) and 1, got {min_score!r}")

@@ -64,6 +64,11 @@ def write_model(model: Model[Any, Any], path: Path) -> None:
     """Write thinc's file of a model.
     RAISES (ConfigError): If one of its weights is no finite number.
     """
+    _check_weights(model)
+    model.to_disk(path)
+
+
+def _check_weights(model: Model[Any, Any]) -> None:
     for node in model.walk():
         for name in node.param_names:
             weights = node.ops.to_numpy(node.get_param(name)) if node.has_param(name) else 0.0
@@ -72,7 +77,6 @@ def write_model(model: Model[Any, Any], path: Path) -> None:
                     f"The model {model.name!r} is not saved: {node.name!r} has values ({name}) "
                     "that are no finite numbers. Train it with a lower learning rate"
                 )
-    model.to_disk(path)
 
 
 def read_model(model: Model[Any, Any], path: Path) -> None:
@@ -97,8 +101,19 @@ class FolderBytes:
 
     checks_texts = True
     """As all of our components do, by which the tokenizer knows them; see `text/surrogates.py`."""
+    model: Any
     to_disk: Callable[..., Any]
     from_disk: Callable[..., Any]
+
+    def check_savable(self) -> None:
+        """To be called before the first file of a pipeline is written.
+        RAISES (ConfigError): If `to_disk` would refuse the weights.
+        """
+        check = getattr(self.model, "check_savable", None)
+        if check is not None:
+            check()
+        else:
+            _check_weights(self.model)
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """RETURNS (bytes): What `to_disk` would write."""

@@ -39,7 +39,7 @@ class FollowsTaggers:
 
     @listener_map.setter
     def listener_map(self, value: dict[str, Any]) -> None:
-        self._checking, self._just_read = self._just_read, False
+        self._checking = self._just_read
         if not self._checking:  # loading removes no component, and sees no disabled one
             self._taggers = ()
 
@@ -63,6 +63,7 @@ class FollowsTaggers:
         if not any(component is tagger for tagger in self._taggers):
             self._taggers = (*self._taggers, component)
         if self._checking:
+            self._just_read = False  # said now; a later tagger in this linking is checked as well
             self._compare(component)
 
     def choosable(self) -> list[int]:

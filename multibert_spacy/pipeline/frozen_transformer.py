@@ -26,6 +26,7 @@ from ..models.core import Core
 from ..models.gradients import drop_gradients, has_gradient
 from ..models.listener import CoreListener
 from ..models.saved_core import find_core, load_core, quiet_transformers, save_core, strip_pooler
+from ..models.storage import check_finite_tensors
 from ..parts import is_whole
 from ..text.surrogates import check_whole, whole_docs
 from .domains import TaggerDomains
@@ -252,6 +253,11 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
                 'pipeline that has one, such as "fa_multibert"; or source the component: '
                 f'[components.{self.name}] source = "fa_multibert"'
             )
+
+    def check_savable(self) -> None:
+        """RAISES (ConfigError): If a weight of the core is no finite number."""
+        if self.model.attrs["has_transformer"]:
+            check_finite_tensors(self.name, self.core.model.state_dict())
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write the core as a Hugging Face folder, unless "model" is excluded. All settings are

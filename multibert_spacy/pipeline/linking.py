@@ -37,6 +37,8 @@ class LinkedPipe:
 
     model: Any
     cfg: dict[str, Any]
+    _had_ours = False
+    _just_read = False
 
     @property
     def name(self) -> str:
@@ -59,8 +61,9 @@ class LinkedPipe:
 
         nlp (Language): The pipeline.
         """
-        before = self.pipeline
-        if before is not None and isinstance(before.tokenizer, PersianTokenizer):
+        if isinstance(nlp.tokenizer, PersianTokenizer):
+            self._had_ours = True
+        elif self._had_ours:
             _LOST.add(nlp)
         _PIPELINES[self] = weakref.ref(nlp)
         front = [proc for _, proc in nlp.components]  # disabled ones, too: they may come back
@@ -73,7 +76,10 @@ class LinkedPipe:
                     node.lose()
 
     def settings_changed(self) -> None:
-        """Called when a config changed settings of the sourced component."""
+        """Called when a config changed settings of the sourced component: they have to fit, as
+        what was loaded has.
+        """
+        self._just_read = True
 
     @property
     def pipeline(self) -> Language | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from heapq import heappushpop
+from heapq import heappush, heappushpop
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,17 +78,20 @@ class _Best:
     """The n entities with the highest scores of those added."""
 
     def __init__(self, n: int) -> None:
-        self._heap = [(0.0, 0, 0, "")] * n
+        self._n = n
+        self._heap: list[tuple[float, int, int, str]] = []
         """Score, begin and end with a minus (of equal ones the first stays), label."""
 
     @property
     def least(self) -> float:
         """What a score has to be above."""
-        return self._heap[0][0]
+        return self._heap[0][0] if len(self._heap) == self._n else 0.0
 
     def add(self, e: Entity) -> None:
         """Add one, if it is among them."""
-        heappushpop(self._heap, (e.score, -e.start, -e.end, e.label))
+        if e.score > self.least or len(self._heap) == self._n:
+            push = heappush if len(self._heap) < self._n else heappushpop
+            push(self._heap, (e.score, -e.start, -e.end, e.label))
 
     def sorted(self) -> list[Entity]:
         """RETURNS (list[Entity]): The best first."""

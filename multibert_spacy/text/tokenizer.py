@@ -44,7 +44,7 @@ from ..errors import MultibertError
 from ..files import read_regular
 from ..parts import ID_LENGTH, LOADED, SAVED, is_whole
 from .normalize import INVISIBLE
-from .references import references
+from .references import has_references, references
 from .surrogates import error_of, mark, mend
 
 __all__ = ["PersianTokenizer", "build_persian_tokenizer_v1"]
@@ -99,7 +99,7 @@ _TOKENS = {
     "Latin smiley": rf"(?:[:;=]-?[DPp]|:[|*]|:/(?!/)|<3)(?!{_WORD_CHAR})|\^[_.-]{{0,3}}\^",
     "abbreviation": r"(?:[A-Za-z]\.){2,8}(?![A-Za-z])",
     "number": r"\d+(?:[.,/:٫٬]\d+)+",
-    "preposition": rf"به(?=\u200c(?!{_ADVERBS}){_WORD_CHAR}{{2}})",
+    "preposition": rf"به(?=[\u200c\u200d]++(?!{_ADVERBS}){_WORD_CHAR}{{2}})",
     "word": rf"{_WORD}(?:(?:{_APOSTROPHE}|[{_MARKS}]++(?={_WORD_CHAR})){_WORD})*",
     "run": r"\.{2,}|…+|([-~=*])\1+",
     "marks": f"[{_MARKS}]+",
@@ -134,7 +134,7 @@ class _Reader:
 
     def finditer(self, text: str) -> Iterable[Any]:
         """RETURNS (Iterable): Where in the text its tokens are."""
-        return self._pieces(text) if "&" in text and ";" in text else self._find(text)
+        return self._pieces(text) if has_references(text) else self._find(text)
 
     def _pieces(self, text: str) -> Iterator[_Piece]:
         """Without gaps: spaCy would put what is not matched at the start with what follows."""
@@ -195,12 +195,21 @@ class PersianTokenizer(Tokenizer):
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write what spaCy writes behind a line with its SHA-256."""
         if is_whole(exclude):
+            self._check_others()
             SAVED.begin(Path(path).parent, to_come=self._has_ours())
         data = self.to_bytes(exclude=exclude)
         head = _MAGIC + hashlib.sha256(data).hexdigest().encode("ascii")
         Path(path).write_bytes(head + b"\n" + data)
         if is_whole(exclude):
             SAVED.note(Path(path), hashlib.sha256(head + b"\n" + data).hexdigest()[:ID_LENGTH])
+
+    def _check_others(self) -> None:
+        """What a component will not be saved with is found before anything is written."""
+        nlp = self.nlp()
+        for _, proc in nlp.components if nlp is not None else ():
+            check = getattr(proc, "check_savable", None)
+            if check is not None:
+                check()
 
     def _has_ours(self) -> bool:
         """Whether the pipeline, if it is known, has a component that is saved as a part."""

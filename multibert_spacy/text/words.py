@@ -30,21 +30,27 @@ CERTAIN = 30.0
 """A logit that says O with a probability of 1 in float32 where all others are 0."""
 LINE_BREAK = 1.0
 LIST_BREAK = 5.0
-"""The price of a line break, in log-odds: the second where the lines in front of it and behind it
-have 2 to 4 words each, as those of a list of names have. Chosen on `outside/dev.jsonl` with the
-domains given: of the names on two or three lines of their own, how many are found right, and of
-multi-word entities with a line break inside, how many stay (alone, and in their sentences).
+"""The price of a line break, in log-odds: LIST_BREAK where the lines in front of it and behind it
+have 2 to 4 words each, as those of a list of names have. Three lines or more of one word each
+are a list for certain; two are as often a name of two words. Chosen on `outside/dev.jsonl` with
+the domains given: of the names on two or three lines of their own, how many are found right, and
+of multi-word entities with a line break inside, how many stay (alone, and in their sentences).
 
-    price          0    1    2    3    5    8
-    two persons   32   37   38   39   41   41 of 68
-    three         12   12   12   13   14   15 of 45
-    two places    31   40   42   46   51   55 of 93
-    one, alone   263  253  248  233  179    0 of 263
-    in sentences 359  335  301  278  197    6 of 359
+    price               0    1    2    3    4    5    8
+    two persons        32   37   38   39    -   41   41 of 68
+    three              12   12   12   13    -   14   15 of 45
+    two places         31   40   42   46    -   51   55 of 93
+    one, alone        263  253  248  233    -  179    0 of 263
+    in sentences      359  335  301  278    -  197    6 of 359
 
-With both prices: 41, 14, 42, 251, 324.
+With both prices: 41, 14, 42, 251, 324. Names of one word, a line each:
+
+    two                 -   42   49   50   54   57   78 of 130
+    three               -   21   27   27   27   30   34 of 81
+    one of two words    -  201  198  188  171  150    0 of 249
 """
 _LIST_LINES = (2, 4)
+_WORD_LINES = 3
 
 
 @dataclass(frozen=True)
@@ -129,10 +135,16 @@ def _prices(broken: NDArray[np.bool_], cut: NDArray[np.bool_]) -> Floats:
     RETURNS (w,) float32: What each line break costs.
     """
     line = np.cumsum(broken | cut | np.concatenate(([False], cut[:-1])))
-    length = np.bincount(line)[line]
-    listed = (length >= _LIST_LINES[0]) & (length <= _LIST_LINES[1])
-    before = np.concatenate(([False], listed[:-1]))
-    return np.where(broken, np.where(listed & before, LIST_BREAK, LINE_BREAK), 0).astype("f")
+    lengths = np.bincount(line)
+    single = (lengths == 1) & ~np.bincount(line, weights=cut).astype(bool)
+    run = np.cumsum(np.concatenate(([0], np.diff(single.astype(np.int64)) != 0)))  # of such lines
+    many = single & (np.bincount(run)[run] >= _WORD_LINES)
+    here, before = lengths[line], lengths[np.maximum(line - 1, 0)]
+    shortest, longest = np.minimum(here, before), np.maximum(here, before)
+    prices = np.full(len(line), LINE_BREAK, dtype=np.float32)
+    prices[(shortest >= _LIST_LINES[0]) & (longest <= _LIST_LINES[1])] = LIST_BREAK
+    prices[(longest == 1) & many[line]] = CERTAIN
+    return np.where(broken, prices, np.float32(0))
 
 
 def _line_breaks(text: str) -> int:

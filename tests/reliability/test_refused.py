@@ -103,6 +103,20 @@ def test_weights_that_are_no_numbers_are_not_saved(trained, trained_folder, tmp_
         assert files(tmp_path / "fa" / name) == before
 
 
+@pytest.mark.parametrize("what", ["head", "detector"])
+def test_the_old_save_survives_though_the_rest_has_changed(trained, tmp_path, what):
+    """Found before the first file is written, spaCy's own among them."""
+    trained.to_disk(tmp_path / "fa")
+    before = files(tmp_path / "fa")
+    trained.meta["version"] = "9"
+    poison(trained, "detector", 1.0)
+    poison(trained, what, float("nan"))
+    with pytest.raises(ConfigError, match="not saved"):
+        trained.to_disk(tmp_path / "fa")
+    assert files(tmp_path / "fa") == before
+    spacy.load(tmp_path / "fa")
+
+
 # A load that fails
 
 

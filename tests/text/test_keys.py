@@ -114,7 +114,15 @@ def test_any_key_comes_back(key):
         assert Doc(VOCAB).from_bytes(doc_of(key).to_bytes())._.thread == key
 
 
-NA = type("NAType", (), {"__bool__": lambda self: 1 / 0, "__ne__": lambda self, other: self})()
+NA = type(
+    "NAType",
+    (),
+    {
+        "__bool__": lambda self: 1 / 0,
+        "__ne__": lambda self, other: self,
+        "__repr__": lambda self: "<NA>",
+    },
+)()
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_a_blank_line_is_cut(ends):
 
 
 def test_line_breaks_of_two_gaps_are_two():
-    assert roles("a", "\n", "b", "\n", "c")[1:] == ([False] * 3, [0, LINE_BREAK, LINE_BREAK])
+    assert roles("a", "\n", "b", "\n", "c")[1] == [False] * 3
 
 
 @pytest.mark.parametrize(
@@ -136,3 +136,9 @@ def test_gold_tags_are_legal_and_keep_the_entities(cells):
     assert all(legal[a, b] for a, b in pairwise([0, *gold]))
     for place, cut, tag in zip(own.places, own.cut, gold, strict=True):
         assert tag == 0 if cut else (tag + 1) // 2 == (tags[place] + 1) // 2
+
+
+def test_three_lines_of_a_word_each_are_a_list():
+    assert roles("a", "\n", "b", "\n", "c")[2] == [0, 30, 30]
+    assert roles("a", "\n", "b", "\n", "c", "d")[2] == [0, LINE_BREAK, LINE_BREAK, 0]
+    assert roles("a", "b", "\n", "c", "\n", "d", "\n", "e")[2] == [0, 0, LINE_BREAK, 30, 30]
