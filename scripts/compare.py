@@ -25,10 +25,10 @@ from rich.table import Table
 
 from multibert_spacy.errors import ConfigError
 
+from .domains import HEADS
 from .record import plain_path, readable_errors
 from .scoring.entities import f1_of, interval_of, mean_of_known
 from .scoring.report import build_header, save
-from .train import HEADS
 
 __all__ = ["N_DRAWS", "app", "compare", "print_comparison", "read_counts"]
 

@@ -21,6 +21,7 @@ from .corpora import Corpus, read_arman, read_parsner_social, read_parstwiner
 from .corpora.docbin import write_corpora, write_refit
 from .corpora.report import build_report, print_report, save_report
 from .corpora.splits import drop_leaks
+from .domains import CORPORA
 from .record import readable_errors
 
 __all__ = [
@@ -74,20 +75,16 @@ def convert_parsner_social(source: Path, out: Path, *, seed: int = 0) -> Report:
 
 
 def convert_persian(source: Path, out: Path, *, fold: int = 1, seed: int = 0) -> Report:
-    """Convert all three corpora and compare them with each other.
+    """Convert all corpora of configs/domains.yml and compare them with each other.
 
-    source (Path): Folder with `arman/`, `parstwiner/` and `parsner_social/`.
+    source (Path): Folder with a folder of each.
     out (Path): Folder to write to.
     fold (int): ARMAN's fold: 1, 2 or 3.
     seed (int): Seed of the splits that are drawn here.
     RETURNS (Report): What stands in report.json.
     RAISES (CorpusError): If an input is not in its publisher's format.
     """
-    corpora = [
-        read_arman(source / "arman", fold=fold, seed=seed),
-        read_parstwiner(source / "parstwiner"),
-        read_parsner_social(source / "parsner_social", seed=seed),
-    ]
+    corpora = [entry.read(source / name, fold=fold, seed=seed) for name, entry in CORPORA.items()]
     return _write(corpora, out, seed=seed, fold=fold)
 
 

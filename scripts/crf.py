@@ -34,12 +34,12 @@ from multibert_spacy.training.scorers import score_ner
 
 from .corpora.bio import doc_tags, repair_bio
 from .crf_features import AFFIX, REACH, word_features
+from .domains import HEADS
 from .evaluate import print_report, report_single
 from .record import readable_errors
 from .scoring.detection import draw_docs
 from .scoring.entities import N_RESAMPLES
 from .scoring.report import build_header, save
-from .train import HEADS
 
 __all__ = [
     "GRID",

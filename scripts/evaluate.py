@@ -31,6 +31,7 @@ from multibert_spacy.pipeline.domain_detector import join_docs
 from multibert_spacy.training.corpus import read_docs
 from multibert_spacy.training.scorers import score_domains
 
+from .domains import HEADS
 from .record import readable_errors
 from .scoring.detection import (
     SIZES,
@@ -50,7 +51,6 @@ from .scoring.report import (
     entity_table,
     save,
 )
-from .train import HEADS
 
 __all__ = [
     "app",

@@ -25,12 +25,12 @@ from multibert_spacy.training.corpus import read_docs
 from multibert_spacy.training.scorers import score_domains
 
 from .compare import N_DRAWS, compare
+from .domains import HEADS
 from .record import readable_errors
 from .scoring.detection import SIZES, given_docs, make_groups, predicted_docs
 from .scoring.entities import N_RESAMPLES, count_docs, score_entities
 from .scoring.raw_text import raw_examples
 from .scoring.report import build_header, describe_model, save
-from .train import HEADS
 
 __all__ = ["app", "score_groups"]
 

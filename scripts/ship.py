@@ -18,24 +18,13 @@ import typer
 from rich.console import Console
 from spacy.language import Language
 
+from .domains import DOMAINS
 from .record import cite
 
 __all__ = ["app", "card", "detector_card", "round_to_half", "ship", "write_cards"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
-
-CORPORA = {
-    "news": (
-        "ARMAN fold 1 (formal news)",
-        "research use only; so is this adapter",
-    ),
-    "tweet": ("ParsTwiNER (informal tweets)", "MIT"),
-}
-CHANNEL = (
-    "ParsNER-social, the Telegram channel of this name",
-    "as published by its authors; ask them before other uses than research",
-)
 
 
 def round_to_half(
@@ -61,7 +50,7 @@ def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
     RETURNS (str): Markdown.
     """
     manifest = json.loads((folder / "multibert.json").read_text(encoding="utf8"))
-    data, licence = CORPORA.get(name, CHANNEL)
+    corpus = DOMAINS[name].corpus
     low, high = scores["f_interval"]
     types = [
         f"| {label} | {100 * s['f']:.1f} |" if s["f"] is not None else f"| {label} | - |"
@@ -76,8 +65,8 @@ def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
             "multibert-spacy).",
             "",
             f"- Labels: {', '.join(manifest['labels'])}",
-            f"- Data: {data}, its train and dev parts",
-            f"- Licence of the data: {licence}",
+            f"- Data: {corpus.title}, its train and dev parts",
+            f"- Licence of the data: {corpus.licence}",
             f"- Test F1 (strict spans): {100 * scores['f']:.1f} "
             f"(95 % interval {100 * low:.1f}-{100 * high:.1f}), P {100 * scores['p']:.1f}, "
             f"R {100 * scores['r']:.1f}",

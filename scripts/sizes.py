@@ -22,17 +22,15 @@ from rich.table import Table
 from multibert_spacy.errors import ConfigError
 from multibert_spacy.models.adapters import ALL_LINEAR
 
+from .domains import HEADS, LABELS
 from .record import command_line, commit, readable_errors
 from .scoring.report import save
-from .train import HEADS
 
 __all__ = ["PARSBERT", "Shape", "app", "measure_sizes"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
 
-LABELS = {"formal": 8, "social": 4}
-"""Labels of each head."""
 PAPER_TARGETS = ("attention.self.query", "attention.self.value")
 BYTES = 2
 """Of a number in fp16."""
@@ -102,7 +100,7 @@ def _systems(shape: Shape, adapters: dict[str, int]) -> dict[str, Any]:
     """RETURNS (dict): System -> its sizes.
     adapters (dict): Name of a system -> parameters of its adapter.
     """
-    heads = {name: shape.head(n) for name, n in LABELS.items()}
+    heads = {name: shape.head(len(labels)) for name, labels in LABELS.items()}
     shared = sum(heads.values())
     own_heads = sum(heads[name] * len(domains) for name, domains in HEADS.items())
     n = sum(map(len, HEADS.values()))

@@ -8,27 +8,11 @@ from typing import Annotated, Any
 import spacy
 import typer
 
+from .domains import DOMAINS, HEADS
 from .record import run_app
 from .runs import Run, console, parse_settings, train
 
 app = typer.Typer(add_completion=False, help=__doc__)
-
-HEADS = {
-    "formal": ["news", "tweet"],
-    "social": [
-        "academic",
-        "art",
-        "economic",
-        "fun",
-        "game",
-        "general_news",
-        "health",
-        "it_news",
-        "sports",
-        "travel",
-    ],
-}
-DOMAINS = [domain for domains in HEADS.values() for domain in domains]
 
 
 Corpus = Annotated[Path, typer.Option(help="Folder with train/ and dev/")]

@@ -4,12 +4,12 @@ Published scores near 99 join the three train parts and the three test parts, wh
 test sentence into train; here one fold is taken at a time.
 """
 
-import zipfile
-import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from multibert_spacy.errors import ConfigError, CorpusError
 
+from ..domains import domains_of
+from .archive import read_archive
 from .conll import Layout, Source, read_sentences
 from .sentence import Corpus
 from .splits import hold_out
@@ -18,7 +18,7 @@ __all__ = ["ARCHIVE", "FOLDS", "read_arman"]
 
 ARCHIVE = "ArmanPersoNERCorpus.zip"
 FOLDS = (1, 2, 3)
-DOMAIN = "news"
+(DOMAIN,) = domains_of("arman")
 DEV_SHARE = 0.1
 LAYOUT = Layout(
     columns=("token", "tag"),
@@ -34,27 +34,6 @@ LAYOUT = Layout(
 )
 
 
-def _read_archive(archive: Path, names: list[str]) -> list[Source]:
-    """Read members by base name, wherever in the archive they lie, without extracting it."""
-    sources = []
-    try:
-        with zipfile.ZipFile(archive) as file:
-            members = [PurePosixPath(m) for m in file.namelist() if not m.startswith("__MACOSX/")]
-            for name in names:
-                found = [member for member in members if member.name == name]
-                if len(found) != 1:
-                    listed = ", ".join(sorted(m.name for m in members if m.suffix)) or "nothing"
-                    raise CorpusError(
-                        f"{archive}: expected one file '{name}' inside, found {len(found)}. "
-                        f"The archive has: {listed}"
-                    )
-                member = str(found[0])
-                sources.append(Source(f"{archive}/{member}", file.read(member)))
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as err:
-        raise CorpusError(f"{archive}: expected a readable zip archive, found: {err}") from err
-    return sources
-
-
 def _open_fold(source: Path, fold: int) -> tuple[list[Source], dict[str, str]]:
     """Train and test part of a fold, and the digests of what was read."""
     names = [f"train_fold{fold}.txt", f"test_fold{fold}.txt"]
@@ -67,13 +46,13 @@ def _open_fold(source: Path, fold: int) -> tuple[list[Source], dict[str, str]]:
             )
         files, inputs = [Source.from_path(path) for path in loose], {}
     else:
-        files = _read_archive(archive, names)
+        files = read_archive(archive, names)
         inputs = {archive.name: Source.from_path(archive).sha256}
     digests = {name: file.sha256 for name, file in zip(names, files, strict=True)}
     return files, {**inputs, **digests}
 
 
-def read_arman(source: Path, *, fold: int, seed: int) -> Corpus:
+def read_arman(source: Path, *, fold: int = 1, seed: int = 0) -> Corpus:
     """Read one fold; a tenth of its train part becomes dev.
 
     source (Path): Folder with the fold files or the publisher's zip, or that zip itself.

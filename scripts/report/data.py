@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..train import HEADS
+from ..domains import HEADS
 
 __all__ = ["CHANNELS", "Metrics", "f1", "mode_of", "percent", "points", "scores_of"]
 

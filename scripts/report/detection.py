@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..train import HEADS
+from ..domains import HEADS
 from . import draw
 from .data import Metrics, f1, percent, points
 from .page import Figure, Missing, Part, Section, Table, sources
