@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from weasel.cli.document import project_document
 
-from scripts.results import with_results
+from scripts.report.results import with_results
 
 
 def documented(project: Path) -> str:

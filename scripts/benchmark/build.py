@@ -24,8 +24,8 @@ from multibert_spacy.pipeline.domain_detector import join_docs
 from multibert_spacy.pipeline.tagging import doc_rows, row_batches
 from multibert_spacy.types import Floats2d
 
-from ..sampling.labels import HEAD_OF, LABELS
-from ..ship import round_to_half
+from ..build.ship import round_to_half
+from ..corpora.sampling.labels import HEAD_OF, LABELS
 from .texts import GROUP_SIZE, domain_names
 
 __all__ = [

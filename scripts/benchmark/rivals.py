@@ -20,7 +20,7 @@ from transformers import AutoModel, AutoModelForTokenClassification, AutoTokeniz
 
 from multibert_spacy.text.batching import batch_by_pieces
 
-from ..sampling.labels import LABELS
+from ..corpora.sampling.labels import LABELS
 from .build import ADAPTERS, calibrated
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 One module per corpus knows its publisher's layout (`arman`, `parstwiner`, `parsner_social`) and
 returns a `Corpus`; the rest is common: `conll` (lines to sentences), `bio` (tags), `splits`
-(chance and leaks), `docbin` (spaCy files), `report` (numbers). `scripts.convert` is the command.
+(chance and leaks), `docbin` (spaCy files), `report` (numbers). `convert` converts.
 """
 
 from .arman import read_arman

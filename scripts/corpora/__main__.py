@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scripts import convert, sample
+from scripts.corpora import convert, sample
 
 
 class Name(StrEnum):

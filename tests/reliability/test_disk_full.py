@@ -15,7 +15,7 @@ import spacy
 from conftest import assert_same_predictions, toy_text
 
 from multibert_spacy.errors import MultibertError
-from scripts import runs
+from scripts.build import runs
 
 TEXTS = [toy_text(domain, n_words=6, seed=1) for domain in ("news", "sports", "travel")]
 

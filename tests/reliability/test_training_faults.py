@@ -14,8 +14,8 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.training.loop import create_evaluation_callback
 
-from scripts import runs
-from scripts.toy_core import build_toy_core
+from scripts.build import runs
+from scripts.build.toy_core import build_toy_core
 from tests.conftest import toy_doc, toy_examples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,7 +121,7 @@ def test_a_run_that_is_killed_again_and_again(tmp_path: Path):
     build_toy_core(tmp_path / "core")
 
     def start(out: Path) -> subprocess.Popen:
-        command = [sys.executable, "-m", "scripts.train", "pretrain", "social"]
+        command = [sys.executable, "-m", "scripts.build.train", "pretrain", "social"]
         command += ["--domains", "sports,travel", "--core", str(tmp_path / "core")]
         command += ["--corpus", str(tmp_path / "corpus"), "--out", str(out), "--epochs", "3"]
         command += ["--metrics", str(out / "metrics"), "--batch-words", "32"]

@@ -8,7 +8,14 @@ from spacy.tokenizer import Tokenizer
 from spacy.util import registry
 
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
-from scripts.tokenizer_agreement import agreement, entities_of, plain, rejoin, score, spans_of
+from scripts.checks.tokenizer_agreement import (
+    agreement,
+    entities_of,
+    plain,
+    rejoin,
+    score,
+    spans_of,
+)
 
 CONFIG = {"nlp": {"tokenizer": {"@tokenizers": "multibert_spacy.PersianTokenizer.v1"}}}
 SAMPLE = (

@@ -1,0 +1,273 @@
+"""Score trained pipelines on the gold words of a part of a corpus.
+
+    python -m scripts.build.evaluate training/sample/fa_multibert --corpus corpus/sample
+    python -m scripts.build.evaluate --models formal=PATH,social=PATH --corpus corpus/sample
+    python -m scripts.build.evaluate --models news=PATH,tweet=PATH,social=PATH --corpus corpus/sample
+
+With one MODEL, a folder or an installed package, what it has is scored: entities with the domain
+`given`, entities with the domain `detected` in groups of eight texts, and the `detector` by size
+of the groups, on raw words and without those that give a channel away.
+
+With --models, or --single for just one, each model has a single adapter or a core fine-tuned as
+a whole, and no detector. It is never told a domain, and is scored only on its own: the domain it
+is named after, or all domains of the head it is named after. The results are merged into one
+report, `single`: what the adapters are compared with.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import spacy
+import typer
+from rich.console import Console
+from rich.progress import track
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from multibert_spacy.errors import ConfigError
+from multibert_spacy.pipeline.domain_detector import join_docs
+from multibert_spacy.training.corpus import read_docs
+from multibert_spacy.training.scorers import score_domains
+
+from ..domains import HEADS
+from ..record import readable_errors
+from .scoring.detection import (
+    SIZES,
+    detect_with,
+    draw_docs,
+    given_docs,
+    make_groups,
+    predicted_docs,
+    score_detector,
+)
+from .scoring.entities import N_RESAMPLES, count_docs, score_entities
+from .scoring.report import (
+    build_header,
+    confusion_table,
+    describe_model,
+    detector_table,
+    entity_table,
+    save,
+)
+
+__all__ = [
+    "app",
+    "evaluate",
+    "evaluate_single",
+    "parse_models",
+    "print_report",
+    "report_single",
+]
+
+app = typer.Typer(add_completion=False)
+console = Console()
+
+GROUP_SIZE = max(SIZES)
+
+
+def evaluate(
+    nlp: Language,
+    docs: Sequence[Doc],
+    *,
+    seed: int = 0,
+    limit_groups: int = 0,
+    n_resamples: int = N_RESAMPLES,
+) -> dict[str, Any]:
+    """Score a pipeline that knows several domains.
+
+    nlp (Language): With `multibert_ner`, `domain_detector` or both.
+    docs (Sequence[Doc]): Gold docs with their domains.
+    seed (int): Of the groups and of the resampling.
+    limit_groups (int): Groups of eight per domain at the most, for all scores; 0 is all.
+    n_resamples (int): Resamples of the intervals.
+    RETURNS (dict): "given", if there is a tagger, and "detector", if there is a detector; with
+        both also "detected". "doc_counts" has the counts of each doc (see `count_docs`) of
+        "given" and "detected".
+    RAISES (ConfigError): If there is neither.
+    """
+    tagger, detector = ("multibert_ner" in nlp.pipe_names, "domain_detector" in nlp.pipe_names)
+    if not tagger and not detector:
+        raise ConfigError(
+            f"The pipeline has neither multibert_ner nor domain_detector, but {nlp.pipe_names}"
+        )
+    groups = make_groups(docs, GROUP_SIZE, seed=seed, limit_docs=limit_groups * GROUP_SIZE)
+    references = [doc for group in groups for doc in group]
+    report: dict[str, Any] = {}
+    counts: dict[str, Any] = {}
+    draws: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples, "groups": HEADS}
+    if tagger:
+        examples = _run(nlp, given_docs(references, nlp), references, "domains given")
+        report["given"] = score_entities(examples, **draws)
+        counts["given"] = count_docs(examples, docs)
+    if tagger and detector:
+        examples = _run(nlp, predicted_docs(groups, nlp), references, "domains detected")
+        report["detected"] = score_entities(examples, **draws)
+        report["detected"].update(score_domains(examples))
+        counts["detected"] = count_docs(examples, docs)
+    if detector:
+        report["detector"] = score_detector(
+            detect_with(nlp), docs, seed=seed, limit_groups=limit_groups, console=console
+        )
+    if counts:
+        report["doc_counts"] = counts
+    return report
+
+
+def evaluate_single(
+    models: Mapping[str, str],
+    path: Path,
+    *,
+    seed: int = 0,
+    limit_groups: int = 0,
+    n_resamples: int = N_RESAMPLES,
+    change: Callable[[Doc], Doc] | None = None,
+) -> dict[str, Any]:
+    """Score models that know one domain each, or treat all of a head's as one.
+
+    models (Mapping): Name of a head or a domain -> folder or package. A model may stand under
+        several names.
+    path (Path): Part of a corpus.
+    seed, limit_groups, n_resamples (int): As in `evaluate`.
+    change (Callable): Gives the gold doc to score on in place of one of the corpus.
+    RETURNS (dict): "models", what they are and on what they were scored, "single", the scores of
+        all together, and "doc_counts", the counts of each doc of "single".
+    RAISES (ConfigError): If a model has a detector or no default domain, if two are for the same
+        domain, or if there is no doc for one.
+    """
+    done: list[str] = []
+    described: dict[str, Any] = {}
+    examples: list[Example] = []
+    scored: list[Doc] = []
+    for name, source in models.items():
+        nlp = spacy.load(source)
+        _check_single(nlp, name)
+        docs = read_docs(path, nlp.vocab)
+        wanted = HEADS.get(name, [name])
+        domains = sorted({doc._.domain for doc in docs if doc._.domain in wanted})
+        if not domains:
+            raise ConfigError(f"{path} has no doc of {name}: expected one of {', '.join(wanted)}")
+        if twice := sorted(set(domains) & set(done)):
+            raise ConfigError(f"More than one model is for {', '.join(twice)}")
+        done.extend(domains)
+        docs = [doc for doc in docs if doc._.domain in domains]
+        docs = [change(doc) for doc in docs] if change else docs
+        references = draw_docs(docs, seed=seed, limit_groups=limit_groups)
+        predicted = [join_docs([doc], nlp.vocab) for doc in references]
+        examples.extend(_run(nlp, predicted, references, f"model of {name}"))
+        scored.extend(docs)
+        described[name] = {**describe_model(nlp, source), "domains": domains}
+    scores = report_single(examples, scored, seed=seed, n_resamples=n_resamples)
+    return {"models": described, **scores}
+
+
+def report_single(
+    examples: list[Example], docs: Sequence[Doc], *, seed: int, n_resamples: int
+) -> dict[str, Any]:
+    """Score what several models tagged, each its own domains.
+
+    examples (list[Example]): Of all of them; sorted by domain, as those of `evaluate` are, so that
+        both draw the same docs in resampling.
+    docs (Sequence[Doc]): The gold docs of these domains, in the order of the corpus.
+    seed, n_resamples (int): As in `evaluate`.
+    RETURNS (dict): "single", the scores, and "doc_counts", the counts of each doc of "single".
+    """
+    examples.sort(key=lambda eg: str(eg.reference._.domain))
+    scores = score_entities(examples, seed=seed, n_resamples=n_resamples, groups=HEADS)
+    return {"single": scores, "doc_counts": {"single": count_docs(examples, docs)}}
+
+
+def _check_single(nlp: Language, name: str) -> None:
+    if "multibert_ner" not in nlp.pipe_names or "domain_detector" in nlp.pipe_names:
+        raise ConfigError(
+            f"The model of {name} should have multibert_ner and no domain_detector; it has: "
+            f"{', '.join(nlp.pipe_names)}"
+        )
+    if _default_domain(nlp) is None:
+        raise ConfigError(f"The model of {name} has no default_domain: set one, or run it alone")
+
+
+def _default_domain(nlp: Language) -> str | None:
+    tagger: Any = nlp.get_pipe("multibert_ner")
+    domain: str | None = tagger.cfg["default_domain"]
+    return domain
+
+
+def _run(
+    nlp: Language, predicted: Sequence[Doc], references: Sequence[Doc], title: str
+) -> list[Example]:
+    docs = track(nlp.pipe(predicted), title, total=len(references), console=console)
+    return [Example(doc, gold) for doc, gold in zip(docs, references, strict=True)]
+
+
+def print_report(report: Mapping[str, Any], console: Console) -> None:
+    """Print the tables of a report."""
+    modes = {mode: report[mode] for mode in ("given", "detected", "single") if mode in report}
+    if modes:
+        console.print(entity_table(modes))
+    if "detector" in report:
+        console.print(detector_table({"detector": report["detector"]}))
+        title = f"Groups of {GROUP_SIZE}, raw: truth in rows, answers in columns"
+        console.print(confusion_table(report["detector"]["raw"]["confusion"], title))
+
+
+def parse_models(value: str) -> dict[str, str]:
+    """value (str): HEAD=PATH,DOMAIN=PATH,...
+    RETURNS (dict): Name -> folder or package.
+    RAISES (BadParameter): If an item is no such pair or a name is given twice.
+    """
+    models: dict[str, str] = {}
+    for item in value.split(","):
+        name, equals, source = (part.strip() for part in item.partition("="))
+        if not (name and equals and source):
+            raise typer.BadParameter(f"{item!r} should be HEAD=PATH or DOMAIN=PATH")
+        if name in models:
+            raise typer.BadParameter(f"{name} is given twice")
+        models[name] = source
+    return models
+
+
+@app.command(help=__doc__)
+def main(
+    model: Annotated[str, typer.Argument(help="Folder or installed package.")] = "",
+    corpus: Annotated[Path, typer.Option(help="Folder with the parts.")] = Path("corpus/sample"),
+    split: Annotated[str, typer.Option(help="Part to score on.")] = "test",
+    metrics: Annotated[
+        Path | None, typer.Option(help="JSON file; by default metrics/<corpus>/evaluate.json.")
+    ] = None,
+    models: Annotated[str, typer.Option(help="HEAD=PATH,DOMAIN=PATH,...")] = "",
+    single: Annotated[bool, typer.Option(help="MODEL has one adapter and no detector.")] = False,
+    limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of groups and intervals.")] = 0,
+) -> None:
+    if bool(model) == bool(models):
+        raise typer.BadParameter("Give either MODEL or --models")
+    with readable_errors():
+        sources = parse_models(models) if models else {}
+        if single and model:
+            nlp = spacy.load(model)
+            _check_single(nlp, model)
+            sources = {str(_default_domain(nlp)): model}
+        nlp = spacy.blank("fa") if sources else spacy.load(model)
+        docs = read_docs(corpus / split, nlp.vocab)
+        header = build_header(
+            "scripts.build.evaluate",
+            docs,
+            corpus=corpus,
+            split=split,
+            seed=seed,
+            limit_groups=limit_groups,
+        )
+        if sources:
+            scores = evaluate_single(sources, corpus / split, seed=seed, limit_groups=limit_groups)
+        else:
+            header["model"] = describe_model(nlp, model)
+            scores = evaluate(nlp, docs, seed=seed, limit_groups=limit_groups)
+    report = {**header, **scores}
+    save(report, metrics or Path("metrics", corpus.name, "evaluate.json"))
+    print_report(report, console)
+
+
+if __name__ == "__main__":
+    app()

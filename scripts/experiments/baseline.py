@@ -1,0 +1,186 @@
+"""What the domain detector is compared with, on the same groups as in `scripts.build.evaluate`.
+
+    python -m scripts.experiments.baseline --corpus corpus/sample --metrics metrics/sample/baseline.json
+    python -m scripts.experiments.baseline --corpus corpus/sample --bow
+
+`tfidf`: character n-grams within words and logistic regression, trained on texts on their own and
+on groups of 2, 4 and 8. It is given the words as the network sees them: in normal form, a space
+between each two. Its strength of regularisation is chosen on the dev part.
+
+`bow`, with --bow: the same component as our detector with spaCy's bag of words as its model,
+trained by `spacy train` with configs/detector_bow.cfg.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import spacy
+import typer
+from rich.console import Console
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from spacy.cli.train import train as spacy_train
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from multibert_spacy.text.normalize import normalize_word
+from multibert_spacy.training.corpus import read_docs
+
+from ..build.scoring.detection import SIZES, Detect, detect_with, make_groups, score_detector
+from ..build.scoring.report import build_header, confusion_table, detector_table, save
+from ..record import readable_errors
+
+__all__ = ["app", "fit_tfidf", "group_text", "print_report", "train_bow"]
+
+app = typer.Typer(add_completion=False)
+console = Console()
+
+STRENGTHS = (1.0, 10.0, 100.0)
+"""C of the logistic regression: the inverse of the regularisation."""
+
+
+def group_text(group: Sequence[Doc]) -> str:
+    """RETURNS (str): The normal forms of a group's words, a space between each two."""
+    return " ".join(normalize_word(word.text) for doc in group for word in doc)
+
+
+def fit_tfidf(
+    train: Sequence[Doc],
+    dev: Sequence[Doc],
+    *,
+    seed: int = 0,
+    strengths: Sequence[float] = STRENGTHS,
+) -> tuple[Detect, dict[str, Any]]:
+    """Fit the classifier for each strength; the one that is right most often on dev is taken.
+
+    train, dev (Sequence[Doc]): Docs with their domains; each is in one group of each size.
+    seed (int): Of the groups.
+    strengths (Sequence[float]): Values of C. Of equals the first is taken.
+    RETURNS (tuple): The classifier, and a dict of its settings.
+    """
+    texts, domains = _texts(train, seed)
+    dev_texts, dev_domains = _texts(dev, seed)
+    vectorizer = TfidfVectorizer(
+        analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, min_df=2, lowercase=False
+    )
+    x, dev_x = vectorizer.fit_transform(texts), vectorizer.transform(dev_texts)
+    fitted, on_dev = {}, {}
+    for strength in strengths:
+        fitted[strength] = LogisticRegression(C=strength, max_iter=2000).fit(x, domains)
+        on_dev[strength] = float(fitted[strength].score(dev_x, dev_domains))
+        console.print(f"C = {strength:g}: {100 * on_dev[strength]:.1f}% of dev")
+    best = max(strengths, key=on_dev.__getitem__)
+
+    def detect(groups: Sequence[list[Doc]]) -> list[str | None]:
+        return list(fitted[best].predict(vectorizer.transform(map(group_text, groups))))
+
+    settings = {
+        "analyzer": "char_wb",
+        "ngram_range": [1, 4],
+        "sublinear_tf": True,
+        "min_df": 2,
+        "features": len(vectorizer.vocabulary_),
+        "C": best,
+        "dev_accuracy": {f"{strength:g}": score for strength, score in on_dev.items()},
+    }
+    return detect, settings
+
+
+def _texts(docs: Sequence[Doc], seed: int) -> tuple[list[str], list[str]]:
+    groups = [group for size in SIZES for group in make_groups(docs, size, seed=seed)]
+    return [group_text(group) for group in groups], [group[0]._.domain for group in groups]
+
+
+def train_bow(
+    corpus: Path, out: Path, *, config: Path, domains: Sequence[str], steps: int, seed: int = 0
+) -> Language:
+    """Train a detector that is a bag of words.
+
+    corpus (Path): Folder with train and dev.
+    out (Path): Folder of the trained pipeline.
+    config (Path): configs/detector_bow.cfg.
+    domains (Sequence[str]): The domains to tell apart.
+    steps (int): Batches of 8 groups.
+    seed (int): Of the groups.
+    RETURNS (Language): The best checkpoint.
+    """
+    draft = out.with_name(f".{out.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    overrides = {
+        "paths.train": str(corpus / "train"),
+        "paths.dev": str(corpus / "dev"),
+        "paths.log": str(draft / "log.jsonl"),
+        "vars.domains": list(domains),
+        "vars.max_steps": steps,
+        "vars.eval_frequency": max(1, steps // 5),
+        "system.seed": seed,
+    }
+    spacy_train(config, draft, overrides=overrides)
+    shutil.rmtree(draft / "model-last", ignore_errors=True)
+    shutil.rmtree(out, ignore_errors=True)
+    draft.rename(out)
+    return spacy.load(out / "model-best")
+
+
+def print_report(report: Mapping[str, Any], console: Console) -> None:
+    """Print the tables of a report."""
+    detectors = {name: report[name] for name in ("tfidf", "bow") if name in report}
+    console.print(detector_table(detectors))
+    for name, scores in detectors.items():
+        title = f"{name}, groups of {max(SIZES)}, raw: truth in rows, answers in columns"
+        console.print(confusion_table(scores["raw"]["confusion"], title))
+
+
+@app.command(help=__doc__)
+def main(
+    corpus: Annotated[Path, typer.Option(help="Folder with the parts.")] = Path("corpus/sample"),
+    split: Annotated[str, typer.Option(help="Part to score on.")] = "test",
+    metrics: Annotated[
+        Path | None, typer.Option(help="JSON file; by default metrics/<corpus>/baseline.json.")
+    ] = None,
+    bow: Annotated[bool, typer.Option("--bow", help="Train and score the bag of words too.")] = (
+        False
+    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="For --bow; by default training/<corpus>/detector_bow."),
+    ] = None,
+    configs: Annotated[Path, typer.Option(help="Folder of the configs.")] = Path("configs"),
+    steps: Annotated[int, typer.Option(min=1, help="Batches of 8 groups, for --bow.")] = 1000,
+    limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the groups.")] = 0,
+) -> None:
+    with readable_errors():
+        vocab = spacy.blank("fa").vocab
+        train, dev, docs = (read_docs(corpus / part, vocab) for part in ("train", "dev", split))
+        report = build_header(
+            "scripts.experiments.baseline",
+            docs,
+            corpus=corpus,
+            split=split,
+            seed=seed,
+            limit_groups=limit_groups,
+        )
+        detect, settings = fit_tfidf(train, dev, seed=seed)
+        report["tfidf"] = {"settings": settings, **_score(detect, docs, seed, limit_groups)}
+        if bow:
+            names = sorted({doc._.domain for doc in train})
+            config = configs / "detector_bow.cfg"
+            out = out or Path("training", corpus.name, "detector_bow")
+            nlp = train_bow(corpus, out, config=config, domains=names, steps=steps, seed=seed)
+            settings = {"config": config.name, "steps": steps}
+            scores = _score(detect_with(nlp), docs, seed, limit_groups)
+            report["bow"] = {"settings": settings, **scores}
+    save(report, metrics or Path("metrics", corpus.name, "baseline.json"))
+    print_report(report, console)
+
+
+def _score(detect: Detect, docs: Sequence[Doc], seed: int, limit: int) -> dict[str, Any]:
+    return score_detector(detect, docs, seed=seed, limit_groups=limit, console=console)
+
+
+if __name__ == "__main__":
+    app()
