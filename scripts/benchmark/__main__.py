@@ -24,8 +24,7 @@ from rich.progress import Progress
 
 from multibert_spacy.training.corpus import read_docs
 
-from ..build.scoring.report import build_header, save
-from ..record import readable_errors
+from ..record import build_header, readable_errors, save
 from . import fresh
 from .build import ADAPTERS, engines, write_pipelines
 from .equality import Mismatch, check_pipelines

@@ -25,7 +25,7 @@ from multibert_spacy.pipeline.tagging import doc_rows, row_batches
 from multibert_spacy.types import Floats2d
 
 from ..build.ship import round_to_half
-from ..corpora.sampling.labels import HEAD_OF, LABELS
+from ..domains import DOMAINS, LABELS
 from .texts import GROUP_SIZE, domain_names
 
 __all__ = [
@@ -150,7 +150,7 @@ def build_pipeline(
 
 
 def _head_of(name: str) -> str:
-    return HEAD_OF.get(name, "social")
+    return DOMAINS[name].head if name in DOMAINS else "social"
 
 
 def _pieces(nlp: Language, text: str) -> list[int]:

@@ -20,7 +20,7 @@ from transformers import AutoModel, AutoModelForTokenClassification, AutoTokeniz
 
 from multibert_spacy.text.batching import batch_by_pieces
 
-from ..corpora.sampling.labels import LABELS
+from ..domains import LABELS
 from .build import ADAPTERS, calibrated
 
 __all__ = [

@@ -17,9 +17,8 @@ from rich.console import Console
 
 from multibert_spacy.training.corpus import read_docs
 
-from ..build.scoring.report import build_header, save
 from ..build.toy_core import build_toy_core
-from ..record import readable_errors
+from ..record import build_header, readable_errors, save
 from . import fresh
 from .build import folder_of, write_pipelines
 from .streaming import STEPS, long_text_memory, stream_memory

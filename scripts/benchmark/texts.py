@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from spacy.tokens import Doc
 
-from ..corpora.sampling.labels import DOMAINS
+from ..domains import DOMAINS
 
 __all__ = ["GROUP_SIZE", "LENGTHS", "Text", "domain_names", "given_domains", "mix", "read_texts"]
 

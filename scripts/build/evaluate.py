@@ -43,14 +43,8 @@ from .scoring.detection import (
     score_detector,
 )
 from .scoring.entities import N_RESAMPLES, count_docs, score_entities
-from .scoring.report import (
-    build_header,
-    confusion_table,
-    describe_model,
-    detector_table,
-    entity_table,
-    save,
-)
+from .scoring.report import confusion_table, detector_table, entity_table
+from ..record import build_header, describe_model, save
 
 __all__ = [
     "app",

@@ -1,10 +1,10 @@
-"""Write the sample corpus: invented Persian threads in all twelve domains, from a seed.
+"""Write the sample corpus: invented Persian threads in all domains, from a seed.
 
     python -m scripts.corpora.sample --out corpus/sample --seed 0 --scale 1.0
     python -m scripts.corpora.sample example --out example/threads.jsonl
 
 Output: `<out>/{train,dev,test}/sample.spacy` and `<out>/report.json`. It needs no download, so it
-is the corpus with which the whole project runs anywhere. What is in it: `scripts/sampling`.
+is the corpus with which the whole project runs anywhere. What is in it: `scripts/corpora/sampling`.
 """
 
 import json
@@ -15,12 +15,13 @@ import typer
 from rich.console import Console
 from spacy.tokens import Doc
 
-from .docbin import write_atomically
+from .docbin import make_vocab, write_atomically, write_docs
 from .report import save_report
-from .sampling.docs import make_vocab, text_to_doc, write_docs
-from .sampling.example import example_threads
+from .sampling.gazetteers import build_gazetteer
 from .sampling.generate import make_texts
+from .sampling.render import text_to_doc
 from .sampling.report import build_report, print_report
+from .sampling.tables import THREADS
 
 __all__ = ["app", "example_threads", "make_sample", "write_example", "write_sample"]
 
@@ -47,8 +48,7 @@ def write_sample(out: Path, *, seed: int = 0, scale: float = 1.0) -> dict[str, A
     """Make the corpus and write it.
 
     out (Path): Folder, made if needed.
-    seed (int): The seed.
-    scale (float): Factor of all sizes.
+    seed, scale: As in `make_sample`.
     RETURNS (dict): What stands in report.json.
     RAISES (ValueError): If scale is not positive.
     """
@@ -56,9 +56,24 @@ def write_sample(out: Path, *, seed: int = 0, scale: float = 1.0) -> dict[str, A
     corpus = make_texts(seed, scale=scale)
     report = build_report(corpus, seed=seed, scale=scale)
     for part, texts in corpus.items():
-        write_docs((text_to_doc(text, vocab) for text in texts), out / part / "sample.spacy")
+        write_docs(out / part / "sample.spacy", (text_to_doc(text, vocab) for text in texts))
     save_report(report, out)
     return report
+
+
+def example_threads(seed: int = 0) -> list[dict[str, str]]:
+    """Write three threads as a user would have them: raw texts of travel, football, economy.
+
+    seed (int): Chooses the names of people.
+    RETURNS (list[dict[str, str]]): Rows with "thread" and "text"; threads one after the other.
+    """
+    people = build_gazetteer(seed).known["person"]
+    names = {f"person{i}": people[i] for i in range(1, 5)}
+    return [
+        {"thread": thread, "text": text.format(**names)}
+        for thread, texts in THREADS.items()
+        for text in texts
+    ]
 
 
 def write_example(out: Path, *, seed: int = 0) -> None:

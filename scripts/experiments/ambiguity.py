@@ -29,8 +29,7 @@ from multibert_spacy.text.normalize import normalize_word
 from multibert_spacy.training.corpus import read_docs
 
 from ..build.scoring.detection import draw_docs, given_docs
-from ..build.scoring.report import build_header, describe_model, save
-from ..record import readable_errors
+from ..record import build_header, describe_model, readable_errors, save
 
 __all__ = ["SENTENCES", "ambiguous_names", "app", "tag_sentences"]
 

@@ -29,8 +29,8 @@ from multibert_spacy.text.normalize import normalize_word
 from multibert_spacy.training.corpus import read_docs
 
 from ..build.scoring.detection import SIZES, Detect, detect_with, make_groups, score_detector
-from ..build.scoring.report import build_header, confusion_table, detector_table, save
-from ..record import readable_errors
+from ..build.scoring.report import confusion_table, detector_table
+from ..record import build_header, readable_errors, save
 
 __all__ = ["app", "fit_tfidf", "group_text", "print_report", "train_bow"]
 

@@ -26,9 +26,8 @@ from rich.table import Table
 from multibert_spacy.errors import ConfigError
 
 from ..build.scoring.entities import f1_of, interval_of, mean_of_known
-from ..build.scoring.report import build_header, save
 from ..domains import HEADS
-from ..record import plain_path, readable_errors
+from ..record import build_header, plain_path, readable_errors, save
 
 __all__ = ["N_DRAWS", "app", "compare", "print_comparison", "read_counts"]
 

@@ -35,10 +35,9 @@ from multibert_spacy.training.scorers import score_ner
 from ..build.evaluate import print_report, report_single
 from ..build.scoring.detection import draw_docs
 from ..build.scoring.entities import N_RESAMPLES
-from ..build.scoring.report import build_header, save
 from ..corpora.bio import doc_tags, repair_bio
 from ..domains import HEADS
-from ..record import readable_errors
+from ..record import build_header, readable_errors, save
 from .crf_features import AFFIX, REACH, word_features
 
 __all__ = [

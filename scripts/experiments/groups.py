@@ -27,9 +27,8 @@ from multibert_spacy.training.scorers import score_domains
 from ..build.scoring.detection import SIZES, given_docs, make_groups, predicted_docs
 from ..build.scoring.entities import N_RESAMPLES, count_docs, score_entities
 from ..build.scoring.raw_text import raw_examples
-from ..build.scoring.report import build_header, describe_model, save
 from ..domains import HEADS
-from ..record import readable_errors
+from ..record import build_header, describe_model, readable_errors, save
 from .compare import N_DRAWS, compare
 
 __all__ = ["app", "score_groups"]

@@ -26,12 +26,11 @@ from rich.table import Table
 
 from multibert_spacy.training.corpus import read_docs
 
-from ..build.scoring.report import build_header, save
 from ..corpora import SPLITS, Corpus, Sentence, read_arman
 from ..corpora.arman import DEV_SHARE, FOLDS
 from ..corpora.docbin import write_corpora
 from ..corpora.splits import hold_out, normal_form
-from ..record import readable_errors
+from ..record import build_header, readable_errors, save
 
 __all__ = ["app", "join_folds", "measure_leak", "overlap"]
 

@@ -31,9 +31,9 @@ from multibert_spacy.training.corpus import read_docs
 
 from ..build.evaluate import evaluate, evaluate_single, parse_models
 from ..build.scoring.entities import N_RESAMPLES
-from ..build.scoring.report import build_header, describe_model, entity_table, save
+from ..build.scoring.report import entity_table
 from ..corpora.bio import doc_tags
-from ..record import readable_errors
+from ..record import build_header, describe_model, readable_errors, save
 from .compare import N_DRAWS, compare, print_comparison
 
 __all__ = ["Inventor", "app", "evaluate_masked"]

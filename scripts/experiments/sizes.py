@@ -22,9 +22,8 @@ from rich.table import Table
 from multibert_spacy.errors import ConfigError
 from multibert_spacy.models.adapters import ALL_LINEAR
 
-from ..build.scoring.report import save
 from ..domains import HEADS, LABELS
-from ..record import command_line, commit, readable_errors
+from ..record import command_line, commit, readable_errors, save
 
 __all__ = ["PARSBERT", "Shape", "app", "measure_sizes"]
 

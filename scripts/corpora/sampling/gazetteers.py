@@ -13,8 +13,7 @@ from random import Random
 
 from faker import Faker
 
-from .labels import AMBIGUOUS
-from .words import OWN, VOCABULARY
+from .tables import AMBIGUOUS, NAMES, VOCABULARY
 
 __all__ = ["Gazetteer", "build_gazetteer", "clean_name"]
 
@@ -35,7 +34,7 @@ class Gazetteer:
 
     known: dict[str, tuple[str, ...]]
     held: dict[str, tuple[str, ...]]
-    vocabulary: dict[str, tuple[str, ...]]
+    vocabulary: dict[str, list[str]]
 
     def surfaces(self, word_class: str) -> tuple[str, ...]:
         """List all surfaces of a class, known first."""
@@ -93,7 +92,7 @@ def build_gazetteer(seed: int) -> Gazetteer:
     seed (int): Seeds Faker and the choice.
     RETURNS (Gazetteer): The names.
     """
-    classes: dict[str, Sequence[str]] = {**OWN, **_from_faker(seed)}
+    classes: dict[str, Sequence[str]] = {**NAMES, **_from_faker(seed)}
     taken = {surface for name in AMBIGUOUS for surface in classes[name]}
     known: dict[str, tuple[str, ...]] = {}
     held: dict[str, tuple[str, ...]] = {}

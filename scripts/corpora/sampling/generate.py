@@ -8,13 +8,12 @@ third text is of its domain's own sentences: they make the domain clear, the sha
 from collections.abc import Iterator
 from random import Random
 
+from ...domains import DOMAINS, HEADS
 from ..sentence import SPLITS
-from . import templates_formal, templates_social
 from .gazetteers import Gazetteer, build_gazetteer
-from .labels import DOMAINS, HEAD_OF, HEADS
 from .noise import apply_noise
-from .profiles import NEUTRAL, PROFILES
 from .render import SHARES, Draft, Text, draw_own, draw_shared, render
+from .tables import NEUTRAL, PROFILES, SIZES, TEMPLATES
 
 __all__ = ["make_texts"]
 
@@ -28,7 +27,6 @@ THREAD_SIZES = (3, 12)
 MAX_REDRAWS = 30  # of a shared sentence that is in the pool already
 # How often one shared sentence stands in a part, on average.
 REPEATS = {"formal": 2, "social": 4}
-TEMPLATES = {"formal": templates_formal, "social": templates_social}
 
 
 def _thread_sizes(n_texts: int, rng: Random) -> list[int]:
@@ -69,9 +67,9 @@ class _Part:
         self.gazetteer = gazetteer
         rng = self._rng("layout")
         self.layout: dict[str, list[list[str]]] = {}
-        for domain, n_train in DOMAINS.items():
+        for domain, n_train in SIZES.items():
             n_texts = max(THREAD_SIZES[0], round(scale * SHARES[part] * n_train))
-            shares = KINDS[HEAD_OF[domain]]
+            shares = KINDS[DOMAINS[domain].head]
             sizes = _thread_sizes(n_texts, rng)
             self.layout[domain] = [_draw_kinds(n, shares, rng) for n in sizes]
         self.pools = {head: self._make_pool(head) for head in HEADS}
@@ -84,7 +82,7 @@ class _Part:
         counts = [sum(k.count("shared") for k in self.layout[d]) for d in HEADS[head]]
         n_drafts = max(1, *counts, sum(counts) // REPEATS[head])
         rng = self._rng(f"pool/{head}")
-        shared = TEMPLATES[head].SHARED
+        shared = TEMPLATES[head].shared
         pool: dict[Draft, None] = {}
         for _ in range(MAX_REDRAWS * n_drafts):
             pool[draw_shared(shared, self.part, self.seed, self.gazetteer, rng)] = None
@@ -98,17 +96,17 @@ class _Part:
     def make_domain(self, domain: str, n_threads_before: int) -> list[list[Text]]:
         """Make the threads of a domain, numbered on from those of earlier parts."""
         rng = self._rng(domain)
-        head = HEAD_OF[domain]
+        head = DOMAINS[domain].head
         shared = _cycle(self.pools[head], rng)
         threads = []
         for number, kinds in enumerate(self.layout[domain], n_threads_before + 1):
-            fresh = list(TEMPLATES[head].OWN[domain])
+            fresh = list(TEMPLATES[head].own[domain])
             thread = []
             for kind in kinds:
                 if kind == "shared":
                     draft = next(shared)
                 else:
-                    templates = fresh if kind == "own" else TEMPLATES[head].COMMON
+                    templates = fresh if kind == "own" else TEMPLATES[head].common
                     draft = draw_own(templates, self.part, self.seed, self.gazetteer, rng)
                 if kind == "own":
                     fresh.remove(draft.template)

@@ -2,14 +2,14 @@
 
 Every function takes a list of tokens and returns a new one; tags are carried along, so a name
 stays exactly one entity whatever happens to its letters. How often each thing happens stands in
-`profiles.py`.
+`tables.Profile`.
 """
 
 import re
 from dataclasses import dataclass, replace
 from random import Random
 
-from .profiles import Profile
+from .tables import Profile
 
 __all__ = [
     "Token",

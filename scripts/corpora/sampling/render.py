@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
 
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+
 from ..sentence import SPLITS
 from .gazetteers import Gazetteer
-from .labels import label_of
 from .noise import Token, inside
+from .tables import label_of
 
 __all__ = [
     "SHARES",
@@ -25,9 +28,10 @@ __all__ = [
     "draw_shared",
     "part_of",
     "render",
+    "text_to_doc",
 ]
 
-SHARES = {"train": 1.0, "dev": 0.19, "test": 0.38}  # of the sizes in labels.DOMAINS
+SHARES = {"train": 1.0, "dev": 0.19, "test": 0.38}  # of the sizes in tables.SIZES
 HELD_SHARE = 0.4  # of the names drawn for dev and test
 # Classes that are no entity in most domains: rarer, so that they do not water down the rest.
 CLASS_WEIGHTS = {"illness": 0.35, "title": 0.7, "landmark": 0.6, "people": 0.8}
@@ -131,7 +135,7 @@ def draw_own(
 
 
 def draw_shared(
-    templates: dict[str, tuple[str, ...]],
+    templates: dict[str, list[str]],
     part: str,
     seed: int,
     gazetteer: Gazetteer,
@@ -188,3 +192,21 @@ def render(
         Token(t.text, t.tag, i < last and tokens[i + 1].text not in NO_SPACE_BEFORE, t.slot)
         for i, t in enumerate(tokens)
     ]
+
+
+def text_to_doc(text: Text, vocab: Vocab) -> Doc:
+    """Build the gold doc of a text: every token is explicitly in or outside an entity.
+
+    text (Text): With legal BIO tags.
+    vocab (Vocab): The vocabulary of the new doc.
+    RETURNS (Doc): With `doc.ents`, `doc._.domain` and `doc._.thread`.
+    """
+    doc = Doc(
+        vocab,
+        words=[token.text for token in text.tokens],
+        spaces=[token.space for token in text.tokens],
+        ents=[token.tag for token in text.tokens],
+    )
+    doc._.domain = text.domain
+    doc._.thread = text.thread
+    return doc

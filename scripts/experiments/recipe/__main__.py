@@ -10,8 +10,7 @@ from rich.table import Table
 
 from multibert_spacy.errors import ConfigError
 
-from ...build.scoring.report import save
-from ...record import command_line, commit, readable_errors
+from ...record import command_line, commit, readable_errors, save
 from ..compare import N_DRAWS, compare
 from . import __doc__ as description
 from .ways import WAYS, Recipe

@@ -15,8 +15,7 @@ from multibert_spacy.training.corpus import read_docs
 
 from ...build import train
 from ...build.evaluate import evaluate_single
-from ...build.scoring.report import save
-from ...record import command_line, commit
+from ...record import command_line, commit, save
 
 __all__ = ["WAYS", "Recipe"]
 

@@ -26,7 +26,7 @@ from scripts.benchmark.table import print_report, readme_tables
 from scripts.benchmark.texts import Text, domain_names, given_domains, mix, read_texts
 from scripts.benchmark.timing import summary
 from scripts.build.toy_core import build_toy_core
-from scripts.corpora.sampling.labels import DOMAINS
+from scripts.domains import DOMAINS
 
 ROOT = Path(__file__).parents[3]
 WORDS = "علی امروز از تهران به شیراز رفت و با دوست خود در بازار بزرگ شهر قدم زد".split()

@@ -14,7 +14,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from multibert_spacy.errors import CoreError
-from scripts import build_core as module
+from scripts.build import core as module
 from scripts.build.core import build_core, find_source, main
 from scripts.build.e5s1 import read_e5s1
 from tests.scripts.build.e5s1_files import PIECES, Content, row_nibbles

@@ -17,7 +17,7 @@ from multibert_spacy.errors import ConfigError
 from multibert_spacy.pipeline.domain_detector import join_docs
 from multibert_spacy.training.corpus import mask_words
 from multibert_spacy.training.scorers import score_ner
-from scripts import evaluate as script
+from scripts.build import evaluate as script
 from scripts.build.evaluate import app, evaluate, evaluate_single
 from scripts.record import plain_path
 from scripts.build.scoring.detection import (
@@ -28,7 +28,7 @@ from scripts.build.scoring.detection import (
     thread_groups,
 )
 from scripts.build.scoring.entities import count_spans, score_entities
-from scripts.build.scoring.report import build_header, save
+from scripts.record import build_header, save
 
 VOCAB = Vocab()
 

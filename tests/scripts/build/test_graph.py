@@ -9,7 +9,7 @@ pytest.importorskip("openvino")
 pytest.importorskip("nncf")
 
 from multibert_spacy.models import openvino_graph
-from scripts import graph as script
+from scripts.build import graph as script
 
 OPENVINO = {"engine": "openvino", "precision": "int8"}
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc
 from spacy.training import iob_to_biluo
 
-from scripts.corpora.sampling.docs import make_vocab
+from scripts.corpora.docbin import make_vocab
 from scripts.corpora.sampling.noise import (
     Token,
     add_hashtags,
@@ -21,7 +21,7 @@ from scripts.corpora.sampling.noise import (
     stretch,
     use_arabic_letters,
 )
-from scripts.corpora.sampling.profiles import Profile
+from scripts.corpora.sampling.tables import Profile
 
 PLAIN = str.maketrans("يك٠١٢٣٤٥٦٧٨٩0123456789", "یک۰۱۲۳۴۵۶۷۸۹۰۱۲۳۴۵۶۷۸۹", "#_\u200c ")
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from multibert_spacy.errors import ConfigError
 from scripts.build.scoring.detection import make_groups
 from scripts.build.scoring.entities import count_docs, score_entities
-from scripts.build.scoring.report import build_header, save
 from scripts.experiments.compare import app, compare, print_comparison, read_counts
+from scripts.record import build_header, save
 
 RIGHT, MISSED, EXTRA = [1, 0, 0], [0, 0, 1], [1, 1, 0]
 GOOD = {"news": [RIGHT] * 40, "art": [RIGHT] * 6 + [MISSED] * 2}

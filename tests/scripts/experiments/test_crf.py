@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from multibert_spacy.errors import ConfigError
 from multibert_spacy.training.scorers import score_ner
-from scripts import crf as script
+from scripts.experiments import crf as script
 from scripts.experiments.compare import compare
 from scripts.experiments.crf import Crf, app, evaluate_crf, fit_crf, strengths_of
 from scripts.experiments.crf_features import word_features
