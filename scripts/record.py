@@ -1,4 +1,4 @@
-"""What a result says of its origin, how it is written and shown, and what a failed command says."""
+"""What a result says of its origin, how it is written and shown; what a failed command says."""
 
 import json
 import re
@@ -55,12 +55,14 @@ def running_module(default: str) -> str:
 
 
 def command_line(module: str) -> str:
-    """RETURNS (str): The running command as one would type it, with plain paths."""
+    """module (str): What the command is, if it is none of ours that is running.
+    RETURNS (str): The running command as one would type it, with plain paths.
+    """
     args = [
         re.sub(r"(^|[=,])(/[^,]*)", lambda match: match[1] + plain_path(match[2]), arg)
         for arg in sys.argv[1:]
     ]
-    return shlex.join(["python", "-m", module, *args])
+    return shlex.join(["python", "-m", running_module(module), *args])
 
 
 def cite(report: Mapping[str, Any]) -> str:

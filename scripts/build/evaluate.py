@@ -31,7 +31,7 @@ from multibert_spacy.pipeline.domain_detector import join_docs
 from multibert_spacy.training.corpus import read_docs
 from multibert_spacy.training.scorers import score_domains
 
-from ..domains import HEADS
+from ..domains import DOMAINS, HEADS
 from ..record import readable_errors
 from .scoring.detection import (
     SIZES,
@@ -207,10 +207,13 @@ def print_report(report: Mapping[str, Any], console: Console) -> None:
 
 
 def parse_models(value: str) -> dict[str, str]:
-    """value (str): HEAD=PATH,DOMAIN=PATH,...
+    """value (str): HEAD=PATH,DOMAIN=PATH,..., or one path with {head} or {domain} in it, for all.
     RETURNS (dict): Name -> folder or package.
     RAISES (BadParameter): If an item is no such pair or a name is given twice.
     """
+    for what, names in (("{head}", HEADS), ("{domain}", DOMAINS)):
+        if what in value:
+            return {name: value.replace(what, name) for name in names}
     models: dict[str, str] = {}
     for item in value.split(","):
         name, equals, source = (part.strip() for part in item.partition("="))

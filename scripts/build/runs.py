@@ -1,9 +1,11 @@
 """One `spacy train`: with a budget in epochs, resumable, on record.
 
 What it adds to `spacy train`: the number of steps that an epoch has, which a schedule needs
-beforehand; skipping runs that are complete; and a JSON in `metrics/` with the command, seed,
-commit, budget, speed and dev scores. A run writes into a draft folder that is renamed when it is
-complete.
+beforehand; skipping runs that are complete; and a record of command, seed, commit, budget and dev
+scores. A run writes into a draft folder that is renamed when it is complete.
+
+A run config (configs/runs) says how: a section holds overrides of a stage's config, by the dotted
+names that `spacy train` takes, and its part of a head's name what is different for that head.
 """
 
 import json
@@ -20,13 +22,15 @@ import typer
 from rich.console import Console
 from spacy.cli.train import train as spacy_train
 from spacy.training.batchers import minibatch_by_padded_size
+from thinc.api import Config
 
 from multibert_spacy.errors import ConfigError
 from multibert_spacy.training.corpus import read_docs
 
-from ..record import command_line, commit, running_module
+from ..domains import HEADS
+from ..record import command_line, commit, save
 
-__all__ = ["Run", "console", "parse_settings", "train"]
+__all__ = ["Run", "console", "parse_settings", "run_settings", "train"]
 
 console = Console()
 
@@ -40,10 +44,10 @@ class Run:
 
     name (str): Names the folder under `training/` and the file under `metrics/`.
     config (Path): The config.
-    overrides (dict): Of the config.
-    epochs (float): Passes over the training part.
     corpus (Path): With the folders train and dev.
     domains (list[str]): Domains to train on.
+    epochs (float): Passes over the training part.
+    overrides (dict): Of the config.
     """
 
     name: str
@@ -55,43 +59,64 @@ class Run:
     evaluations: int = 1
     batch_words: int = 512
 
+    @classmethod
+    def of(cls, name: str, config: Path, corpus: Path, domains: list[str], given: Any) -> "Run":
+        """given (dict): Overrides; of its `vars`, epochs, evaluations and batch_words are the
+        budget.
+        """
+        given = dict(given)
+        budget = [given.pop(f"vars.{key}", value) for key, value in BUDGET.items()]
+        return cls(name, config, corpus, domains, budget[0], given, *budget[1:])
+
     def steps(self) -> int:
         """RETURNS (int): Batches of an epoch."""
         docs = read_docs(self.corpus / "train", spacy.blank("fa").vocab, domains=self.domains)
         return sum(1 for _ in minibatch_by_padded_size(docs, size=self.batch_words, buffer=256))
 
 
-def count_pieces(model: Path, corpus: Path, domains: list[str]) -> int:
-    """RETURNS (int): Pieces of the training part, as the tagger or detector sees them."""
-    nlp = spacy.load(model)
-    core = nlp.get_pipe("transformer").core
-    proc = nlp.get_pipe(nlp.pipe_names[-1])
-    normalize = getattr(proc, "normalizer", None) or proc.model.normalizer
-    docs = read_docs(corpus / "train", nlp.vocab, domains=domains)
-    return sum(len(p) for doc in docs for p in core.pieces([normalize(w.text) for w in doc]))
+BUDGET: dict[str, Any] = {"epochs": 5, "evaluations": 2, "batch_words": 512}
 
 
-def train(run: Run, out: Path, metrics: Path) -> Path:
+def run_settings(path: Path, section: str, head: str = "") -> dict[str, Any]:
+    """Read a section of a run config.
+
+    path (Path): The run config.
+    section (str): Its section; one that it does not have is an error.
+    head (str): Whose part of it is merged on top.
+    RETURNS (dict): Overrides of a stage's config, by dotted names.
+    RAISES (ConfigError): If there is no such file or section.
+    """
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.cfg"))) or "none"
+        raise ConfigError(f"{path}: expected a run config here, found none. There are: {known}")
+    config = Config().from_disk(path, interpolate=False)
+    if section not in config:
+        raise ConfigError(f"{path} has no section [{section}]; it has: {', '.join(config)}")
+    own = {key: value for key, value in config[section].items() if key not in HEADS}
+    return own | config[section].get(head, {})
+
+
+def train(run: Run, out: Path, metrics: Path | None = None) -> Path:
     """Train, unless it is done.
 
     run (Run): What to train.
     out (Path): Folder of all runs.
-    metrics (Path): Folder of the JSON files.
+    metrics (Path): Folder that gets a copy of the record.
     RETURNS (Path): The best checkpoint.
     RAISES (ConfigError): If there is a checkpoint that no run has made, as an average: it would be
         replaced.
     """
     folder = out / run.name
-    record = metrics / f"{run.name.replace('/', '_')}.json"
+    record = metrics / f"{run.name.replace('/', '_')}.json" if metrics else None
     if (folder / "done.json").exists():
-        result = json.loads((folder / "done.json").read_text(encoding="utf8"))
+        result = srsly.read_json(folder / "done.json")
         console.print(f"{run.name}: done before")
         for key, value in _settings(run).items():
             if key in result and result[key] != value:
                 old = f"{run.name}: {key} was {result[key]}, not {value}"
                 console.print(f"{old}; delete {folder} to train anew", style="red", markup=False)
-        if not record.exists():  # killed in between
-            _write(record, result)
+        if record and not record.exists():  # killed in between
+            save(result, record)
         return folder / "model-best"
     if (folder / "model-best").exists():
         raise ConfigError(
@@ -107,46 +132,38 @@ def train(run: Run, out: Path, metrics: Path) -> Path:
         "paths.log": str(draft / "log.jsonl"),
         **run.overrides,
     }
-    per_epoch = None
     if "vars.max_steps" not in overrides:
-        per_epoch = run.steps()
-        steps = max(1, round(per_epoch * run.epochs))
-        overrides["vars.max_steps"] = steps
-        overrides["vars.eval_frequency"] = max(1, -(-steps // max(1, run.evaluations)))
+        overrides["vars.max_steps"] = max(1, round(run.steps() * run.epochs))
         overrides["vars.batch_words"] = run.batch_words
-    overrides.setdefault("vars.patience", PATIENCE * overrides.get("vars.eval_frequency", 0))
-    overrides["vars.warmup_steps"] = min(50, overrides["vars.max_steps"] // 10)
-    console.rule(f"{run.name}: {overrides['vars.max_steps']} steps")
+    steps = overrides["vars.max_steps"]
+    overrides.setdefault("vars.eval_frequency", max(1, -(-steps // max(1, run.evaluations))))
+    overrides.setdefault("vars.patience", PATIENCE * overrides["vars.eval_frequency"])
+    overrides["vars.warmup_steps"] = min(50, steps // 10)
+    console.rule(f"{run.name}: {steps} steps")
     start = time.perf_counter()
     spacy_train(run.config, draft, overrides=overrides)
-    seconds = time.perf_counter() - start
-    log = list(srsly.read_jsonl(draft / "log.jsonl"))
-    pieces = count_pieces(draft / "model-best", run.corpus, run.domains)
+    rows = [
+        row for row in srsly.read_jsonl(draft / "log.jsonl") if row.get("score") is not None
+    ]
     result: dict[str, Any] = {
         "run": run.name,
-        "command": command_line(running_module("scripts.build.train")),
+        "command": command_line("scripts.build.train"),
         "config": run.config.as_posix(),
         "commit": commit(),
         "seed": overrides.get("system.seed", 0),
         "split": "train, scored on dev",
         **_settings(run),
-        "steps": overrides["vars.max_steps"],
-        "pieces_per_epoch": pieces,
-        "minutes_with_evaluation": round(seconds / 60, 2),
-        "dev": [
-            {"step": row["step"], "score": row["score"], **_scores(row)}
-            for row in log
-            if row.get("score") is not None
-        ],
+        "steps": steps,
+        "minutes_with_evaluation": round((time.perf_counter() - start) / 60, 2),
+        "dev": [{"step": row["step"], "score": row["score"], **_scores(row)} for row in rows],
+        "best_dev_score": max(row["score"] for row in rows),
     }
-    if per_epoch:
-        result["pieces_per_second_with_evaluation"] = round(pieces * run.epochs / seconds)
-    result["best_dev_score"] = max(row["score"] for row in result["dev"])
     shutil.rmtree(draft / "model-last", ignore_errors=True)
     srsly.write_json(draft / "done.json", result)
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
-    _write(record, result)
+    if record:
+        save(result, record)
     return folder / "model-best"
 
 
@@ -158,14 +175,6 @@ def _settings(run: Run) -> dict[str, Any]:
         "overrides": {k: v for k, v in run.overrides.items() if not k.startswith("paths.")},
         "epochs": None if "vars.max_steps" in run.overrides else run.epochs,
     }
-
-
-def _write(path: Path, result: dict[str, Any]) -> None:
-    """Write a record beside and rename it, so that there is no half one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf8")
-    draft.replace(path)
 
 
 def _scores(row: dict[str, Any]) -> dict[str, Any]:

@@ -6,22 +6,22 @@ is smoked is what is shipped.
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import spacy
 import typer
 from rich.console import Console
-from spacy.cli.assemble import assemble_cli  # noqa: F401  (registers the command)
 from spacy.cli.package import package
 from spacy.util import load_config, load_model_from_config
 
-from scripts.build import evaluate
-from scripts import show
-from scripts.build import train
-from scripts.corpora.sample import write_example, write_sample
-from scripts.build.toy_core import build_toy_core
+from .. import show
+from ..corpora.sample import write_example, write_sample
+from . import evaluate, train
+from .toy_core import build_toy_core
 
 console = Console()
+
+RUN = Path("configs/runs/lora.cfg")
 
 
 def smoke(root: Path, *, configs: Path = Path("configs")) -> None:
@@ -31,26 +31,25 @@ def smoke(root: Path, *, configs: Path = Path("configs")) -> None:
     configs (Path): Folder of the configs.
     """
     shutil.rmtree(root, ignore_errors=True)
-    core, corpus, out, metrics = (root / n for n in ("core", "corpus", "training", "metrics"))
+    core, corpus, out = (root / name for name in ("core", "corpus", "training"))
     build_toy_core(core)
     write_sample(corpus, scale=0.1)
     write_example(root / "threads.jsonl")
-    common = {"corpus": corpus, "out": out, "metrics": metrics, "configs": configs}
-    for head in train.HEADS:
-        train.pretrain(head, core=str(core), epochs=1, evaluations=1, **common)
-    train.tune(epochs=1, evaluations=1, **common)
-    train.detector(core=str(core), steps=4, evaluations=1, **common)
+    budget = ["vars.epochs=1", "vars.evaluations=1"]
+    common: dict[str, Any] = {"corpus": corpus, "out": out, "configs": configs}
+    train.pretrain(RUN, core=str(core), settings=budget, **common)
+    train.tune(RUN, settings=budget, **common)
+    train.detector(RUN, core=str(core), settings=[*budget, "vars.max_steps=4"], **common)
     overrides = {
         "paths.detector": str(out / "detector" / "model-best"),
         "paths.adapters": str(out / "adapters"),
     }
     config = load_config(configs / "assemble.cfg", overrides=overrides)
     nlp = load_model_from_config(config, auto_fill=True)
-    sourced = ["transformer", "domain_detector"]
-    with nlp.select_pipes(disable=sourced):
+    with nlp.select_pipes(disable=["transformer", "domain_detector"]):
         nlp.initialize()
     nlp.to_disk(out / "fa_multibert")
-    evaluate.main(str(out / "fa_multibert"), corpus=corpus, metrics=metrics / "evaluate.json")
+    evaluate.main(str(out / "fa_multibert"), corpus=corpus, metrics=root / "evaluate.json")
     (root / "packages").mkdir()
     package(
         out / "fa_multibert",

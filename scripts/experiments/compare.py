@@ -1,41 +1,52 @@
 """Which differences between two systems are real: a paired bootstrap over the docs of a part.
 
-    python -m scripts.experiments.compare metrics/persian/evaluate.json:given metrics/persian/general.json
+    python -m scripts.experiments.compare metrics/persian/evaluate.json:given metrics/other.json
+    python -m scripts.experiments.compare
 
-A and B are reports of `scripts.build.evaluate` or `scripts.experiments.crf` on the same part; a report with more
-than one mode needs its name after a colon. The docs of each domain are drawn again with
-replacement, the same ones for both systems. The difference is A minus B: of the micro F1 of each
-domain, of the macro of the ten channels, and of the macro of all domains.
+A and B are reports of `scripts.build.evaluate` or `scripts.experiments.crf` on the same part; a
+report with more than one mode needs its name after a colon. Without A and B, the pairs of the
+report (PAIRS) are compared. The docs of each domain are drawn again with replacement, the same
+ones for both systems. The difference is A minus B: of the micro F1 of each domain, of the macro of
+the ten channels, and of the macro of all domains.
 
 The p value is two-sided: twice the share of resamples in which the sign is not that of most of
 them. It is below 0.05 where the interval leaves out zero, but for rounding; with 10,000 resamples
 it cannot be smaller than 0.0002.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import srsly
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
 from multibert_spacy.errors import ConfigError
 
 from ..build.scoring.entities import f1_of, interval_of, mean_of_known
 from ..domains import HEADS
-from ..record import build_header, plain_path, readable_errors, save
+from ..record import build_header, plain_path, readable_errors, save, table
 
-__all__ = ["N_DRAWS", "app", "compare", "print_comparison", "read_counts"]
+__all__ = ["N_DRAWS", "PAIRS", "app", "compare", "print_comparison", "read_counts"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
 
 N_DRAWS = 10_000
 CHUNK = 250
+PAIRS = {
+    "lora_crf": ("multi_lora.json:given", "crf.json"),
+    "lora_general": ("multi_lora.json:given", "general.json"),
+    "lora_special": ("multi_lora.json:given", "special.json"),
+    "lora_prefix": ("multi_lora.json:given", "multi_prefix.json:given"),
+    "shipped_crf": ("pretrained.json:given", "crf_refit.json"),
+    "shipped_lora": ("pretrained.json:given", "multi_lora.json:given"),
+    "int8_shipped": ("int8.json:detected", "pretrained.json:detected"),
+}
+"""What compare_<name>.json is of."""
 
 DocCounts = Mapping[str, Sequence[Sequence[int]]]
 """Domain -> true positives, false positives, false negatives of each doc, in one order for all."""
@@ -54,10 +65,10 @@ def read_counts(source: str) -> tuple[DocCounts, dict[str, Any]]:
         path = Path(name) if colon else path
         if not path.is_file():
             raise ConfigError(f"{source}: expected FILE or FILE:MODE, found no such file")
-    report = json.loads(path.read_text(encoding="utf8"))
+    report = srsly.read_json(path)
     modes = report.get("doc_counts")
     if not modes:
-        raise ConfigError(f"{path} has no counts of docs: make it again with scripts.evaluate")
+        raise ConfigError(f"{path} has no counts of docs: make it again with the evaluate script")
     names = ", ".join(modes)
     if not mode and len(modes) > 1:
         raise ConfigError(f"{path} has several modes: add :MODE, one of {names}")
@@ -152,54 +163,21 @@ def compare(
     }
 
 
-def _cells(entry: Mapping[str, Any]) -> list[str]:
-    if entry["difference"] is None or entry["interval"] is None:
-        return ["-"] * 5
-    low, high = entry["interval"]
-    mark = "bold" if entry["p"] < 0.05 else "dim"
-    return [
-        f"{100 * entry['a']:.1f}",
-        f"{100 * entry['b']:.1f}",
-        f"[{mark}]{100 * entry['difference']:+.1f}[/{mark}]",
-        f"{100 * low:+.1f} to {100 * high:+.1f}",
-        f"{entry['p']:.4f}",
-    ]
-
-
-def print_comparison(report: Mapping[str, Any], console: Console) -> None:
-    """Print the table of a comparison."""
-    table = Table(title="F1 of entities, paired bootstrap over docs (95% interval)")
-    for column in ("", "A", "B", "A - B", "interval", "p"):
-        table.add_column(column, justify="right" if column else "left")
-    for name, entry in report["per_domain"].items():
-        table.add_row(name, *_cells(entry))
-    table.add_section()
-    for name, entry in report["macro"].items():
-        table.add_row(f"macro, {name} ({entry['domains']})", *_cells(entry))
-    console.print(table)
-    for system in ("a", "b"):
-        if left := report[f"only_{system}"]:
-            console.print(f"Only in {system.upper()}, not compared: {', '.join(left)}")
-
-
-@app.command(help=__doc__)
-def main(
-    a: Annotated[str, typer.Argument(help="Report of one system: FILE or FILE:MODE.")],
-    b: Annotated[str, typer.Argument(help="Report of the other one.")],
-    metrics: Annotated[Path, typer.Option(help="JSON file.")],
-    resamples: Annotated[int, typer.Option(min=1, help="How often docs are drawn.")] = N_DRAWS,
-    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
-) -> None:
-    with readable_errors():
-        (a_counts, a_report), (b_counts, b_report) = read_counts(a), read_counts(b)
-        result = compare(a_counts, b_counts, seed=seed, n_resamples=resamples)
-    given: dict[str, Any] = {
-        "split": a_report["split"],
-        "limit_groups": a_report["limit_groups"],
-        "seed": seed,
-    }
+def compare_reports(
+    a: str, b: str, *, seed: int = 0, n_resamples: int = N_DRAWS
+) -> dict[str, Any]:
+    """a, b (str): Reports, see `read_counts`.
+    RETURNS (dict): As `compare`, with what was compared.
+    """
+    (a_counts, a_report), (b_counts, b_report) = read_counts(a), read_counts(b)
+    result = compare(a_counts, b_counts, seed=seed, n_resamples=n_resamples)
     report = build_header(
-        "scripts.experiments.compare", [], corpus=Path(a_report["corpus"]), **given
+        "scripts.experiments.compare",
+        [],
+        corpus=Path(a_report["corpus"]),
+        split=a_report["split"],
+        seed=seed,
+        limit_groups=a_report["limit_groups"],
     )
     report["domains"] = {
         name: {"docs": len(a_counts[name]), "entities": sum(c[0] + c[2] for c in a_counts[name])}
@@ -208,9 +186,57 @@ def main(
     for name, source, read in (("a", a, a_report), ("b", b, b_report)):
         kept = ("mode", "command", "commit", "seed")
         report[name] = {"source": plain_path(source), **{key: read[key] for key in kept}}
-    report |= result
-    save(report, metrics)
-    print_comparison(report, console)
+    return report | result
+
+
+def _row(name: str, entry: Mapping[str, Any]) -> dict[str, str]:
+    if entry["difference"] is None or entry["interval"] is None:
+        return {"": name, **dict.fromkeys(("A", "B", "A - B", "interval", "p"), "-")}
+    low, high = entry["interval"]
+    mark = "bold" if entry["p"] < 0.05 else "dim"
+    return {
+        "": name,
+        "A": f"{100 * entry['a']:.1f}",
+        "B": f"{100 * entry['b']:.1f}",
+        "A - B": f"[{mark}]{100 * entry['difference']:+.1f}[/{mark}]",
+        "interval": f"{100 * low:+.1f} to {100 * high:+.1f}",
+        "p": f"{entry['p']:.4f}",
+    }
+
+
+def print_comparison(report: Mapping[str, Any], console: Console) -> None:
+    """Print the table of a comparison."""
+    macros = {f"macro, {name} ({own['domains']})": own for name, own in report["macro"].items()}
+    rows = [_row(name, entry) for name, entry in {**report["per_domain"], **macros}.items()]
+    console.print(table("F1 of entities, paired bootstrap over docs (95% interval)", rows))
+    for system in ("a", "b"):
+        if left := report[f"only_{system}"]:
+            console.print(f"Only in {system.upper()}, not compared: {', '.join(left)}")
+
+
+@app.command(help=__doc__)
+def main(
+    a: Annotated[str, typer.Argument(help="Report of one system: FILE or FILE:MODE.")] = "",
+    b: Annotated[str, typer.Argument(help="Report of the other one.")] = "",
+    metrics: Annotated[Path, typer.Option(help="JSON file; of PAIRS, the folder.")] = Path(
+        "metrics/persian"
+    ),
+    resamples: Annotated[int, typer.Option(min=1, help="How often docs are drawn.")] = N_DRAWS,
+    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+) -> None:
+    if a and b:
+        pairs = {metrics: (a, b)}
+    else:
+        pairs = {
+            metrics / f"compare_{name}.json": (f"{metrics}/{a}", f"{metrics}/{b}")
+            for name, (a, b) in PAIRS.items()
+        }
+    for path, (one, other) in pairs.items():
+        with readable_errors():
+            report = compare_reports(one, other, seed=seed, n_resamples=resamples)
+        save(report, path)
+        console.print(path.stem)
+        print_comparison(report, console)
 
 
 if __name__ == "__main__":

@@ -4,19 +4,15 @@ import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from conftest import write_toy_corpus
 from typer.testing import CliRunner
 
 from multibert_spacy.errors import ConfigError
-from scripts.build import train
 from scripts.build.toy_core import build_toy_core
 from scripts.experiments.sizes import PAPER_TARGETS, Shape
-from scripts.experiments.sweep.__main__ import app
-from scripts.experiments.sweep.search import Budget, Sweep
-from scripts.experiments.sweep.setting import Setting, knee_of, setting_of_share
+from scripts.experiments.sweep import Setting, Sweep, app, knee_of, setting_of_share
 from scripts.record import running_module
 
 SHAPE = Shape(layers=12, width=384, inner=1536, vocabulary=30824)
@@ -32,8 +28,7 @@ class Scored(Sweep):
 
 @pytest.fixture
 def scored() -> Scored:
-    budget = Budget(("tweet",), 1, {"lora": 1e-3, "prefix": 1e-2})
-    return Scored(budget, SHAPE, "core", Path("corpus"), Path("out"), Path("metrics"))
+    return Scored(Path("run.cfg"), ["tweet"], SHAPE, "core", Path("corpus"), Path("out"))
 
 
 def test_a_prefix_is_searched_in_steps_then_beside_the_best(scored: Scored) -> None:
@@ -68,8 +63,8 @@ def test_settings_of_a_share(kind: str, share: float, expected: Setting) -> None
 
 
 def test_equal_settings_of_the_curve_are_one(scored: Scored) -> None:
-    settings = scored.curve("prefix", [0.05, 0.001, 0.0011], 2.0)
-    assert [own.length for own in settings] == [4, 181]
+    curve = scored.curve("prefix", [0.05, 0.001, 0.0011])
+    assert [own["length"] for own in curve["points"]] == [4, 181]
 
 
 def test_the_knee_is_the_smallest_within_the_tolerance() -> None:
@@ -81,30 +76,34 @@ def test_the_knee_is_the_smallest_within_the_tolerance() -> None:
 
 
 def test_domains_of_two_heads_are_an_error() -> None:
+    sweep = Sweep(Path("run.cfg"), ["tweet", "art"], SHAPE, "core", Path("corpus"), Path("out"))
     with pytest.raises(ConfigError, match="domains of one head, got tweet, art"):
-        _ = Budget(("tweet", "art"), 1, {}).head
+        sweep.score(Setting("prefix", length=2))
 
 
-@pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A core and a corpus; the arguments for them."""
-    monkeypatch.setattr(train, "HEADS", {"social": ["sports", "travel"]})
+RUN = """
+[sweep]
+vars.epochs = 1
+
+[sweep_prefix]
+vars.epochs = 1
+vars.learn_rate = 0.02
+adapters.prefix.projection = false
+components.multibert_ner.model.adapter = ${adapters.prefix}
+"""
+
+
+def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_toy_corpus(tmp_path / "toy", ("train", "dev"))
     build_toy_core(tmp_path / "core")
-    places = {"corpus": "toy", "core": "core", "out": "out", "metrics": "metrics"}
+    (tmp_path / "run.cfg").write_text(RUN, encoding="utf8")
+    places = {"corpus": "toy", "core": "core", "out": "out", "metrics": "sweep.json"}
     args = [part for name, own in places.items() for part in (f"--{name}", str(tmp_path / own))]
-    return [*args, "--domains", "travel", "--lengths", "2", "--ranks", "2", "--alphas", "4"]
-
-
-def run(*args: str) -> Any:
-    return CliRunner().invoke(app, args)
-
-
-def test_command(toy: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    args = [*toy, "--parts", "curve,prefix", "--shares", "10"]
-    result = run(*args)
+    args = [str(tmp_path / "run.cfg"), *args, "--domains", "travel", "--shares", "0.1"]
+    args += ["--lengths", "2", "--ranks", "2", "--alphas", "4"]
+    result = CliRunner().invoke(app, args)
     assert result.exit_code == 0, result.output
-    report = json.loads((tmp_path / "metrics" / "sweep.json").read_text(encoding="utf8"))
+    report = json.loads((tmp_path / "sweep.json").read_text(encoding="utf8"))
     assert report["budget"]["domains"] == ["travel"]
     assert report["split"] == "train, scored on dev"
     shape = Shape.from_config(tmp_path / "core" / "config.json")
@@ -112,34 +111,21 @@ def test_command(toy: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     prefix = by_setting["prefix of 4"]  # beside the only length that is asked for
     assert (prefix["search"], prefix["parameters"]) == (True, shape.prefix(4))
     (lora,) = report["curves"]["lora"]["points"]
-    assert lora["search"] is False
     assert lora["share"] == pytest.approx(0.1, abs=0.02)
-    assert report["curves"]["lora"]["knee"] == lora == by_setting[lora["setting"]]
-    # one file per run, and no weights are kept
-    names = {path.stem for path in (tmp_path / "metrics" / "sweep").iterdir()}
-    assert names == {run["run"].replace("/", "_") for run in report["runs"]}
     assert not list((tmp_path / "out").rglob("*.safetensors"))
-    record = json.loads((tmp_path / "metrics/sweep/sweep_prefix_4.json").read_text("utf8"))
+    record = json.loads((tmp_path / "out/sweep/prefix_4/done.json").read_text("utf8"))
     assert record["overrides"]["adapters.prefix.n_virtual"] == 4
-    assert record["overrides"]["adapters.prefix.projection"] is False
     assert record["overrides"]["vars.learn_rate"] == 2e-2
 
     def trained_again(*args: object, **kwargs: object) -> None:
         raise AssertionError("a finished run was repeated")
 
     monkeypatch.setattr("scripts.build.runs.spacy_train", trained_again)
-    assert run(*args).exit_code == 0
+    assert CliRunner().invoke(app, args).exit_code == 0
     # a run with another budget is not taken for one with this
-    result = run(*args, "--epochs", "2")
+    result = CliRunner().invoke(app, [*args, "--seed", "1"])
     assert result.exit_code == 1
     assert "choose another --out" in " ".join(result.stderr.split())
-
-
-def test_what_makes_no_sense_is_a_message(toy: list[str]) -> None:
-    result = run(*toy, "--parts", "prefix,colour")
-    assert result.exit_code == 1
-    assert "Unknown part 'colour'" in result.stderr
-    assert "expected numbers" in run(*toy, "--lengths", "4,x").stderr
 
 
 def test_a_record_names_the_script_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
