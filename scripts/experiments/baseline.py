@@ -1,6 +1,6 @@
 """What the domain detector is compared with, on the same groups as in `scripts.build.evaluate`.
 
-    python -m scripts.experiments.baseline --corpus corpus/sample --metrics metrics/sample/baseline.json
+    python -m scripts.experiments.baseline --corpus corpus/sample
     python -m scripts.experiments.baseline --corpus corpus/sample --bow
 
 `tfidf`: character n-grams within words and logistic regression, trained on texts on their own and
@@ -12,7 +12,7 @@ trained by `spacy train` with configs/detector_bow.cfg.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,10 +29,10 @@ from multibert_spacy.text.normalize import normalize_word
 from multibert_spacy.training.corpus import read_docs
 
 from ..build.scoring.detection import SIZES, Detect, detect_with, make_groups, score_detector
-from ..build.scoring.report import confusion_table, detector_table
+from ..build.scoring.report import detector_table
 from ..record import build_header, readable_errors, save
 
-__all__ = ["app", "fit_tfidf", "group_text", "print_report", "train_bow"]
+__all__ = ["app", "fit_tfidf", "group_text", "train_bow"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
@@ -125,28 +125,15 @@ def train_bow(
     return spacy.load(out / "model-best")
 
 
-def print_report(report: Mapping[str, Any], console: Console) -> None:
-    """Print the tables of a report."""
-    detectors = {name: report[name] for name in ("tfidf", "bow") if name in report}
-    console.print(detector_table(detectors))
-    for name, scores in detectors.items():
-        title = f"{name}, groups of {max(SIZES)}, raw: truth in rows, answers in columns"
-        console.print(confusion_table(scores["raw"]["confusion"], title))
-
-
 @app.command(help=__doc__)
 def main(
     corpus: Annotated[Path, typer.Option(help="Folder with the parts.")] = Path("corpus/sample"),
-    split: Annotated[str, typer.Option(help="Part to score on.")] = "test",
     metrics: Annotated[
         Path | None, typer.Option(help="JSON file; by default metrics/<corpus>/baseline.json.")
     ] = None,
-    bow: Annotated[bool, typer.Option("--bow", help="Train and score the bag of words too.")] = (
-        False
-    ),
+    bow: Annotated[bool, typer.Option("--bow", help="The bag of words too.")] = False,
     out: Annotated[
-        Path | None,
-        typer.Option(help="For --bow; by default training/<corpus>/detector_bow."),
+        Path | None, typer.Option(help="For --bow; by default training/<corpus>/detector_bow.")
     ] = None,
     configs: Annotated[Path, typer.Option(help="Folder of the configs.")] = Path("configs"),
     steps: Annotated[int, typer.Option(min=1, help="Batches of 8 groups, for --bow.")] = 1000,
@@ -155,31 +142,23 @@ def main(
 ) -> None:
     with readable_errors():
         vocab = spacy.blank("fa").vocab
-        train, dev, docs = (read_docs(corpus / part, vocab) for part in ("train", "dev", split))
-        report = build_header(
-            "scripts.experiments.baseline",
-            docs,
-            corpus=corpus,
-            split=split,
-            seed=seed,
-            limit_groups=limit_groups,
-        )
+        train, dev, docs = (read_docs(corpus / part, vocab) for part in ("train", "dev", "test"))
+        given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
+        name = "scripts.experiments.baseline"
+        report = build_header(name, docs, corpus=corpus, split="test", **given)
         detect, settings = fit_tfidf(train, dev, seed=seed)
-        report["tfidf"] = {"settings": settings, **_score(detect, docs, seed, limit_groups)}
+        scores = score_detector(detect, docs, console=console, **given)
+        report["tfidf"] = {"settings": settings, **scores}
         if bow:
             names = sorted({doc._.domain for doc in train})
             config = configs / "detector_bow.cfg"
-            out = out or Path("training", corpus.name, "detector_bow")
-            nlp = train_bow(corpus, out, config=config, domains=names, steps=steps, seed=seed)
-            settings = {"config": config.name, "steps": steps}
-            scores = _score(detect_with(nlp), docs, seed, limit_groups)
-            report["bow"] = {"settings": settings, **scores}
+            folder = out or Path("training", corpus.name, "detector_bow")
+            nlp = train_bow(corpus, folder, config=config, domains=names, steps=steps, seed=seed)
+            scores = score_detector(detect_with(nlp), docs, console=console, **given)
+            report["bow"] = {"settings": {"config": config.name, "steps": steps}, **scores}
     save(report, metrics or Path("metrics", corpus.name, "baseline.json"))
-    print_report(report, console)
-
-
-def _score(detect: Detect, docs: Sequence[Doc], seed: int, limit: int) -> dict[str, Any]:
-    return score_detector(detect, docs, seed=seed, limit_groups=limit, console=console)
+    found = {name: report[name] for name in ("tfidf", "bow") if name in report}
+    console.print(detector_table(found))
 
 
 if __name__ == "__main__":

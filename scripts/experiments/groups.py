@@ -15,7 +15,6 @@ import spacy
 import typer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -27,6 +26,7 @@ from multibert_spacy.training.scorers import score_domains
 from ..build.scoring.detection import SIZES, given_docs, make_groups, predicted_docs
 from ..build.scoring.entities import N_RESAMPLES, count_docs, score_entities
 from ..build.scoring.raw_text import raw_examples
+from ..build.scoring.report import entity_table
 from ..domains import HEADS
 from ..record import build_header, describe_model, readable_errors, save
 from .compare import N_DRAWS, compare
@@ -113,35 +113,10 @@ def _run(
     return [Example(doc, gold) for doc, gold in zip(docs, references, strict=True)]
 
 
-def _print_report(report: dict[str, Any]) -> None:
-    table = Table(title="F1 of the whole pipeline (95% interval)")
-    for column in ("", "right domain", "micro", "macro", "detected - given, macro"):
-        table.add_column(column, justify="right" if column else "left")
-    modes = {"given": report["given"]}
-    modes |= {f"groups of {size}": own for size, own in report["detected"].items()}
-    modes |= {"raw, given": report["raw_given"], "raw, detected": report["raw_detected"]}
-    differences = {f"groups of {size}": own for size, own in report["difference"].items()}
-    differences["raw, detected"] = report["raw_difference"]
-    for name, own in modes.items():
-        cells = [f"{100 * own['domain_acc']:.1f}" if "domain_acc" in own else ""]
-        for key in ("micro", "macro"):
-            low, high = own[key]["f_interval"]
-            cells.append(f"{100 * own[key]['f']:.1f} ({100 * low:.1f}-{100 * high:.1f})")
-        if name in differences:
-            entry = differences[name]["macro"]["all"]
-            low, high = entry["interval"]
-            cells.append(
-                f"{100 * entry['difference']:+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
-            )
-        table.add_row(name, *cells)
-    console.print(table)
-
-
 @app.command(help=__doc__)
 def main(
     model: Annotated[str, typer.Argument(help="Folder or installed package.")],
     corpus: Annotated[Path, typer.Option(help="Folder with the parts.")] = Path("corpus/persian"),
-    split: Annotated[str, typer.Option(help="Part to score on.")] = "test",
     metrics: Annotated[
         Path | None, typer.Option(help="JSON file; by default metrics/<corpus>/groups.json.")
     ] = None,
@@ -153,15 +128,16 @@ def main(
         for name in ("domain_detector", "multibert_ner"):
             if name not in nlp.pipe_names:
                 raise ConfigError(f"The pipeline has no {name}, but {', '.join(nlp.pipe_names)}")
-        docs = read_docs(corpus / split, nlp.vocab)
+        docs = read_docs(corpus / "test", nlp.vocab)
         given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
-        report = build_header(
-            "scripts.experiments.groups", docs, corpus=corpus, split=split, **given
-        )
+        name = "scripts.experiments.groups"
+        report = build_header(name, docs, corpus=corpus, split="test", **given)
         report["model"] = describe_model(nlp, model)
         report |= score_groups(nlp, docs, **given)
     save(report, metrics or Path("metrics", corpus.name, "groups.json"))
-    _print_report(report)
+    modes = {f"groups of {size}": own for size, own in report["detected"].items()}
+    modes |= {"raw, given": report["raw_given"], "raw, detected": report["raw_detected"]}
+    console.print(entity_table({"given": report["given"], **modes}))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Reading the context or remembering names: F1 on a part whose names are all invented.
 
-    python -m scripts.experiments.masked_names training/persian/fa_multibert --corpus corpus/persian
-    python -m scripts.experiments.masked_names --models formal=PATH,social=PATH --corpus corpus/persian
+    python -m scripts.experiments.masked_names training/pretrained/fa_multibert
+    python -m scripts.experiments.masked_names --models training/persian/general/{head}/model-best
 
 Every word of every gold entity is replaced by an invented one of the same shape: as many letters
 of the same script, digits for digits, signs, ZWNJ and hashtags where they are. The same word
@@ -16,7 +16,7 @@ import random
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -175,22 +175,14 @@ def _known_words(parts: Iterable[Path]) -> set[str]:
     return {word.text for part in parts for doc in read_docs(part, vocab) for word in doc}
 
 
-def _print_report(report: Mapping[str, Any]) -> None:
-    console.print(entity_table({"before": report["before"], "after": report["after"]}))
-    console.print("A is after, B is before:")
-    print_comparison(report["difference"], console)
-    console.print(", ".join(f"{n} words {what}" for what, n in report["names"].items()))
-
-
 @app.command(help=__doc__)
 def main(
     model: Annotated[str, typer.Argument(help="Folder or installed package.")] = "",
     corpus: Annotated[Path, typer.Option(help="Folder with the parts.")] = Path("corpus/persian"),
-    split: Annotated[str, typer.Option(help="Part to score on.")] = "test",
     metrics: Annotated[
         Path | None, typer.Option(help="JSON file; by default metrics/<corpus>/masked_names.json.")
     ] = None,
-    models: Annotated[str, typer.Option(help="HEAD=PATH,DOMAIN=PATH,...")] = "",
+    models: Annotated[str, typer.Option(help="As of scripts.build.evaluate.")] = "",
     limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
     seed: Annotated[int, typer.Option(help="Of names, groups and intervals.")] = 0,
 ) -> None:
@@ -198,18 +190,20 @@ def main(
         raise typer.BadParameter("Give either MODEL or --models")
     with readable_errors():
         what = parse_models(models) if models else spacy.load(model)
-        docs = read_docs(corpus / split, spacy.blank("fa").vocab)
+        docs = read_docs(corpus / "test", spacy.blank("fa").vocab)
         given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
-        report = build_header(
-            "scripts.experiments.masked_names", docs, corpus=corpus, split=split, **given
-        )
+        name = "scripts.experiments.masked_names"
+        report = build_header(name, docs, corpus=corpus, split="test", **given)
         if isinstance(what, Language):
             report["model"] = describe_model(what, model)
-        parts: Sequence[Path] = [p for p in (corpus / "train", corpus / split) if p.exists()]
-        inventor = Inventor(_known_words(parts), seed=seed)
-        report |= evaluate_masked(what, corpus / split, inventor, **given)
+        known = [p for p in (corpus / "train", corpus / "test") if p.exists()]
+        inventor = Inventor(_known_words(known), seed=seed)
+        report |= evaluate_masked(what, corpus / "test", inventor, **given)
     save(report, metrics or Path("metrics", corpus.name, "masked_names.json"))
-    _print_report(report)
+    console.print(entity_table({"before": report["before"], "after": report["after"]}))
+    console.print("A is after, B is before:")
+    print_comparison(report["difference"], console)
+    console.print(", ".join(f"{n} words {what}" for what, n in report["names"].items()))
 
 
 if __name__ == "__main__":

@@ -9,26 +9,24 @@ whole folder of a domain with its settings, manifest and card.
 A pooler, which no system here uses, is not counted; nor is the domain detector.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import srsly
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from multibert_spacy.errors import ConfigError
 from multibert_spacy.models.adapters import ALL_LINEAR
 
-from ..domains import HEADS, LABELS
-from ..record import command_line, commit, readable_errors, save
+from ..domains import DOMAINS, HEADS, LABELS
+from ..record import command_line, commit, readable_errors, save, table
 
-__all__ = ["PARSBERT", "Shape", "app", "measure_sizes"]
+__all__ = ["PAPER_TARGETS", "PARSBERT", "Shape", "app", "measure_sizes"]
 
 app = typer.Typer(add_completion=False)
-console = Console()
 
 PAPER_TARGETS = ("attention.self.query", "attention.self.value")
 BYTES = 2
@@ -52,18 +50,13 @@ class Shape:
         RETURNS (Shape): Its shape.
         RAISES (ConfigError): If it cannot be read.
         """
+        names = ("num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size")
+        names += ("max_position_embeddings", "type_vocab_size")
         try:
-            config = json.loads(path.read_text(encoding="utf8"))
-        except (OSError, ValueError) as err:
+            config = srsly.read_json(path)
+            return cls(*(config[name] for name in names))
+        except (OSError, ValueError, KeyError) as err:
             raise ConfigError(f"{path} cannot be read: {err}") from err
-        return cls(
-            config["num_hidden_layers"],
-            config["hidden_size"],
-            config["intermediate_size"],
-            config["vocab_size"],
-            config["max_position_embeddings"],
-            config["type_vocab_size"],
-        )
 
     @property
     def core(self) -> int:
@@ -95,40 +88,40 @@ PARSBERT = Shape(layers=12, width=768, inner=3072, vocabulary=100_000)
 """HooshvareLab/bert-fa-base-uncased, as its publishers describe it."""
 
 
+def _system(
+    whole: int, everything: int, share: float, megabytes: float, of: str
+) -> dict[str, Any]:
+    return {
+        "parameters": whole,
+        "parameters_for_domains": everything,
+        "trained_share": share,
+        "megabytes_per_further_domain": megabytes,
+        "of": of,
+    }
+
+
 def _systems(shape: Shape, adapters: dict[str, int]) -> dict[str, Any]:
-    """RETURNS (dict): System -> its sizes.
-    adapters (dict): Name of a system -> parameters of its adapter.
+    """adapters (dict): Name of a system -> parameters of its adapter.
+    RETURNS (dict): System -> its sizes.
     """
     heads = {name: shape.head(len(labels)) for name, labels in LABELS.items()}
-    shared = sum(heads.values())
-    own_heads = sum(heads[name] * len(domains) for name, domains in HEADS.items())
-    n = sum(map(len, HEADS.values()))
-    head = heads["formal"]
+    own_heads = sum(heads[domain.head] for domain in DOMAINS.values())
+    shared, n, head = sum(heads.values()), len(DOMAINS), heads["formal"]
     whole = shape.core + head
+    general = "computed: one model per label scheme, trained again for a further domain"
+    special = "computed: core and head in fp16"
     systems = {
-        "general": {
-            "parameters": whole,
-            "parameters_for_domains": len(HEADS) * shape.core + shared,
-            "trained_share": 1.0,
-            "megabytes_per_further_domain": 0.0,
-            "of": "computed: one model per label scheme, trained again for a further domain",
-        },
-        "special": {
-            "parameters": whole,
-            "parameters_for_domains": n * shape.core + own_heads,
-            "trained_share": 1.0,
-            "megabytes_per_further_domain": BYTES * whole / 1e6,
-            "of": "computed: core and head in fp16",
-        },
+        "general": _system(whole, len(HEADS) * shape.core + shared, 1.0, 0.0, general),
+        "special": _system(whole, n * shape.core + own_heads, 1.0, BYTES * whole / 1e6, special),
     }
     for name, adapter in adapters.items():
-        systems[name] = {
-            "parameters": whole + adapter,
-            "parameters_for_domains": shape.core + shared + n * adapter,
-            "trained_share": adapter / (whole + adapter),
-            "megabytes_per_further_domain": BYTES * (adapter + head) / 1e6,
-            "of": "computed: adapter and head in fp16",
-        }
+        systems[name] = _system(
+            whole + adapter,
+            shape.core + shared + n * adapter,
+            adapter / (whole + adapter),
+            BYTES * (adapter + head) / 1e6,
+            "computed: adapter and head in fp16",
+        )
     return systems
 
 
@@ -137,7 +130,7 @@ def _shipped(folder: Path, shape: Shape) -> dict[str, Any]:
     domains = sorted(path for path in folder.glob("*") if (path / "multibert.json").is_file())
     if not domains:
         return {}
-    config = json.loads((domains[0] / "adapter_config.json").read_text(encoding="utf8"))
+    config = srsly.read_json(domains[0] / "adapter_config.json")
     if config["peft_type"] == "LORA":
         targets = sorted({site.split(".", 3)[-1] for site in config["target_modules"]})
         name, adapter = f"multi-lora, r = {config['r']}", shape.lora(config["r"], targets)
@@ -169,30 +162,10 @@ def measure_sizes(core: Path, adapters: Path) -> dict[str, Any]:
             "multi-lora, r = 16": own.lora(16),
             "multi-prefix of 22 (the paper's)": own.prefix(22),
         }
-        cores[name] = {
-            "title": title,
-            "parameters": own.core,
-            "systems": _systems(own, settings),
-        }
+        systems = _systems(own, settings)
+        cores[name] = {"title": title, "parameters": own.core, "systems": systems}
     cores["embedded"]["systems"] |= _shipped(adapters, shape)
-    return {"n_domains": sum(map(len, HEADS.values())), "cores": cores}
-
-
-def _print_report(report: dict[str, Any]) -> None:
-    table = Table(title="Millions of parameters, share that is trained, MB of a further domain")
-    for column in ("core", "system", "one domain", "all domains", "trained", "MB"):
-        table.add_column(column, justify="left" if column in ("core", "system") else "right")
-    for core in report["cores"].values():
-        for name, own in core["systems"].items():
-            table.add_row(
-                core["title"],
-                name,
-                f"{own['parameters'] / 1e6:,.2f}",
-                f"{own['parameters_for_domains'] / 1e6:,.2f}",
-                f"{100 * own['trained_share']:.2f}%",
-                f"{own['megabytes_per_further_domain']:,.2f}",
-            )
-    console.print(table)
+    return {"n_domains": len(DOMAINS), "cores": cores}
 
 
 @app.command(help=__doc__)
@@ -205,14 +178,14 @@ def main(
 ) -> None:
     with readable_errors():
         sizes = measure_sizes(core, adapters)
-    origin = {
-        "command": command_line("scripts.experiments.sizes"),
-        "commit": commit(),
-        "seed": "none",
-    }
-    report = {**origin, "split": "no data", **sizes}
-    save(report, metrics)
-    _print_report(report)
+    origin = {"command": command_line("scripts.experiments.sizes"), "commit": commit()}
+    save({**origin, "seed": "none", "split": "no data", **sizes}, metrics)
+    rows = [
+        {"core": one["title"], "system": name, **own}
+        for one in sizes["cores"].values()
+        for name, own in one["systems"].items()
+    ]
+    Console().print(table("Sizes", rows))
 
 
 if __name__ == "__main__":

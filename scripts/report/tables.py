@@ -120,10 +120,16 @@ def domains(m: Metrics) -> Table | None:
         return None
     every = dict.fromkeys(name for own, _ in systems.values() for name in own["per_domain"])
     rows: list[Row] = [
-        {"": name, **{title: f1(own["per_domain"].get(name)) for title, (own, _) in systems.items()}}
+        {
+            "": name,
+            **{title: f1(own["per_domain"].get(name)) for title, (own, _) in systems.items()},
+        }
         for name in every
     ]
-    for title, head in (("macro of the ten channels", "social"), ("macro of news, tweet", "formal")):
+    for title, head in (
+        ("macro of the ten channels", "social"),
+        ("macro of news, tweet", "formal"),
+    ):
         rows.append({"": title, **{t: f1(_of_head(own, head)) for t, (own, _) in systems.items()}})
     for key in ("macro", "micro"):
         rows.append({"": f"{key} of all", **{t: f1(own[key]) for t, (own, _) in systems.items()}})
@@ -212,7 +218,11 @@ def seeds(m: Metrics) -> Table | None:
 
 def folds(m: Metrics) -> Table | None:
     """ARMAN by fold, each trained on alone."""
-    reports = {"fold 1": m.read("leak_honest"), "fold 2": m.read("fold2"), "fold 3": m.read("fold3")}
+    reports = {
+        "fold 1": m.read("leak_honest"),
+        "fold 2": m.read("fold2"),
+        "fold 3": m.read("fold3"),
+    }
     rows = [
         {"fold": name, "F1": f1(_single(report)["per_domain"]["news"])}
         for name, report in reports.items()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from scripts.checks.licences import licence_of, main, pinned, table
+from scripts.checks.licences import main, pinned, table
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -23,5 +23,6 @@ def test_a_package_that_is_missing(tmp_path):
 
 
 def test_rows():
-    assert licence_of("spacy").startswith("MIT")
-    assert table(["spacy"]).splitlines()[-1].startswith("| spacy | 3.")
+    name, version, licence = table(["spacy"]).splitlines()[-1].strip("| ").split("|")
+    assert (name.strip(), licence.strip()) == ("spacy", "MIT License")
+    assert version.strip().startswith("3.")
