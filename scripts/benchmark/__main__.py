@@ -3,8 +3,8 @@
     python -m scripts.benchmark
     python -m scripts.benchmark --systems "ours lora 12,HF" --rounds 3 --only systems
 
-All systems tag the same texts on the same core, in turn, in one process; memory, load time and
-training are measured in processes of their own before that. That our variants find the same
+All systems tag the same texts on the same core, in turn, in one process; memory and load
+time are measured in processes of their own before that. That our variants find the same
 entities is what tests/reliability is for.
 """
 
@@ -31,14 +31,13 @@ from .memory import measure_memory
 from .systems import MANY, Setup, System, choose, systems
 from .texts import Text, mix
 from .timing import time_systems
-from .training import compare_training
 
 __all__ = ["PARTS", "app", "benchmark"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
 
-PARTS = ("memory", "training", "systems")
+PARTS = ("memory", "systems")
 MEMORY_TEXTS = 160
 REPEATS = 3
 
@@ -52,7 +51,6 @@ def benchmark(
     sizes: Sequence[int] = (1, MANY, 100),
     rounds: int = 5,
     parts: Sequence[str] = PARTS,
-    train_steps: int = 60,
     threads: int = 2,
     seed: int = 0,
     measured: Callable[[dict[str, Any]], None] = lambda report: None,
@@ -66,7 +64,6 @@ def benchmark(
     sizes (Sequence[int]): Numbers of domains for the memory.
     rounds (int): How often every system tags all texts.
     parts (Sequence[str]): Of PARTS.
-    train_steps (int): Batches of the training.
     threads (int): Of torch and of the tokenizers.
     seed (int): Of weights and domains.
     measured (Callable): Is given the report after each part, since all of them take half an hour.
@@ -78,7 +75,6 @@ def benchmark(
     repeats = min(rounds, REPEATS)
     pipelines = [(adapter, n, None) for adapter in ADAPTERS for n in (MANY, *sizes)]
     pipelines += [system.pipeline for system in chosen if system.pipeline]
-    pipelines.append(("lora", 1, None))
     setup = Setup(core, texts, folder, seed)
     report: dict[str, Any] = {}
     with Progress(console=console, transient=True) as progress:
@@ -101,13 +97,6 @@ def benchmark(
                 report.setdefault("memory", {})[adapter] = measure_memory(
                     folders, few, domains, threads=threads, repeats=repeats
                 )
-            measured(report)
-        if "training" in parts:
-            progress.update(task, description="training")
-            one = setup.folder("lora", 1, None)
-            report["training"] = compare_training(
-                core, one, setup.strings, steps=train_steps, threads=threads, repeats=repeats
-            )
             measured(report)
         progress.remove_task(task)
         if "systems" in parts:
@@ -144,7 +133,6 @@ def main(
     ] = "",
     only: Annotated[str, typer.Option(help="Parts, comma-separated.")] = ",".join(PARTS),
     sizes: Annotated[str, typer.Option(help="Numbers of domains.")] = f"1,{MANY},100",
-    train_steps: Annotated[int, typer.Option(min=1, help="Batches of the training.")] = 60,
     threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 2,
     metrics: Annotated[Path, typer.Option(help="JSON file.")] = Path("metrics/speed.json"),
     seed: Annotated[int, typer.Option(help="Of texts, domains and weights.")] = 0,
@@ -164,7 +152,6 @@ def main(
                 sizes=numbers,
                 rounds=rounds,
                 parts=only.split(","),
-                train_steps=train_steps,
                 threads=threads,
                 seed=seed,
                 measured=lambda part: save({**report, **part}, metrics),

@@ -5,7 +5,6 @@ one word in eight is in an entity, and a detector answers with many domains. Ada
 to fp16, in which trained ones are shipped.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +18,6 @@ from spacy.training import Example
 from spacy.util import minibatch
 from transformers import AutoConfig
 
-from multibert_spacy.models.classifier import ClassifierModel
 from multibert_spacy.pipeline.domain_detector import join_docs
 from multibert_spacy.pipeline.tagging import doc_rows, row_batches
 from multibert_spacy.types import Floats2d
@@ -30,7 +28,6 @@ from .texts import GROUP_SIZE, domain_names
 
 __all__ = [
     "ADAPTERS",
-    "DETECTORS",
     "ENGINES",
     "build_pipeline",
     "calibrated",
@@ -43,25 +40,8 @@ ADAPTERS: dict[str, dict[str, Any]] = {
     "lora": {"@misc": "multibert_spacy.LoRA.v1", "rank": 16, "alpha": 32},
     "prefix": {"@misc": "multibert_spacy.Prefix.v1", "n_virtual": 22},
 }
-DETECTORS: dict[str, dict[str, Any]] = {
-    "lora": {
-        "model": {
-            "adapter": {"@misc": "multibert_spacy.LoRA.v1", "rank": 8, "alpha": 16},
-            "max_pieces": 256,
-            "bag": True,
-        }
-    },
-    "bow": {
-        "model": {
-            "@architectures": "spacy.TextCatBOW.v3",
-            "exclusive_classes": True,
-            "length": 262144,
-            "ngram_size": 2,
-            "no_output_layer": False,
-        }
-    },
-}
-"""As shipped, and as in configs/detector_bow.cfg."""
+DETECTOR = {"@misc": "multibert_spacy.LoRA.v1", "rank": 8, "alpha": 16}
+"""The shipped detector's adapter; it reads 256 pieces and the lower quarter of the core's layers."""
 ENGINES = {
     "torch": {"engine": "torch", "precision": "bf16"},
     "OpenVINO bf16": {"engine": "openvino", "precision": "bf16"},
@@ -79,7 +59,6 @@ def build_pipeline(
     *,
     adapter: str = "lora",
     detector: str | None = None,
-    precision: str = "bf16",
     seed: int = 0,
 ) -> Language:
     """Make a pipeline with random adapters.
@@ -89,8 +68,7 @@ def build_pipeline(
         one, however many others there are.
     texts (Sequence[str]): Some text, for what must see any.
     adapter (str): Of ADAPTERS.
-    detector (str): Of DETECTORS, or None.
-    precision (str): That the core computes in.
+    detector (str): "lora", or None.
     seed (int): Of all weights.
     """
     names = domain_names(n_domains)
@@ -106,14 +84,12 @@ def build_pipeline(
     nlp.add_pipe(
         "frozen_transformer",
         name="transformer",
-        config={"model": {"name": core}, "precision": precision},
+        config={"model": {"name": core}, "precision": "bf16"},
     )
     if detector:
-        config = copy.deepcopy(DETECTORS[detector])
-        if detector == "lora":  # the shipped one runs the lower quarter of the core
-            layers = AutoConfig.from_pretrained(core).num_hidden_layers // 4
-            config["model"]["layers"] = max(layers, 1)
-        nlp.add_pipe("domain_detector", config=config)
+        layers = max(AutoConfig.from_pretrained(core).num_hidden_layers // 4, 1)
+        config = {"adapter": DETECTOR, "max_pieces": 256, "bag": True, "layers": layers}
+        nlp.add_pipe("domain_detector", config={"model": config})
         nlp.config["initialize"]["components"]["domain_detector"] = {"labels": names}
     model = {"adapter": ADAPTERS[adapter], "dropout": 0.0}
     tagger: Any = nlp.add_pipe("multibert_ner", config={"model": model})
@@ -143,7 +119,7 @@ def build_pipeline(
     torch.manual_seed(seed)
     _set_heads(nlp, texts[:N_SAMPLE], names)
     if detector:
-        _set_detector(nlp, texts[:N_SAMPLE], rng)
+        _set_detector(nlp, texts[:N_SAMPLE])
     round_to_half(nlp, ["multibert_ner"])
     tagger.model.weights_changed()
     return nlp
@@ -198,15 +174,9 @@ def _set_heads(nlp: Language, texts: Sequence[str], names: Sequence[str]) -> Non
         head.linear.bias.data.copy_(bias)
 
 
-def _set_detector(nlp: Language, texts: Sequence[str], rng: np.random.Generator) -> None:
+def _set_detector(nlp: Language, texts: Sequence[str]) -> None:
     """Random weights whose answers prefer no domain."""
     detector: Any = nlp.get_pipe("domain_detector")
-    if not isinstance(detector.model, ClassifierModel):
-        for node in detector.model.walk():
-            if node.has_param("W"):
-                w = rng.normal(size=node.get_param("W").shape)
-                node.set_param("W", w.astype(np.float32))
-        return
     module = detector.model.module
     _shake(module.adapter)
     torch.nn.init.normal_(module.linear.weight)
@@ -215,7 +185,7 @@ def _set_detector(nlp: Language, texts: Sequence[str], rng: np.random.Generator)
     docs = [join_docs(group, nlp.vocab) for group in groups]
     logits = np.log(np.maximum(detector.predict(docs), 1e-30))
     module.linear.bias.data.copy_(torch.from_numpy(-logits.mean(axis=0)))
-    detector.model.module.weights_changed()
+    module.weights_changed()
 
 
 def write_pipelines(

@@ -15,7 +15,7 @@ from multibert_spacy.text.batching import batch_by_pieces
 from multibert_spacy.types import WindowBatch
 
 from . import rivals
-from .build import engines, folder_of, load
+from .build import ADAPTERS, engines, folder_of, load
 from .texts import Text, domain_names, given_domains
 
 __all__ = ["LIMIT", "Setup", "System", "choose", "systems", "tag"]
@@ -162,11 +162,10 @@ def _our_system(
     adapter: str, n_domains: int, detector: str | None = None, *, engine: str = "torch"
 ) -> System:
     pipeline = (adapter, n_domains, detector)
+    name, note = f"ours {adapter} {n_domains}", "raw text to doc.ents, domains given"
     if detector:
-        name = f"ours {adapter} {n_domains}, detected by {detector}"
+        name = f"{name}, detected by {detector}"
         note = "raw text to doc.ents, the domain detected in groups of 8"
-    else:
-        name, note = f"ours {adapter} {n_domains}", "raw text to doc.ents, domains given"
     if engine != "torch":
         name = f"{name}, {engine}"
     make = partial(_ours, pipeline=pipeline, engine=engine)
@@ -176,50 +175,29 @@ def _our_system(
 def systems(sizes: Sequence[int] = (1, MANY, 100)) -> list[System]:
     """RETURNS (list[System]): All of them; ours with so many domains."""
     fp32, bf16 = torch.float32, torch.bfloat16
+    bare, entities = "forward pass of transformers' model", "raw text to entities, one domain"
+    ours = [(adapter, n, None) for adapter in ADAPTERS for n in sizes]
+    ours += [(adapter, MANY, "lora") for adapter in ADAPTERS]
+    fast = [own for own in ours if own[1] == MANY or own[0] == "lora"]
     return [
-        System("bare fp32", "forward pass of transformers' model", partial(_bare, dtype=fp32)),
-        System(LIMIT, "forward pass of transformers' model", partial(_bare, dtype=bf16)),
+        System("bare fp32", bare, partial(_bare, dtype=fp32)),
+        System(LIMIT, bare, partial(_bare, dtype=bf16)),
         System("our core", "Core.forward without an adapter, bf16", _our_core),
-        System(
-            "spacy-transformers + ner",
-            "raw text to doc.ents, one domain, fp32",
-            lambda s: rivals.spacy_ner(s.core, s.strings),
-        ),
-        System(
-            "HF pipeline fp32",
-            "raw text to entities, one domain, batches of 32",
-            lambda s: rivals.hf_pipeline(s.core, s.strings, fp32),
-        ),
-        System(
-            "HF pipeline bf16",
-            "raw text to entities, one domain, batches of 32",
-            lambda s: rivals.hf_pipeline(s.core, s.strings, bf16),
-        ),
+        System("spacy-transformers + ner", f"{entities}, fp32", rivals.spacy_ner),
+        System("HF pipeline fp32", f"{entities}", partial(rivals.hf_pipeline, dtype=fp32)),
+        System("HF pipeline bf16", f"{entities}", partial(rivals.hf_pipeline, dtype=bf16)),
         System(
             f"PEFT set_adapter {MANY}",
             "raw text to tags of pieces, LoRA, domain after domain, bf16",
-            lambda s: rivals.peft_one_by_one(s.core, s.strings, s.domains(MANY)),
+            partial(rivals.peft, n_domains=MANY, mixed=False),
         ),
         System(
             f"PEFT adapter_names {MANY}",
             "raw text to tags of pieces, LoRA, domains mixed, bf16",
-            lambda s: rivals.peft_mixed(s.core, s.strings, s.domains(MANY)),
+            partial(rivals.peft, n_domains=MANY, mixed=True),
         ),
-        *(_our_system(adapter, n) for adapter in ("lora", "prefix") for n in sizes),
-        *(_our_system("lora", MANY, detector) for detector in ("lora", "bow")),
-        _our_system("prefix", MANY, "lora"),
-        *(
-            _our_system("lora", n, engine=engine)
-            for engine in engines()
-            for n in sizes
-            if n != MANY
-        ),
-        *(
-            _our_system(adapter, MANY, detector, engine=engine)
-            for engine in engines()
-            for adapter in ("lora", "prefix")
-            for detector in (None, "lora")
-        ),
+        *(_our_system(*own) for own in ours),
+        *(_our_system(*own, engine=engine) for engine in engines() for own in fast),
     ]
 
 

@@ -8,8 +8,7 @@ With one MODEL, a folder or an installed package, what it has is scored: entitie
 `given`, entities with the domain `detected` in groups of eight texts, and the `detector` by size
 of the groups, on raw words and without those that give a channel away.
 
-With --models, or --single for just one, each model has a single adapter or a core fine-tuned as
-a whole, and no detector. It is never told a domain, and is scored only on its own: the domain it
+With --models each model has a single adapter or a core fine-tuned as a whole, and no detector. It is never told a domain, and is scored only on its own: the domain it
 is named after, or all domains of the head it is named after. The results are merged into one
 report, `single`: what the adapters are compared with.
 """
@@ -52,7 +51,6 @@ __all__ = [
     "evaluate_single",
     "parse_models",
     "print_report",
-    "report_single",
 ]
 
 app = typer.Typer(add_completion=False)
@@ -152,24 +150,11 @@ def evaluate_single(
         examples.extend(_run(nlp, predicted, references, f"model of {name}"))
         scored.extend(docs)
         described[name] = {**describe_model(nlp, source), "domains": domains}
-    scores = report_single(examples, scored, seed=seed, n_resamples=n_resamples)
-    return {"models": described, **scores}
-
-
-def report_single(
-    examples: list[Example], docs: Sequence[Doc], *, seed: int, n_resamples: int
-) -> dict[str, Any]:
-    """Score what several models tagged, each its own domains.
-
-    examples (list[Example]): Of all of them; sorted by domain, as those of `evaluate` are, so that
-        both draw the same docs in resampling.
-    docs (Sequence[Doc]): The gold docs of these domains, in the order of the corpus.
-    seed, n_resamples (int): As in `evaluate`.
-    RETURNS (dict): "single", the scores, and "doc_counts", the counts of each doc of "single".
-    """
+    # by domain, as those of `evaluate` are, so that both draw the same docs in resampling
     examples.sort(key=lambda eg: str(eg.reference._.domain))
     scores = score_entities(examples, seed=seed, n_resamples=n_resamples, groups=HEADS)
-    return {"single": scores, "doc_counts": {"single": count_docs(examples, docs)}}
+    counts = {"single": count_docs(examples, scored)}
+    return {"models": described, "single": scores, "doc_counts": counts}
 
 
 def _check_single(nlp: Language, name: str) -> None:
@@ -178,14 +163,9 @@ def _check_single(nlp: Language, name: str) -> None:
             f"The model of {name} should have multibert_ner and no domain_detector; it has: "
             f"{', '.join(nlp.pipe_names)}"
         )
-    if _default_domain(nlp) is None:
-        raise ConfigError(f"The model of {name} has no default_domain: set one, or run it alone")
-
-
-def _default_domain(nlp: Language) -> str | None:
     tagger: Any = nlp.get_pipe("multibert_ner")
-    domain: str | None = tagger.cfg["default_domain"]
-    return domain
+    if tagger.cfg["default_domain"] is None:
+        raise ConfigError(f"The model of {name} has no default_domain: set one, or run it alone")
 
 
 def _run(
@@ -233,35 +213,22 @@ def main(
     metrics: Annotated[
         Path | None, typer.Option(help="JSON file; by default metrics/<corpus>/evaluate.json.")
     ] = None,
-    models: Annotated[str, typer.Option(help="HEAD=PATH,DOMAIN=PATH,...")] = "",
-    single: Annotated[bool, typer.Option(help="MODEL has one adapter and no detector.")] = False,
+    models: Annotated[str, typer.Option(help="NAME=PATH,..., or PATH with {head}, {domain}")] = "",
     limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
     seed: Annotated[int, typer.Option(help="Of groups and intervals.")] = 0,
 ) -> None:
     if bool(model) == bool(models):
         raise typer.BadParameter("Give either MODEL or --models")
+    given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
     with readable_errors():
-        sources = parse_models(models) if models else {}
-        if single and model:
-            nlp = spacy.load(model)
-            _check_single(nlp, model)
-            sources = {str(_default_domain(nlp)): model}
-        nlp = spacy.blank("fa") if sources else spacy.load(model)
+        nlp = spacy.load(model) if model else spacy.blank("fa")
         docs = read_docs(corpus / split, nlp.vocab)
-        header = build_header(
-            "scripts.build.evaluate",
-            docs,
-            corpus=corpus,
-            split=split,
-            seed=seed,
-            limit_groups=limit_groups,
-        )
-        if sources:
-            scores = evaluate_single(sources, corpus / split, seed=seed, limit_groups=limit_groups)
+        report = build_header("scripts.build.evaluate", docs, corpus=corpus, split=split, **given)
+        if model:
+            report["model"] = describe_model(nlp, model)
+            report |= evaluate(nlp, docs, **given)
         else:
-            header["model"] = describe_model(nlp, model)
-            scores = evaluate(nlp, docs, seed=seed, limit_groups=limit_groups)
-    report = {**header, **scores}
+            report |= evaluate_single(parse_models(models), corpus / split, **given)
     save(report, metrics or Path("metrics", corpus.name, "evaluate.json"))
     print_report(report, console)
 

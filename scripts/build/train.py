@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import spacy
+import torch
 import typer
 
-from multibert_spacy.errors import DomainError
+from multibert_spacy.errors import ConfigError, DomainError
 
 from ..domains import DOMAINS, HEADS
 from ..record import run_app
@@ -140,9 +141,35 @@ def share(
 
 
 @app.command()
+def mean(
+    folders: Annotated[list[Path], typer.Argument(help="Checkpoints of step one, two or more")],
+    out: Annotated[Path, typer.Option(help="Folder of the new pipeline")],
+) -> None:
+    """The mean of several checkpoints, weight by weight. Runs that went on from the same adapter
+    stay near each other, and their mean is mostly better than each (Wortsman et al. 2022, "Model
+    soups"); with a run from another start value it is worth nothing.
+    """
+    nlp, *others = (spacy.load(folder) for folder in folders)
+    module: Any = nlp.get_pipe("multibert_ner").model.module.float()
+    states = [module.state_dict()]
+    for folder, other in zip(folders[1:], others, strict=True):
+        tagger: Any = other.get_pipe("multibert_ner")
+        states.append(tagger.model.module.state_dict())
+        shapes = [{name: own.shape for name, own in state.items()} for state in states]
+        if shapes[-1] != shapes[0] or tagger.labels != nlp.get_pipe("multibert_ner").labels:
+            raise ConfigError(f"The tagger in {folder} is not of the shape of that in {folders[0]}")
+    means = {n: torch.stack([s[n].float() for s in states]).mean(0) for n in states[0]}
+    module.load_state_dict(means)
+    module.weights_changed()
+    nlp.to_disk(out)
+    console.print(f"{out}: the mean of {len(folders)} checkpoints")
+
+
+@app.command()
 def detector(
     run: RunFile,
     section: Section = "detector",
+    stage: Annotated[str, typer.Option(help="Its config: detector or detector_bow")] = "detector",
     corpus: Corpus = Path("corpus/sample"),
     core: Core = "assets/core",
     out: Out = None,
@@ -154,13 +181,13 @@ def detector(
     """The domain detector, on shuffled groups of up to 8 texts."""
     names = sorted(DOMAINS)
     given = {
-        "paths.core": core,
+        **({"paths.core": core} if stage == "detector" else {}),
         "vars.domains": names,
         "system.seed": seed,
         **run_settings(run, section),
         **parse_settings(settings),
     }
-    one = Run.of("detector", configs / "detector.cfg", corpus, names, given)
+    one = Run.of(stage, configs / f"{stage}.cfg", corpus, names, given)
     train(one, out or Path("training", corpus.name), metrics)
 
 

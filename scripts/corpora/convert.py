@@ -1,31 +1,21 @@
 """Convert the Persian corpora from their publishers' formats to spaCy's.
 
-    python -m scripts.corpora.convert persian --fold 1 --source assets/persian --out corpus/persian
-    python -m scripts.corpora.convert arman --fold 1 --out corpus/arman
-    python -m scripts.corpora.convert refit --source corpus/persian --out corpus/persian-refit
-
 Output: `<out>/{train,dev,test}/<corpus>.spacy` and `<out>/report.json`. `persian` converts all
 three and compares them with each other: what stands in any dev or test part is in no train part.
 Converted alone, a corpus is only compared with itself, so a tagger trained on several should be
 trained on the output of `persian`.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
-from rich.console import Console
+from typing import Any
 
 from ..domains import CORPORA
-from ..record import readable_errors
 from . import Corpus, read_arman, read_parsner_social, read_parstwiner
-from .docbin import write_corpora, write_refit
-from .report import build_report, print_report, save_report
+from .docbin import write_corpora
+from .report import build_report, save_report
 from .splits import drop_leaks
 
 __all__ = [
-    "app",
     "convert_arman",
     "convert_parsner_social",
     "convert_parstwiner",
@@ -33,13 +23,6 @@ __all__ = [
 ]
 
 Report = dict[str, Any]
-
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-
-SourceOption = Annotated[Path, typer.Option(help="Folder with the publisher's files.")]
-OutOption = Annotated[Path, typer.Option(help="Folder to write to.")]
-FoldOption = Annotated[int, typer.Option(min=1, max=3, help="ARMAN's fold.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of the splits that are drawn here.")]
 
 
 def _write(corpora: list[Corpus], out: Path, *, seed: int | None, fold: int | None) -> Report:
@@ -86,66 +69,3 @@ def convert_persian(source: Path, out: Path, *, fold: int = 1, seed: int = 0) ->
     """
     corpora = [entry.read(source / name, fold=fold, seed=seed) for name, entry in CORPORA.items()]
     return _write(corpora, out, seed=seed, fold=fold)
-
-
-def _run(convert: Callable[..., Report], source: Path, out: Path, **settings: int) -> None:
-    """Convert and print; an error on purpose is a message, not a traceback."""
-    with readable_errors():
-        report = convert(source, out, **settings)
-    print_report(report, Console())
-
-
-@app.command("arman")
-def arman(
-    source: SourceOption = Path("assets/persian/arman"),
-    out: OutOption = Path("corpus/arman"),
-    fold: FoldOption = 1,
-    seed: SeedOption = 0,
-) -> None:
-    """ARMAN: formal news, one fold."""
-    _run(convert_arman, source, out, fold=fold, seed=seed)
-
-
-@app.command("parstwiner")
-def parstwiner(
-    source: SourceOption = Path("assets/persian/parstwiner"),
-    out: OutOption = Path("corpus/parstwiner"),
-) -> None:
-    """ParsTwiNER: informal tweets."""
-    _run(convert_parstwiner, source, out)
-
-
-@app.command("parsner_social")
-def parsner_social(
-    source: SourceOption = Path("assets/persian/parsner_social"),
-    out: OutOption = Path("corpus/parsner_social"),
-    seed: SeedOption = 0,
-) -> None:
-    """ParsNER-social: ten Telegram channels."""
-    _run(convert_parsner_social, source, out, seed=seed)
-
-
-@app.command("persian")
-def persian(
-    source: SourceOption = Path("assets/persian"),
-    out: OutOption = Path("corpus/persian"),
-    fold: FoldOption = 1,
-    seed: SeedOption = 0,
-) -> None:
-    """All three, compared with each other."""
-    _run(convert_persian, source, out, fold=fold, seed=seed)
-
-
-@app.command("refit")
-def refit(
-    source: SourceOption = Path("corpus/persian"),
-    out: OutOption = Path("corpus/persian-refit"),
-) -> None:
-    """A converted corpus with dev put to train, for what is shipped."""
-    with readable_errors():
-        files = write_refit(source, out)
-    Console().print(f"{out}: train and dev of {len(files)} domains in train")
-
-
-if __name__ == "__main__":
-    app()

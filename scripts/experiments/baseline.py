@@ -1,17 +1,15 @@
 """What the domain detector is compared with, on the same groups as in `scripts.build.evaluate`.
 
     python -m scripts.experiments.baseline --corpus corpus/sample
-    python -m scripts.experiments.baseline --corpus corpus/sample --bow
 
 `tfidf`: character n-grams within words and logistic regression, trained on texts on their own and
 on groups of 2, 4 and 8. It is given the words as the network sees them: in normal form, a space
 between each two. Its strength of regularisation is chosen on the dev part.
 
-`bow`, with --bow: the same component as our detector with spaCy's bag of words as its model,
-trained by `spacy train` with configs/detector_bow.cfg.
+A bag of words is the other one: configs/detector_bow.cfg, by `spacy train` and
+`scripts.build.evaluate`.
 """
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,18 +19,16 @@ import typer
 from rich.console import Console
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from spacy.cli.train import train as spacy_train
-from spacy.language import Language
 from spacy.tokens import Doc
 
 from multibert_spacy.text.normalize import normalize_word
 from multibert_spacy.training.corpus import read_docs
 
-from ..build.scoring.detection import SIZES, Detect, detect_with, make_groups, score_detector
+from ..build.scoring.detection import SIZES, Detect, make_groups, score_detector
 from ..build.scoring.report import detector_table
 from ..record import build_header, readable_errors, save
 
-__all__ = ["app", "fit_tfidf", "group_text", "train_bow"]
+__all__ = ["app", "fit_tfidf", "group_text"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
@@ -93,50 +89,12 @@ def _texts(docs: Sequence[Doc], seed: int) -> tuple[list[str], list[str]]:
     return [group_text(group) for group in groups], [group[0]._.domain for group in groups]
 
 
-def train_bow(
-    corpus: Path, out: Path, *, config: Path, domains: Sequence[str], steps: int, seed: int = 0
-) -> Language:
-    """Train a detector that is a bag of words.
-
-    corpus (Path): Folder with train and dev.
-    out (Path): Folder of the trained pipeline.
-    config (Path): configs/detector_bow.cfg.
-    domains (Sequence[str]): The domains to tell apart.
-    steps (int): Batches of 8 groups.
-    seed (int): Of the groups.
-    RETURNS (Language): The best checkpoint.
-    """
-    draft = out.with_name(f".{out.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    overrides = {
-        "paths.train": str(corpus / "train"),
-        "paths.dev": str(corpus / "dev"),
-        "paths.log": str(draft / "log.jsonl"),
-        "vars.domains": list(domains),
-        "vars.max_steps": steps,
-        "vars.eval_frequency": max(1, steps // 5),
-        "system.seed": seed,
-    }
-    spacy_train(config, draft, overrides=overrides)
-    shutil.rmtree(draft / "model-last", ignore_errors=True)
-    shutil.rmtree(out, ignore_errors=True)
-    draft.rename(out)
-    return spacy.load(out / "model-best")
-
-
 @app.command(help=__doc__)
 def main(
     corpus: Annotated[Path, typer.Option(help="Folder with the parts.")] = Path("corpus/sample"),
     metrics: Annotated[
         Path | None, typer.Option(help="JSON file; by default metrics/<corpus>/baseline.json.")
     ] = None,
-    bow: Annotated[bool, typer.Option("--bow", help="The bag of words too.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="For --bow; by default training/<corpus>/detector_bow.")
-    ] = None,
-    configs: Annotated[Path, typer.Option(help="Folder of the configs.")] = Path("configs"),
-    steps: Annotated[int, typer.Option(min=1, help="Batches of 8 groups, for --bow.")] = 1000,
     limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the groups.")] = 0,
 ) -> None:
@@ -149,16 +107,8 @@ def main(
         detect, settings = fit_tfidf(train, dev, seed=seed)
         scores = score_detector(detect, docs, console=console, **given)
         report["tfidf"] = {"settings": settings, **scores}
-        if bow:
-            names = sorted({doc._.domain for doc in train})
-            config = configs / "detector_bow.cfg"
-            folder = out or Path("training", corpus.name, "detector_bow")
-            nlp = train_bow(corpus, folder, config=config, domains=names, steps=steps, seed=seed)
-            scores = score_detector(detect_with(nlp), docs, console=console, **given)
-            report["bow"] = {"settings": {"config": config.name, "steps": steps}, **scores}
     save(report, metrics or Path("metrics", corpus.name, "baseline.json"))
-    found = {name: report[name] for name in ("tfidf", "bow") if name in report}
-    console.print(detector_table(found))
+    console.print(detector_table({"tfidf": report["tfidf"]}))
 
 
 if __name__ == "__main__":

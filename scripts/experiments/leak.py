@@ -22,7 +22,6 @@ from typing import Annotated, Any
 import spacy
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from multibert_spacy.training.corpus import read_docs
 
@@ -30,7 +29,7 @@ from ..corpora import SPLITS, Corpus, Sentence, read_arman
 from ..corpora.arman import DEV_SHARE, FOLDS
 from ..corpora.docbin import write_corpora
 from ..corpora.splits import hold_out, normal_form
-from ..record import build_header, readable_errors, save
+from ..record import build_header, readable_errors, save, table
 
 __all__ = ["app", "join_folds", "measure_leak", "overlap"]
 
@@ -108,19 +107,6 @@ def measure_leak(source: Path, out: Path, *, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def _print_report(report: dict[str, Any]) -> None:
-    sizes = ", ".join(f"{split} {n}" for split, n in report["sentences"].items())
-    table = Table(title=f"Test sentences that are also in train (joined: {sizes})")
-    for column in ("", "sentences", "same tokens", "same text", "entities in them"):
-        table.add_column(column, justify="right" if column else "left")
-    rows = {f"fold {fold}": row for fold, row in report["folds"].items()}
-    for name, row in {"folds joined": report["joined"], **rows}.items():
-        shares = [row[key] for key in ("same_tokens", "same_text", "entities")]
-        cells = ["-" if share is None else f"{100 * share:.1f}%" for share in shares]
-        table.add_row(name, str(row["sentences"]), *cells)
-    console.print(table)
-
-
 @app.command(help=__doc__)
 def main(
     source: Annotated[Path, typer.Option(help="ARMAN as its publisher has it.")] = Path(
@@ -138,7 +124,14 @@ def main(
     given: dict[str, Any] = {"split": "test", "seed": seed, "limit_groups": 0}
     report = build_header("scripts.experiments.leak", docs, corpus=out, **given) | leak
     save(report, metrics)
-    _print_report(report)
+    shown = {"folds joined": report["joined"]}
+    shown |= {f"fold {fold}": row for fold, row in report["folds"].items()}
+    rows = [
+        {"": name, "sentences": row["sentences"]}
+        | {k: f"{100 * (row[k] or 0):.1f}%" for k in ("same_tokens", "same_text", "entities")}
+        for name, row in shown.items()
+    ]
+    console.print(table("Test sentences that are also in train", rows))
 
 
 if __name__ == "__main__":

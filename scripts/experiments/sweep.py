@@ -3,24 +3,24 @@
     python -m scripts.experiments.sweep configs/runs/paper.cfg --corpus corpus/persian
 
 Trainings of one head and one adapter with a small budget: [sweep] of the run config for LoRA,
-[sweep_prefix] for prefixes. Only dev scores are looked at. First a curve of both kinds at given
-shares of the core's parameters; then prefix lengths, and 2 and 4 beside the best; then ranks by
-alphas, and neighbours of the best. The knee of a curve is the smallest adapter within a tolerance
-of the best one of its kind.
+[sweep_prefix] for prefixes. Only dev scores are looked at. SEARCHED are the settings that were
+tried for the best one: on a grid first, then beside the best of it. SHARES are what the curves
+spend: the setting of each kind that adds nearest to a share of the core's parameters. The knee of
+a curve is the smallest adapter within a tolerance of the best one of its kind.
 
-What is done is not repeated: a setting is one run whoever asks for it. Only scores are kept, no
-weights.
+What is done is not repeated: a setting is one run. Only scores are kept, no weights.
 """
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import srsly
 import typer
 from rich.console import Console
+from rich.progress import track
 
 from multibert_spacy.errors import ConfigError
 from multibert_spacy.models.adapters import ALL_LINEAR
@@ -30,35 +30,28 @@ from ..domains import DOMAINS
 from ..record import command_line, commit, readable_errors, save, table
 from .sizes import PAPER_TARGETS, Shape
 
-__all__ = ["Setting", "Sweep", "app", "knee_of", "setting_of_share"]
+__all__ = ["SEARCHED", "Setting", "app", "knee_of", "score", "setting_of_share"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
 
 SECTIONS = {"lora": "sweep", "prefix": "sweep_prefix"}
-LENGTHS = (4, 20, 36)
-RANKS, ALPHAS = (8, 16), (16, 32)
 SHARES = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05)
+RATIO = 21 / 11
+"""Alpha to rank on the curve: that of the best one searched."""
 TOLERANCE = 1.0
 """Of the knee, in points of F1."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """An adapter. Either a prefix of some length or LoRA of some rank and alpha."""
+    """An adapter: either a prefix of some length or LoRA of some rank and alpha."""
 
     kind: str
     length: int = 0
     rank: int = 0
     alpha: int = 0
     targets: tuple[str, ...] = ALL_LINEAR
-
-    @property
-    def name(self) -> str:
-        if self.kind == "prefix":
-            return f"prefix_{self.length}"
-        where = "" if self.targets == ALL_LINEAR else "_query_value"
-        return f"lora_{self.rank}_{self.alpha}{where}"
 
     @property
     def title(self) -> str:
@@ -81,27 +74,37 @@ class Setting:
         return shape.lora(self.rank, self.targets)
 
 
-def whole(number: float) -> int:
-    """RETURNS (int): The nearest one above zero."""
-    return max(1, round(number))
+SEARCHED = tuple(Setting("prefix", length=n) for n in (4, 20, 36, 2, 6, 8))
+SEARCHED += tuple(
+    Setting("lora", rank=rank, alpha=alpha)
+    for rank, alpha in (
+        (8, 16),
+        (8, 32),
+        (16, 16),
+        (16, 32),
+        (16, 48),
+        (16, 21),
+        (24, 48),
+        (11, 21),
+    )
+)
 
 
-def setting_of_share(kind: str, share: float, shape: Shape, ratio: float) -> Setting:
+def setting_of_share(kind: str, share: float, shape: Shape) -> Setting:
     """The setting that adds about this share of the core's parameters.
 
     kind (str): "lora" or "prefix".
     share (float): Between 0 and 1.
     shape (Shape): Of the core.
-    ratio (float): Alpha to rank.
     RETURNS (Setting): LoRA on all linear layers, or on query and value if that is too much even
         with rank 1.
     """
     wanted = share * shape.core
     if kind == "prefix":
-        return Setting("prefix", length=whole(wanted / shape.prefix(1)))
+        return Setting("prefix", length=max(1, round(wanted / shape.prefix(1))))
     targets = ALL_LINEAR if wanted >= 0.75 * shape.lora(1) else PAPER_TARGETS
-    rank = whole(wanted / shape.lora(1, targets))
-    return Setting("lora", rank=rank, alpha=whole(ratio * rank), targets=targets)
+    rank = max(1, round(wanted / shape.lora(1, targets)))
+    return Setting("lora", rank=rank, alpha=max(1, round(RATIO * rank)), targets=targets)
 
 
 def knee_of(points: Sequence[Mapping[str, Any]], tolerance: float) -> Mapping[str, Any] | None:
@@ -113,109 +116,31 @@ def knee_of(points: Sequence[Mapping[str, Any]], tolerance: float) -> Mapping[st
     return min(good, key=lambda point: point["parameters"])
 
 
-@dataclass
-class Sweep:
-    """All runs of one budget.
+def score(
+    setting: Setting, path: Path, given: Mapping[str, Any], corpus: Path, out: Path, config: Path
+) -> dict[str, Any]:
+    """Train, unless it is done.
 
-    run (Path): The run config.
-    domains (list[str]): Of one head.
-    shape (Shape): Of the core.
-    core (str): Its folder.
-    corpus, out, configs (Path): With train and dev; of the runs; of the stages' configs.
+    path (Path): The run config.
+    given (Mapping): Overrides of the stage's config that all settings share.
+    corpus, out, config (Path): With train and dev; folder of the runs; the stage's config.
+    RETURNS (dict): The record of the training.
+    RAISES (ConfigError): If it was done with another budget.
     """
-
-    run: Path
-    domains: list[str]
-    shape: Shape
-    core: str
-    corpus: Path
-    out: Path
-    configs: Path = Path("configs")
-    seed: int = 0
-    runs: dict[Setting, dict[str, Any]] = field(default_factory=dict)
-    searched: set[Setting] = field(default_factory=set)
-
-    def score(self, setting: Setting) -> float:
-        """Train, unless it is done.
-
-        RETURNS (float): The best dev F1, in percent.
-        RAISES (ConfigError): If it was done with another budget, or the domains are of two heads.
-        """
-        if setting not in self.runs:
-            heads = {DOMAINS[name].head for name in self.domains}
-            if len(heads) != 1:
-                raise ConfigError(f"Expected domains of one head, got {', '.join(self.domains)}")
-            given = {
-                "paths.core": self.core,
-                "vars.head": heads.pop(),
-                "vars.domains": self.domains,
-                "system.seed": self.seed,
-                **run_settings(self.run, SECTIONS[setting.kind]),
-                **setting.overrides(),
-            }
-            config, name = self.configs / "pretrain.cfg", f"sweep/{setting.name}"
-            run = Run.of(name, config, self.corpus, self.domains, given)
-            folder = train(run, self.out).parent
-            shutil.rmtree(folder / "model-best", ignore_errors=True)
-            record = srsly.read_json(folder / "done.json")
-            wanted = {k: v for k, v in run.overrides.items() if not k.startswith("paths.")}
-            had = record["overrides"], record["epochs"], record["corpus"]
-            if had != (wanted, run.epochs, self.corpus.name):
-                raise ConfigError(
-                    f"{folder} was trained with other settings: choose another --out, or delete "
-                    f"{folder.parent}"
-                )
-            self.runs[setting] = record
-        return 100 * float(self.runs[setting]["best_dev_score"])
-
-    def best(self, settings: Iterable[Setting]) -> Setting:
-        """RETURNS (Setting): Of equals the first."""
-        tried = list(dict.fromkeys(settings))
-        self.searched.update(tried)
-        return max(tried, key=self.score)
-
-    def search_prefix(self, lengths: Sequence[int]) -> Setting:
-        """lengths (Sequence[int]): To try; then those 2 and 4 beside the best."""
-        tried = [Setting("prefix", length=length) for length in lengths]
-        at = self.best(tried).length
-        near = [at + step for step in (-4, -2, 2, 4) if at + step > 0]
-        return self.best([*tried, *(Setting("prefix", length=length) for length in near)])
-
-    def search_lora(self, ranks: Sequence[int], alphas: Sequence[int]) -> Setting:
-        """ranks, alphas (Sequence[int]): To try, each with each; then the best one's alpha 1.5
-        times larger and smaller, and its rank too, with the same alpha to rank.
-        """
-        tried = [Setting("lora", rank=rank, alpha=alpha) for rank in ranks for alpha in alphas]
-        best = self.best(tried)
-        near = [(best.rank, best.alpha * by) for by in (1.5, 1 / 1.5)]
-        near += [(best.rank * by, best.alpha * by) for by in (1.5, 1 / 1.5)]
-        beside = [Setting("lora", rank=whole(rank), alpha=whole(alpha)) for rank, alpha in near]
-        return self.best([*tried, *beside])
-
-    def curve(self, kind: str, shares: Sequence[float], ratio: float = 2.0) -> dict[str, Any]:
-        """Train the settings nearest to these shares of the core; see `setting_of_share`.
-
-        RETURNS (dict): "points", by size, and their "knee".
-        """
-        settings = {setting_of_share(kind, share, self.shape, ratio) for share in shares}
-        points = [self.point(s) for s in sorted(settings, key=lambda s: s.parameters(self.shape))]
-        return {"points": points, "knee": knee_of(points, TOLERANCE)}
-
-    def point(self, setting: Setting) -> dict[str, Any]:
-        """RETURNS (dict): What a run is and has, for tables and plots."""
-        score, parameters = self.score(setting), setting.parameters(self.shape)
-        return {
-            "kind": setting.kind,
-            "setting": setting.title,
-            "length": setting.length,
-            "rank": setting.rank,
-            "alpha": setting.alpha,
-            "search": setting in self.searched,
-            "parameters": parameters,
-            "share": parameters / self.shape.core,
-            "dev_f1": score,
-            "minutes": self.runs[setting].get("minutes_with_evaluation"),
-        }
+    overrides = {**given, **run_settings(path, SECTIONS[setting.kind]), **setting.overrides()}
+    name = f"sweep/{setting.title.replace(' ', '')}"
+    run = Run.of(name, config, corpus, given["vars.domains"], overrides)
+    folder = train(run, out).parent
+    shutil.rmtree(folder / "model-best", ignore_errors=True)
+    record: dict[str, Any] = srsly.read_json(folder / "done.json")
+    wanted = {k: v for k, v in run.overrides.items() if not k.startswith("paths.")}
+    had = record["overrides"], record["epochs"], record["corpus"]
+    if had != (wanted, run.epochs, corpus.name):
+        raise ConfigError(
+            f"{folder} was trained with other settings: choose another --out, or delete "
+            f"{folder.parent}"
+        )
+    return record
 
 
 @app.command(help=__doc__)
@@ -226,39 +151,58 @@ def main(
     out: Annotated[Path | None, typer.Option(help="Folder of all runs.")] = None,
     metrics: Annotated[Path, typer.Option(help="JSON file.")] = Path("metrics/persian/sweep.json"),
     domains: Annotated[str, typer.Option(help="Of one head.")] = "travel,sports,art",
-    shares: Annotated[str, typer.Option(help="Of the curve.")] = ",".join(map(str, SHARES)),
-    lengths: Annotated[str, typer.Option(help="Of prefixes.")] = ",".join(map(str, LENGTHS)),
-    ranks: Annotated[str, typer.Option(help="Of LoRA.")] = ",".join(map(str, RANKS)),
-    alphas: Annotated[str, typer.Option(help="Of LoRA.")] = ",".join(map(str, ALPHAS)),
+    shares: Annotated[str, typer.Option(help="Of the curves.")] = ",".join(map(str, SHARES)),
+    search: Annotated[bool, typer.Option(help="Train what was searched too.")] = True,
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
-    configs: Annotated[Path, typer.Option(help="Folder of the stages' configs.")] = Path(
-        "configs"
-    ),
+    configs: Annotated[Path, typer.Option(help="Stages' configs.")] = Path("configs"),
 ) -> None:
-    with readable_errors(ValueError):
-        names = domains.split(",")
-        shape = Shape.from_config(core / "config.json")
-        folder = out or Path("training", corpus.name)
-        sweep = Sweep(run, names, shape, str(core), corpus, folder, configs, seed)
-        parts = [float(share) for share in shares.split(",")]
-        curves = {kind: sweep.curve(kind, parts) for kind in SECTIONS}
-        sweep.search_prefix([int(n) for n in lengths.split(",")])
-        sweep.search_lora(*([int(n) for n in own.split(",")] for own in (ranks, alphas)))
-        report = {
-            "command": command_line("scripts.experiments.sweep"),
-            "commit": commit(),
-            "seed": seed,
-            "split": "train, scored on dev",
-            "corpus": corpus.name,
-            "budget": {"domains": names, **run_settings(run, "sweep")},
-            "core_parameters": shape.core,
-            "tolerance": TOLERANCE,
-            "runs": [sweep.point(setting) for setting in sweep.runs],
-            "curves": curves,
+    names = domains.split(",")
+    shape = Shape.from_config(core / "config.json")
+    given = {
+        "paths.core": str(core),
+        "vars.head": DOMAINS[names[0]].head,
+        "vars.domains": names,
+        "system.seed": seed,
+    }
+    parts = [float(share) for share in shares.split(",")]
+    curves = {kind: [setting_of_share(kind, part, shape) for part in parts] for kind in SECTIONS}
+    wanted = [setting for own in curves.values() for setting in own]
+    points: dict[Setting, dict[str, Any]] = {}
+    folder = out or Path("training", corpus.name)
+    for setting in track(dict.fromkeys([*wanted, *(SEARCHED if search else ())]), "sweep"):
+        with readable_errors():
+            record = score(setting, run, given, corpus, folder, configs / "pretrain.cfg")
+        points[setting] = {
+            "kind": setting.kind,
+            "setting": setting.title,
+            "length": setting.length,
+            "rank": setting.rank,
+            "alpha": setting.alpha,
+            "search": setting in SEARCHED,
+            "parameters": setting.parameters(shape),
+            "share": setting.parameters(shape) / shape.core,
+            "dev_f1": 100 * float(record["best_dev_score"]),
+            "minutes": record["minutes_with_evaluation"],
         }
+    own_points = {kind: [points[s] for s in dict.fromkeys(own)] for kind, own in curves.items()}
+    report = {
+        "command": command_line("scripts.experiments.sweep"),
+        "commit": commit(),
+        "seed": seed,
+        "split": "train, scored on dev",
+        "corpus": corpus.name,
+        "budget": {"domains": names, **run_settings(run, "sweep")},
+        "core_parameters": shape.core,
+        "tolerance": TOLERANCE,
+        "runs": list(points.values()),
+        "curves": {
+            kind: {"points": own, "knee": knee_of(own, TOLERANCE)}
+            for kind, own in own_points.items()
+        },
+    }
     save(report, metrics)
     columns = ("setting", "parameters", "dev_f1", "minutes")
-    rows = [{column: point[column] for column in columns} for point in report["runs"]]
+    rows = [{column: point[column] for column in columns} for point in points.values()]
     console.print(table("Dev F1 of each setting", rows))
 
 

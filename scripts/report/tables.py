@@ -159,10 +159,12 @@ def detectors(m: Metrics) -> tuple[dict[str, Scores], list[Any]]:
     found: dict[str, Scores] = {}
     if ours and "detector" in ours:
         found["adapter on the core"] = ours["detector"]
-    for name, title in (("tfidf", "TF-IDF"), ("bow", "bag of words")):
-        if baseline and baseline.get(name):
-            found[title] = baseline[name]
-    return found, [ours, baseline]
+    if baseline:
+        found["TF-IDF"] = baseline["tfidf"]
+    bow = m.read("bow")
+    if bow:
+        found["bag of words"] = bow["detector"]
+    return found, [ours, baseline, bow]
 
 
 def detection(m: Metrics) -> Table | None:

@@ -10,9 +10,9 @@ from spacy.vocab import Vocab
 from typer.testing import CliRunner
 
 from multibert_spacy.errors import CorpusError
+from scripts.corpora.__main__ import app
 from scripts.corpora.conll import INVISIBLE
 from scripts.corpora.convert import (
-    app,
     convert_arman,
     convert_parsner_social,
     convert_parstwiner,

@@ -11,8 +11,10 @@ from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from typer.testing import CliRunner
 
-from scripts.build.scoring.detection import detect_with, make_groups, score_detector
-from scripts.experiments.baseline import app, fit_tfidf, group_text, train_bow
+from scripts.build import train
+from scripts.build.evaluate import evaluate
+from scripts.build.scoring.detection import make_groups
+from scripts.experiments.baseline import app, fit_tfidf, group_text
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 DOMAINS = sorted(NAMES)
@@ -73,25 +75,6 @@ def test_tfidf_features():
     assert settings["features"] == 9 + 13 - 1
 
 
-def test_bag_of_words(corpus, tmp_path):
-    out = tmp_path / "bow"
-    config = CONFIGS / "detector_bow.cfg"
-    nlp = train_bow(corpus, out, config=config, domains=DOMAINS, steps=40)
-    assert nlp.pipe_names == ["domain_detector"]
-    detector = nlp.get_pipe("domain_detector")
-    assert detector.labels == tuple(DOMAINS)
-    settings = nlp.config["components"]["domain_detector"]["model"]
-    assert settings["@architectures"] == "spacy.TextCatBOW.v3"
-    assert sorted(path.name for path in out.iterdir()) == ["log.jsonl", "model-best"]
-    assert [path.name for path in tmp_path.iterdir()] == ["bow"]
-    report = score_detector(detect_with(nlp), toy_docs(9, 2))
-    assert report["raw"]["8"]["accuracy"] == 1.0
-    assert report["raw"]["1"]["accuracy"] > 0.8
-    doc = nlp("گل برد لیگ مربی")
-    assert doc._.domain == "sports"
-    assert sum(doc.cats.values()) == pytest.approx(1, abs=1e-5)
-
-
 def run(*args):
     return CliRunner().invoke(app, [str(arg) for arg in args])
 
@@ -116,14 +99,19 @@ def test_command(corpus, tmp_path):
         assert scores["confusion"] == {domain: {domain: 1} for domain in DOMAINS}
 
 
-def test_command_with_bag_of_words(corpus, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    result = run("--corpus", corpus, "--bow", "--steps", 20, "--configs", CONFIGS)
-    assert result.exit_code == 0, result.output
-    report = json.loads((tmp_path / "metrics/toy/baseline.json").read_text(encoding="utf8"))
-    assert report["bow"]["settings"] == {"config": "detector_bow.cfg", "steps": 20}
-    assert report["bow"]["raw"]["8"]["accuracy"] == 1.0
-    assert (tmp_path / "training/toy/detector_bow/model-best/config.cfg").exists()
+def test_a_bag_of_words_is_trained_and_scored_as_ours(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "DOMAINS", DOMAINS)
+    (tmp_path / "run.cfg").write_text("[bow]\nvars.max_steps = 20\n")
+    train.detector(
+        tmp_path / "run.cfg",
+        section="bow",
+        stage="detector_bow",
+        corpus=corpus,
+        out=tmp_path,
+        configs=CONFIGS,
+    )
+    nlp = spacy.load(tmp_path / "detector_bow" / "model-best")
+    assert evaluate(nlp, toy_docs(9, 2))["detector"]["raw"]["8"]["accuracy"] == 1.0
 
 
 def test_an_error_on_purpose_is_a_message(tmp_path):

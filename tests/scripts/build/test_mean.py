@@ -6,7 +6,7 @@ import torch
 from conftest import toy_text
 
 from multibert_spacy.errors import ConfigError
-from scripts.build.average import average
+from scripts.build import train
 
 
 def moved(trained_folder, folder, by):
@@ -21,6 +21,11 @@ def moved(trained_folder, folder, by):
     return folder
 
 
+def average(folders, out):
+    train.mean(folders, out)
+    return spacy.load(out)
+
+
 def weights(nlp):
     return nlp.get_pipe("multibert_ner").model.module.state_dict()
 
@@ -28,15 +33,15 @@ def weights(nlp):
 def test_moved_one_way_and_the_other(trained_folder, tmp_path):
     up = moved(trained_folder, tmp_path / "up", 0.25)
     down = moved(trained_folder, tmp_path / "down", -0.75)
-    mean, plain = average([up, down]), spacy.load(trained_folder)
+    mean, plain = average([up, down], tmp_path / "mean"), spacy.load(trained_folder)
     for name, tensor in weights(plain).items():
         torch.testing.assert_close(weights(mean)[name], tensor - 0.25, rtol=0, atol=2e-3)
     text = toy_text("travel", n_words=6, seed=1)
     mean(text)
 
 
-def test_the_mean_of_one_is_itself(trained_folder):
-    mean, plain = average([trained_folder]), spacy.load(trained_folder)
+def test_the_mean_of_one_is_itself(trained_folder, tmp_path):
+    mean, plain = average([trained_folder], tmp_path / "mean"), spacy.load(trained_folder)
     for name, tensor in weights(plain).items():
         torch.testing.assert_close(weights(mean)[name], tensor)
 
@@ -47,4 +52,4 @@ def test_other_domains_have_no_mean(trained_folder, tmp_path):
     module.remove_domain(module.domains[0])
     nlp.to_disk(tmp_path / "fewer")
     with pytest.raises(ConfigError, match="not of the shape"):
-        average([trained_folder, tmp_path / "fewer"])
+        average([trained_folder, tmp_path / "fewer"], tmp_path / "mean")
