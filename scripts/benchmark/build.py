@@ -41,7 +41,7 @@ ADAPTERS: dict[str, dict[str, Any]] = {
     "prefix": {"@misc": "multibert_spacy.Prefix.v1", "n_virtual": 22},
 }
 DETECTOR = {"@misc": "multibert_spacy.LoRA.v1", "rank": 8, "alpha": 16}
-"""The shipped detector's adapter; it reads 256 pieces and the lower quarter of the core's layers."""
+"""The shipped detector's adapter; it reads 256 pieces and the lower quarter of the layers."""
 ENGINES = {
     "torch": {"engine": "torch", "precision": "bf16"},
     "OpenVINO bf16": {"engine": "openvino", "precision": "bf16"},

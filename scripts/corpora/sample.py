@@ -4,7 +4,7 @@
     python -m scripts.corpora.sample example --out example/threads.jsonl
 
 Output: `<out>/{train,dev,test}/sample.spacy` and `<out>/report.json`. It needs no download, so it
-is the corpus with which the whole project runs anywhere. What is in it: `scripts/corpora/sampling`.
+is the corpus with which the whole project runs anywhere; `sampling` has what is in it.
 """
 
 import json
@@ -99,10 +99,7 @@ def main(
 
 
 @app.command()
-def example(
-    out: Annotated[Path, typer.Option(help="File to write.")] = Path("example/threads.jsonl"),
-    seed: SeedOption = 0,
-) -> None:
+def example(out: Path = Path("example/threads.jsonl"), seed: SeedOption = 0) -> None:
     """Write three threads of raw texts, for trying a trained pipeline."""
     write_example(out, seed=seed)
 

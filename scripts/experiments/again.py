@@ -1,11 +1,10 @@
-"""The same small training again and again: what chance, a fold or a leak is worth.
+"""The same small training again and again: what chance or a fold is worth.
 
     python -m scripts.experiments.again seeds configs/runs/paper.cfg
     python -m scripts.experiments.again folds configs/runs/paper.cfg
 
-`seeds`: step one from nothing with three seeds. `folds`: step one on news alone, for the second
-and third fold of ARMAN, the first, and for its joined folds (scripts.experiments.leak). The budget
-is the section [once] of the run config.
+`seeds`: step one from nothing with three seeds. `folds`: step one on news alone, for
+each fold of ARMAN. The budget is the section [once] of the run config.
 """
 
 from pathlib import Path
@@ -15,7 +14,7 @@ import typer
 
 from ..build import evaluate, train
 from ..corpora import convert
-from ..corpora.arman import DOMAIN
+from ..corpora.arman import DOMAIN, FOLDS
 from ..domains import DOMAINS
 from ..record import run_app
 
@@ -51,25 +50,17 @@ def folds(
     metrics: Metrics = Path("metrics/persian"),
     seed: Annotated[int, typer.Option(help="Seed")] = 0,
 ) -> None:
-    """Step one on ARMAN alone: folds 2 and 3, the first, and all joined."""
-    tests = {"leak_honest": corpora / "persian", "leak_joined": corpora / "arman_leak"}
-    parts = dict(tests)
-    for fold in (2, 3):
-        name = f"fold{fold}"
+    """Step one on ARMAN alone, for each fold."""
+    for fold in FOLDS:
         # train without what stands in another corpus's test part, but a whole test part
-        parts[name], tests[name] = corpora / f"persian-{name}", corpora / f"arman-{name}"
-        convert.convert_persian(source, parts[name], fold=fold, seed=seed)
-        convert.convert_arman(source / "arman", tests[name], fold=fold, seed=seed)
-    head = DOMAINS[DOMAIN].head
-    for name, corpus in parts.items():
-        out = Path("training", f"persian-{name}")
-        train.pretrain(
-            run, section="once", domains=DOMAIN, corpus=corpus, core=core, out=out, seed=seed
-        )
-        models = f"{DOMAIN}={out}/once/{head}/model-best"
-        evaluate.main(
-            models=models, corpus=tests[name], metrics=metrics / f"{name}.json", seed=seed
-        )
+        corpus, whole = corpora / f"persian-fold{fold}", corpora / f"arman-fold{fold}"
+        convert.convert_persian(source, corpus, fold=fold, seed=seed)
+        convert.convert_arman(source / "arman", whole, fold=fold, seed=seed)
+        given = {"corpus": corpus, "core": core, "seed": seed}
+        out = Path("training", corpus.name)
+        train.pretrain(run, section="once", domains=DOMAIN, out=out, **given)
+        models = f"{DOMAIN}={out}/once/{DOMAINS[DOMAIN].head}/model-best"
+        evaluate.main(models=models, corpus=whole, metrics=metrics / f"fold{fold}.json", seed=seed)
 
 
 if __name__ == "__main__":

@@ -63,18 +63,17 @@ def read_counts(source: str) -> tuple[DocCounts, dict[str, Any]]:
     if not path.is_file():
         name, colon, mode = source.rpartition(":")
         path = Path(name) if colon else path
-        if not path.is_file():
-            raise ConfigError(f"{source}: expected FILE or FILE:MODE, found no such file")
+    if not path.is_file():
+        raise ConfigError(f"{source}: expected FILE or FILE:MODE, found no such file")
     report = srsly.read_json(path)
     modes = report.get("doc_counts")
     if not modes:
         raise ConfigError(f"{path} has no counts of docs: make it again with the evaluate script")
-    names = ", ".join(modes)
     if not mode and len(modes) > 1:
-        raise ConfigError(f"{path} has several modes: add :MODE, one of {names}")
-    mode = mode or names
+        raise ConfigError(f"{path} has several modes: add :MODE, one of {', '.join(modes)}")
+    mode = mode or next(iter(modes))
     if mode not in modes:
-        raise ConfigError(f"{path} has no mode {mode!r}; it has: {names}")
+        raise ConfigError(f"{path} has no mode {mode!r}; it has: {', '.join(modes)}")
     return modes[mode], {**report, "mode": mode}
 
 
@@ -192,14 +191,13 @@ def compare_reports(
 def _row(name: str, entry: Mapping[str, Any]) -> dict[str, str]:
     if entry["difference"] is None or entry["interval"] is None:
         return {"": name, **dict.fromkeys(("A", "B", "A - B", "interval", "p"), "-")}
-    low, high = entry["interval"]
-    mark = "bold" if entry["p"] < 0.05 else "dim"
+    numbers = [100 * value for value in (entry["difference"], *entry["interval"])]
     return {
         "": name,
         "A": f"{100 * entry['a']:.1f}",
         "B": f"{100 * entry['b']:.1f}",
-        "A - B": f"[{mark}]{100 * entry['difference']:+.1f}[/{mark}]",
-        "interval": f"{100 * low:+.1f} to {100 * high:+.1f}",
+        "A - B": f"{numbers[0]:+.1f}",
+        "interval": f"{numbers[1]:+.1f} to {numbers[2]:+.1f}",
         "p": f"{entry['p']:.4f}",
     }
 

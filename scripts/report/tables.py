@@ -220,11 +220,7 @@ def seeds(m: Metrics) -> Table | None:
 
 def folds(m: Metrics) -> Table | None:
     """ARMAN by fold, each trained on alone."""
-    reports = {
-        "fold 1": m.read("leak_honest"),
-        "fold 2": m.read("fold2"),
-        "fold 3": m.read("fold3"),
-    }
+    reports = {f"fold {n}": m.read(f"fold{n}") for n in (1, 2, 3)}
     rows = [
         {"fold": name, "F1": f1(_single(report)["per_domain"]["news"])}
         for name, report in reports.items()
@@ -299,24 +295,6 @@ def sizes(m: Metrics) -> Table | None:
         }
         for core in report["cores"].values()
         for name, own in core["systems"].items()
-    ]
-    return Table(rows, report)
-
-
-def sweep(m: Metrics) -> Table | None:
-    """Figure 3 as numbers."""
-    report = m.read("sweep")
-    if report is None:
-        return None
-    rows = [
-        {
-            "setting": run["setting"],
-            "parameters": f"{run['parameters']:,}",
-            "% of the core": percent(run["share"], 2),
-            "dev F1": f"{run['dev_f1']:.1f}",
-            "for": "search" if run["search"] else "curve",
-        }
-        for run in report["runs"]
     ]
     return Table(rows, report)
 
@@ -416,42 +394,8 @@ def memory(m: Metrics) -> Table | None:
     return Table(rows, report)
 
 
-def stages(m: Metrics) -> Table | None:
-    """Where the time goes, in percent."""
-    report = m.read("speed")
-    if not report or "stages" not in report:
-        return None
-    frame = pd.DataFrame({name: own["shares"] for name, own in report["stages"].items()}).fillna(0)
-    return Table([{"stage": name, **own.map(percent)} for name, own in frame.iterrows()], report)
-
-
-def training(m: Metrics) -> Table | None:
-    """Training beside PEFT's."""
-    report = m.read("speed")
-    if not report or "training" not in report:
-        return None
-    names = {
-        "ours": "ours, batches of texts of one length",
-        "peft": "PEFT and torch.autocast, the same batches",
-        "ours_shuffled": "ours, batches of texts of any lengths",
-        "peft_shuffled": "PEFT and torch.autocast, those batches",
-    }
-    rows = [
-        {
-            "": title,
-            "pieces/s": f"{own['pieces_per_second']:,.0f}",
-            "peak MB": f"{own['peak_mb']:,.0f}",
-            "padding": f"{percent(own.get('padding', 0), 0)} %",
-            "loss": f"{own['first_loss']:.3f} → {own['last_loss']:.3f}",
-        }
-        for name, title in names.items()
-        if (own := report["training"][name])
-    ]
-    return Table(rows, report)
-
-
 MAKERS: tuple[Callable[[Metrics], Table | None], ...] = (
-    domains, entities, detection, groups, seeds, folds, comparisons, leak, sizes, sweep, recipe,
-    ambiguity, masked, speed, memory, stages, training,
+    domains, entities, detection, groups, seeds, folds, comparisons, leak, sizes, recipe,
+    ambiguity, masked, speed, memory,
 )  # fmt: skip
 TABLES = {make.__name__: make for make in MAKERS}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import track
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import minibatch
@@ -144,34 +144,31 @@ def score_detector(
         the "threads" if there are any, and the largest size's confusion matrix (truth ->
         answer -> groups).
     """
-    report: dict[str, Any] = {"raw": {}, "masked": {}}
+    largest = max(sizes)
     plans: dict[str, list[Group]] = {
-        str(size): make_groups(docs, size, seed=seed, limit_docs=limit_groups * max(sizes))
+        str(size): make_groups(docs, size, seed=seed, limit_docs=limit_groups * largest)
         for size in sizes
     }
     plans["threads"] = thread_groups(docs, limit=limit_groups)
-    n_docs = sum(len(group) for groups in plans.values() for group in groups)
-    with Progress(console=console) as progress:
-        task = progress.add_task("detector", total=2 * n_docs)
-        for how, scores in report.items():
-            confusion: dict[str, dict[str, int]] = {}
-            for name, groups in plans.items():
-                if not groups:
-                    continue
-                progress.update(task, description=f"detector, {how}, {name}")
-                if how == "masked":
-                    groups = [[mask_words(doc) for doc in group] for group in groups]
-                answers: list[str] = []
-                seconds = 0.0
-                for chunk in minibatch(groups, 128):
-                    start = time.perf_counter()
-                    answers.extend(map(str, detect(chunk)))
-                    seconds += time.perf_counter() - start
-                    progress.advance(task, sum(len(group) for group in chunk))
-                scores[name] = _score(groups, answers, seconds)
-                if name == str(max(sizes)):
-                    confusion = _confusion(groups, answers)
-            scores["confusion"] = confusion
+    report: dict[str, Any] = {"raw": {}, "masked": {}}
+    for how, scores in report.items():
+        for name, groups in plans.items():
+            if not groups:
+                continue
+            if how == "masked":
+                groups = [[mask_words(doc) for doc in group] for group in groups]
+            answers: list[str] = []
+            start = time.perf_counter()
+            for chunk in track(list(minibatch(groups, 128)), f"{how}, {name}", console=console):
+                answers.extend(map(str, detect(chunk)))
+            scores[name] = _score(groups, answers, time.perf_counter() - start)
+            if name == str(largest):
+                truth = [group[0]._.domain for group in groups]
+                pairs = Counter(zip(truth, answers, strict=True))
+                confusion: dict[str, dict[str, int]] = defaultdict(dict)
+                for (domain, answer), n in sorted(pairs.items()):
+                    confusion[domain][answer] = n
+                scores["confusion"] = dict(confusion)
     return report
 
 
@@ -190,10 +187,3 @@ def _score(groups: Sequence[Group], answers: Sequence[str], seconds: float) -> d
         "per_domain": per_domain,
         "ms_per_group": 1000 * seconds / len(groups),
     }
-
-
-def _confusion(groups: Sequence[Group], answers: Sequence[str]) -> dict[str, dict[str, int]]:
-    matrix: dict[str, Counter[str]] = defaultdict(Counter)
-    for group, answer in zip(groups, answers, strict=True):
-        matrix[group[0]._.domain][answer] += 1
-    return {domain: dict(sorted(row.items())) for domain, row in sorted(matrix.items())}

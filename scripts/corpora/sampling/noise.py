@@ -9,7 +9,9 @@ import re
 from dataclasses import dataclass, replace
 from random import Random
 
-from .tables import Profile
+import srsly
+
+from .tables import DATA, Profile
 
 __all__ = [
     "Token",
@@ -33,12 +35,8 @@ DIGITS = {
 }
 # می‌شود, کتاب‌ها, بزرگ‌تر
 DROPPABLE = re.compile(f"^ن?می{ZWNJ}|(?<!ه){ZWNJ}(?:ها|تر)")
-# Words that people draw out, with the letter that they repeat.
-STRETCHABLE = {
-    "خیلی": "ی", "عالی": "ا", "وای": "ا", "واقعا": "ا", "اصلا": "ا", "همه": "ه", "هنوز": "و",
-    "خوب": "و", "دلم": "ل", "حسابی": "ی", "چرا": "ا", "مرسی": "ی", "آخر": "آ", "باز": "ا",
-    "کاش": "ا", "همیشه": "ی", "آقا": "ا", "لطفا": "ا", "سلام": "ا", "نه": "ه", "مبارک": "ا",
-}  # fmt: skip
+STRETCHABLE: dict[str, str] = srsly.read_yaml(DATA / "words.yml")["stretchable"]
+"""Words that people draw out, with the letter that they repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +76,6 @@ def split_zwnj(tokens: list[Token], rng: Random, *, p_space: float, p_drop: floa
 
     With a space one word becomes two; both are of the same entity. Each word is drawn on its own.
     Nothing is only written where people do (میشود, کتابها), not in گریه‌ام.
-
-    tokens (list[Token]): The sentence.
-    rng (Random): Source of chance.
-    p_space (float): Probability of a space.
-    p_drop (float): Probability of nothing.
-    RETURNS (list[Token]): The sentence.
     """
     result: list[Token] = []
     for token in tokens:
@@ -107,13 +99,7 @@ def split_zwnj(tokens: list[Token], rng: Random, *, p_space: float, p_drop: floa
 
 
 def add_hashtags(tokens: list[Token], rng: Random, *, p: float) -> list[Token]:
-    """Turn fillers into hashtags: کره جنوبی becomes the one word #کره_جنوبی.
-
-    tokens (list[Token]): The sentence.
-    rng (Random): Source of chance.
-    p (float): Probability for each filler.
-    RETURNS (list[Token]): The sentence.
-    """
+    """Turn fillers into hashtags, each with probability p: کره جنوبی becomes #کره_جنوبی."""
     chosen = {slot for slot in sorted({t.slot for t in tokens} - {-1}) if rng.random() < p}
     result: list[Token] = []
     for token in tokens:
@@ -147,11 +133,7 @@ def drop_final_mark(tokens: list[Token]) -> list[Token]:
 
 def add_tail(tokens: list[Token], words: list[str], *, glued: bool = False) -> list[Token]:
     """Append words that are no part of the sentence: emoji, mentions, links, topic hashtags.
-
-    tokens (list[Token]): The sentence.
-    words (list[str]): What to append.
     glued (bool): Without a space before each of them.
-    RETURNS (list[Token]): The sentence.
     """
     for word in words:
         tokens = [*tokens[:-1], replace(tokens[-1], space=not glued), Token(word, space=False)]
@@ -159,13 +141,7 @@ def add_tail(tokens: list[Token], words: list[str], *, glued: bool = False) -> l
 
 
 def apply_noise(tokens: list[Token], profile: Profile, rng: Random) -> list[Token]:
-    """Apply everything, each with its probability.
-
-    tokens (list[Token]): A clean sentence.
-    profile (Profile): The probabilities.
-    rng (Random): Source of chance.
-    RETURNS (list[Token]): The sentence; the fillers are in the same order and tagged alike.
-    """
+    """Apply everything, each with its probability; the fillers keep their order and tags."""
     tokens = add_hashtags(tokens, rng, p=profile.hashtag)
     tokens = split_zwnj(tokens, rng, p_space=profile.zwnj_space, p_drop=profile.zwnj_drop)
     if rng.random() < profile.stretch:

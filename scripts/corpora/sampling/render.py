@@ -78,12 +78,7 @@ class Text:
 
 
 def part_of(seed: int, draft: Draft) -> str:
-    """Say to which part of the corpus a sentence with these names belongs.
-
-    seed (int): The seed of the corpus.
-    draft (Draft): The sentence and its names.
-    RETURNS (str): "train", "dev" or "test".
-    """
+    """RETURNS (str): The part of the corpus to which a sentence with these names belongs."""
     data = "\n".join((str(seed), draft.template, *(name for _, name in draft.names)))
     digest = blake2b(data.encode(), digest_size=8).digest()
     point = int.from_bytes(digest, "big") / 2**64 * sum(SHARES.values())
@@ -116,13 +111,9 @@ def _draw(
 def draw_own(
     templates: Sequence[str], part: str, seed: int, gazetteer: Gazetteer, rng: Random
 ) -> Draft:
-    """Choose one of several sentences and its names.
+    """Choose one of several sentences, with the classes of its names as slots, and its names.
 
-    templates (Sequence[str]): Sentences, each with the classes of its names as slots.
-    part (str): The part of the corpus.
-    seed (int): The seed of the corpus.
-    gazetteer (Gazetteer): The names.
-    rng (Random): Source of chance.
+    part, seed (str, int): Of the corpus.
     RETURNS (Draft): The first choice that has a combination in this part.
     RAISES (ValueError): If no sentence has one.
     """
@@ -143,7 +134,7 @@ def draw_shared(
 ) -> Draft:
     """Choose a neutral sentence, a class that it may be about, and its names.
 
-    templates (dict): Sentence -> classes; for the other arguments see `draw_own`.
+    templates (dict): Sentence -> classes.
     RETURNS (Draft): All names of a sentence are of one class.
     RAISES (ValueError): If no combination belongs to this part.
     """
@@ -164,10 +155,7 @@ def render(
 ) -> tuple[tuple[Filler, ...], list[Token]]:
     """Fill a sentence: names, words that are no names, free choices, spaces.
 
-    draft (Draft): The sentence and its names.
     domain (str): Decides about the labels.
-    gazetteer (Gazetteer): For the words that are no names.
-    rng (Random): Source of chance.
     RETURNS (tuple): The fillers and the clean tokens.
     """
     fillers = tuple(Filler(name, form, label_of(name, domain)) for name, form in draft.names)
@@ -195,12 +183,7 @@ def render(
 
 
 def text_to_doc(text: Text, vocab: Vocab) -> Doc:
-    """Build the gold doc of a text: every token is explicitly in or outside an entity.
-
-    text (Text): With legal BIO tags.
-    vocab (Vocab): The vocabulary of the new doc.
-    RETURNS (Doc): With `doc.ents`, `doc._.domain` and `doc._.thread`.
-    """
+    """RETURNS (Doc): The gold doc of a text: every token is explicitly in or outside an entity."""
     doc = Doc(
         vocab,
         words=[token.text for token in text.tokens],

@@ -14,7 +14,7 @@ import srsly
 from ...domains import DOMAINS, HEADS
 
 __all__ = [
-    "AMBIGUOUS", "FIXED", "NAMES", "NEUTRAL", "PROFILES", "SIZES", "TEMPLATES", "THREADS",
+    "AMBIGUOUS", "DATA", "FIXED", "NAMES", "NEUTRAL", "PROFILES", "SIZES", "TEMPLATES", "THREADS",
     "VOCABULARY", "Profile", "Templates", "label_of",
 ]  # fmt: skip
 

@@ -8,7 +8,6 @@ import pytest
 
 from scripts.corpora.sampling.gazetteers import build_gazetteer, clean_name
 from scripts.corpora.sampling.render import SLOT, Draft, Filler, Text, part_of, render
-from scripts.corpora.sampling.report import ambiguous_share, score_oracle
 from scripts.corpora.sampling.tables import (
     AMBIGUOUS,
     FIXED,
@@ -18,6 +17,7 @@ from scripts.corpora.sampling.tables import (
     label_of,
 )
 from scripts.domains import DOMAINS, HEADS, LABELS
+from tests.scripts.corpora.oracle import ambiguous_share, score_oracle
 
 
 @pytest.mark.parametrize("head", HEADS)
