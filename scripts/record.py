@@ -148,21 +148,16 @@ def table(title: str, rows: Iterable[Mapping[str, Any]]) -> Table:
     rows (Iterable[Mapping]): Column -> text or number, in the order of the columns; those that a
         row does not have stay empty, and so does what is no text or number.
     """
-    rows = list(rows)
+    rows = list(rows) or [{"": "nothing"}]
     result = Table(title=title)
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    cells = [[row.get(column, "") for column in columns] for row in rows]
-    columns = [c for c, own in zip(columns, zip(*cells, strict=True), strict=True) if _shown(own)]
+    every = dict.fromkeys(column for row in rows for column in row)
+    columns = [name for name in every if any(_cell(row.get(name)) != "-" for row in rows)]
     for column in columns:
         text = all(isinstance(row.get(column, ""), str) for row in rows)
         result.add_column(column, justify="left" if text else "right")
     for row in rows:
         result.add_row(*(_cell(row.get(column, "")) for column in columns))
     return result
-
-
-def _shown(column: Sequence[Any]) -> bool:
-    return any(isinstance(value, str | int | float) for value in column)
 
 
 def _cell(value: Any) -> str:

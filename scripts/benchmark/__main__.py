@@ -57,16 +57,10 @@ def benchmark(
 ) -> dict[str, Any]:
     """Measure everything.
 
-    core (str): Hugging Face name or folder.
-    texts (list[Text]): What is tagged.
     folder (Path): Gets the pipelines, a gigabyte with the embedded core and 100 domains.
-    chosen (Sequence[System]): What is timed.
+    chosen (Sequence[System]): What is timed, so many rounds.
     sizes (Sequence[int]): Numbers of domains for the memory.
-    rounds (int): How often every system tags all texts.
-    parts (Sequence[str]): Of PARTS.
-    threads (int): Of torch and of the tokenizers.
-    seed (int): Of weights and domains.
-    measured (Callable): Is given the report after each part, since all of them take half an hour.
+    measured (Callable): Is given the report after each part, since all of them take long.
     RETURNS (dict): A value for each part.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "true"

@@ -63,13 +63,11 @@ def build_pipeline(
 ) -> Language:
     """Make a pipeline with random adapters.
 
-    core (str): Hugging Face name or folder.
     n_domains (int): Domains of the tagger. Each has its adapter from its own seed: the same
         one, however many others there are.
     texts (Sequence[str]): Some text, for what must see any.
     adapter (str): Of ADAPTERS.
     detector (str): "lora", or None.
-    seed (int): Of all weights.
     """
     names = domain_names(n_domains)
     nlp = spacy.blank(
@@ -193,11 +191,8 @@ def write_pipelines(
 ) -> None:
     """Make pipelines and save them, to be called in a process of its own.
 
-    core (str): Hugging Face name or folder.
     wanted (Sequence): Adapter, number of domains and detector of each.
-    texts (Sequence[str]): As in `build_pipeline`.
     folder (str): Gets a folder for each, see `folder_of`.
-    seed (int): Of all weights.
     """
     for adapter, n_domains, detector in wanted:
         nlp = build_pipeline(core, n_domains, texts, adapter=adapter, detector=detector, seed=seed)

@@ -46,13 +46,7 @@ class System:
 
 @dataclass
 class Setup:
-    """What all systems share.
-
-    core (str): Hugging Face name or folder.
-    texts (list[Text]): What is tagged.
-    folders (Path): With the saved pipelines.
-    seed (int): Of the domains that are drawn.
-    """
+    """What all systems share: the core's name or folder, texts, and the folder of the pipelines."""
 
     core: str
     texts: list[Text]
@@ -202,9 +196,7 @@ def systems(sizes: Sequence[int] = (1, MANY, 100)) -> list[System]:
 
 
 def choose(all_systems: Sequence[System], names: str) -> list[System]:
-    """Filter the systems.
-
-    names (str): Parts of names, comma-separated; empty is all. LIMIT is always taken.
+    """names (str): Parts of names, comma-separated; empty is all. LIMIT is always taken.
     RAISES (ValueError): If a part is in no name.
     """
     parts = [part.strip() for part in names.split(",") if part.strip()]

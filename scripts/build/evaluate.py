@@ -31,6 +31,7 @@ from multibert_spacy.training.corpus import read_docs
 from multibert_spacy.training.scorers import score_domains
 
 from ..domains import DOMAINS, HEADS
+from ..options import Corpus, Limit, Metrics, Model, Seed
 from ..record import readable_errors
 from .scoring.detection import (
     SIZES,
@@ -51,6 +52,7 @@ __all__ = [
     "evaluate_single",
     "parse_models",
     "print_report",
+    "run",
 ]
 
 app = typer.Typer(add_completion=False)
@@ -90,11 +92,11 @@ def evaluate(
     counts: dict[str, Any] = {}
     draws: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples, "groups": HEADS}
     if tagger:
-        examples = _run(nlp, given_docs(references, nlp), references, "domains given")
+        examples = run(nlp, given_docs(references, nlp), references, "domains given")
         report["given"] = score_entities(examples, **draws)
         counts["given"] = count_docs(examples, docs)
     if tagger and detector:
-        examples = _run(nlp, predicted_docs(groups, nlp), references, "domains detected")
+        examples = run(nlp, predicted_docs(groups, nlp), references, "domains detected")
         report["detected"] = score_entities(examples, **draws)
         report["detected"].update(score_domains(examples))
         counts["detected"] = count_docs(examples, docs)
@@ -118,13 +120,12 @@ def evaluate_single(
 ) -> dict[str, Any]:
     """Score models that know one domain each, or treat all of a head's as one.
 
-    models (Mapping): Name of a head or a domain -> folder or package. A model may stand under
-        several names.
+    models (Mapping): Name of a head or a domain -> folder or package.
     path (Path): Part of a corpus.
     seed, limit_groups, n_resamples (int): As in `evaluate`.
     change (Callable): Gives the gold doc to score on in place of one of the corpus.
     RETURNS (dict): "models", what they are and on what they were scored, "single", the scores of
-        all together, and "doc_counts", the counts of each doc of "single".
+        all together, and "doc_counts" of these.
     RAISES (ConfigError): If a model has a detector or no default domain, if two are for the same
         domain, or if there is no doc for one.
     """
@@ -147,7 +148,7 @@ def evaluate_single(
         docs = [change(doc) for doc in docs] if change else docs
         references = draw_docs(docs, seed=seed, limit_groups=limit_groups)
         predicted = [join_docs([doc], nlp.vocab) for doc in references]
-        examples.extend(_run(nlp, predicted, references, f"model of {name}"))
+        examples.extend(run(nlp, predicted, references, f"model of {name}"))
         scored.extend(docs)
         described[name] = {**describe_model(nlp, source), "domains": domains}
     # by domain, as those of `evaluate` are, so that both draw the same docs in resampling
@@ -168,7 +169,7 @@ def _check_single(nlp: Language, name: str) -> None:
         raise ConfigError(f"The model of {name} has no default_domain: set one, or run it alone")
 
 
-def _run(
+def run(
     nlp: Language, predicted: Sequence[Doc], references: Sequence[Doc], title: str
 ) -> list[Example]:
     docs = track(nlp.pipe(predicted), title, total=len(references), console=console)
@@ -207,15 +208,13 @@ def parse_models(value: str) -> dict[str, str]:
 
 @app.command(help=__doc__)
 def main(
-    model: Annotated[str, typer.Argument(help="Folder or installed package.")] = "",
-    corpus: Annotated[Path, typer.Option(help="Folder with the parts.")] = Path("corpus/sample"),
+    model: Model = "",
+    corpus: Corpus = Path("corpus/sample"),
     split: Annotated[str, typer.Option(help="Part to score on.")] = "test",
-    metrics: Annotated[
-        Path | None, typer.Option(help="JSON file; by default metrics/<corpus>/evaluate.json.")
-    ] = None,
+    metrics: Metrics = None,
     models: Annotated[str, typer.Option(help="NAME=PATH,..., or PATH with {head}, {domain}")] = "",
-    limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of groups and intervals.")] = 0,
+    limit_groups: Limit = 0,
+    seed: Seed = 0,
 ) -> None:
     if bool(model) == bool(models):
         raise typer.BadParameter("Give either MODEL or --models")

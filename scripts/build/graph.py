@@ -27,12 +27,8 @@ console = Console()
 
 
 def make_graphs(folder: Path, *, precision: str) -> list[Path]:
-    """Make the graphs of all components that run the core.
-
-    folder (Path): The pipeline, which is not changed otherwise.
-    precision (str): "int8", or any other: fp32 and bf16 share a graph.
-    RETURNS (list[Path]): Where they are kept.
-    RAISES (ConfigError): If no component runs a core.
+    """RETURNS (list[Path]): Where the graphs of all components that run the core are kept.
+    RAISES (ConfigError): If no component does.
     """
     settings = {"engine": "openvino", "precision": precision}
     nlp = spacy.load(folder, config={"components": {"transformer": settings}})

@@ -40,14 +40,8 @@ PATIENCE = 3
 
 @dataclass
 class Run:
-    """One `spacy train`.
-
-    name (str): Names the folder under `training/` and the file under `metrics/`.
-    config (Path): The config.
-    corpus (Path): With the folders train and dev.
-    domains (list[str]): Domains to train on.
-    epochs (float): Passes over the training part.
-    overrides (dict): Of the config.
+    """One `spacy train`: its name is that of its folder under `training/`; a corpus has the folders
+    train and dev; epochs are passes over the training part; overrides are the config's.
     """
 
     name: str
@@ -80,8 +74,6 @@ BUDGET: dict[str, Any] = {"epochs": 5, "evaluations": 2, "batch_words": 512}
 def run_settings(path: Path, section: str, head: str = "") -> dict[str, Any]:
     """Read a section of a run config.
 
-    path (Path): The run config.
-    section (str): Its section; one that it does not have is an error.
     head (str): Whose part of it is merged on top.
     RETURNS (dict): Overrides of a stage's config, by dotted names.
     RAISES (ConfigError): If there is no such file or section.

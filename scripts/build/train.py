@@ -15,22 +15,17 @@ import typer
 from multibert_spacy.errors import ConfigError, DomainError
 
 from ..domains import DOMAINS, HEADS
+from ..options import Configs, Core, Corpus, Out, RunFile, Seed
 from ..record import run_app
 from .runs import Run, console, parse_settings, run_settings, train
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
-RunFile = Annotated[Path, typer.Argument(help="Run config, as configs/runs/lora.cfg")]
 Section = Annotated[str, typer.Option(help="Its section; by default the command's name")]
-Corpus = Annotated[Path, typer.Option(help="Folder with train/ and dev/")]
-Core = Annotated[str, typer.Option(help="Hugging Face name or folder of the core")]
-Out = Annotated[Path | None, typer.Option(help="Folder of all runs; training/<corpus>")]
 Metrics = Annotated[Path | None, typer.Option(help="Folder for copies of the records")]
-Configs = Annotated[Path, typer.Option(help="Folder of the stages' configs")]
 Domains = Annotated[str, typer.Option(help="Comma-separated; empty is all of the head or heads")]
 To = Annotated[str, typer.Option(help="Folder of the runs in OUT; by default the section")]
 From = Annotated[str, typer.Option(help="Folder of the step-one runs in OUT")]
-Seed = Annotated[int, typer.Option(help="Seed")]
 Settings = Annotated[
     list[str], typer.Option("--set", help="key=value of the config, as adapters.lora.rank=8")
 ]

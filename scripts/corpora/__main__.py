@@ -17,7 +17,7 @@ from rich.console import Console
 
 from ..domains import CORPORA
 from ..record import readable_errors
-from .convert import convert_arman, convert_parsner_social, convert_parstwiner, convert_persian
+from .convert import convert_corpus, convert_persian
 from .docbin import write_refit
 from .report import print_report
 from .sample import write_sample
@@ -33,10 +33,8 @@ def main(
     name: Name,
     fold: Annotated[int, typer.Option(min=1, max=3, help="Fold of ARMAN")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of sample and splits")] = 0,
-    source: Annotated[
-        Path | None, typer.Option(help="The publishers' files; assets/persian")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the corpus; corpus/NAME")] = None,
+    source: Annotated[Path | None, typer.Option(help="The publishers' files")] = None,
+    out: Annotated[Path | None, typer.Option(help="By default corpus/NAME")] = None,
 ) -> None:
     assets, out = Path("assets/persian"), out or Path("corpus", name)
     given: dict[str, Any] = {"fold": fold, "seed": seed}
@@ -49,12 +47,8 @@ def main(
             return
         if name == "persian":
             report = convert_persian(source or assets, out, **given)
-        elif name == "arman":
-            report = convert_arman(source or assets / name, out, **given)
-        elif name == "parstwiner":
-            report = convert_parstwiner(source or assets / name, out)
         else:
-            report = convert_parsner_social(source or assets / name, out, seed=seed)
+            report = convert_corpus(name, source or assets / name, out, **given)
     print_report(report, Console())
 
 

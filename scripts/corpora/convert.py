@@ -10,17 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..domains import CORPORA
-from . import Corpus, read_arman, read_parsner_social, read_parstwiner
 from .docbin import write_corpora
 from .report import build_report, save_report
+from .sentence import Corpus
 from .splits import drop_leaks
 
-__all__ = [
-    "convert_arman",
-    "convert_parsner_social",
-    "convert_parstwiner",
-    "convert_persian",
-]
+__all__ = ["convert_corpus", "convert_persian"]
 
 Report = dict[str, Any]
 
@@ -34,38 +29,24 @@ def _write(corpora: list[Corpus], out: Path, *, seed: int | None, fold: int | No
     return report
 
 
-def convert_arman(source: Path, out: Path, *, fold: int = 1, seed: int = 0) -> Report:
-    """Convert one fold of ARMAN.
+def convert_corpus(name: str, source: Path, out: Path, *, fold: int = 1, seed: int = 0) -> Report:
+    """Convert one corpus alone.
 
-    source (Path): Folder with the fold files or the publisher's zip, or that zip.
+    name (str): Of configs/domains.yml.
+    source (Path): Folder with its publisher's files.
     out (Path): Folder to write to.
-    fold (int): 1, 2 or 3.
-    seed (int): Seed of the dev part.
+    fold (int): Of ARMAN: 1, 2 or 3.
+    seed (int): Of the splits that are drawn here.
     RETURNS (Report): What stands in report.json.
     RAISES (CorpusError): If the input is not in its publisher's format.
     """
-    return _write([read_arman(source, fold=fold, seed=seed)], out, seed=seed, fold=fold)
-
-
-def convert_parstwiner(source: Path, out: Path) -> Report:
-    """Convert ParsTwiNER with its official splits; for arguments see `convert_arman`."""
-    return _write([read_parstwiner(source)], out, seed=None, fold=None)
-
-
-def convert_parsner_social(source: Path, out: Path, *, seed: int = 0) -> Report:
-    """Convert the ten channels of ParsNER-social; for arguments see `convert_arman`."""
-    return _write([read_parsner_social(source, seed=seed)], out, seed=seed, fold=None)
+    corpora = [CORPORA[name].read(source, fold=fold, seed=seed)]
+    return _write(corpora, out, seed=seed, fold=fold)
 
 
 def convert_persian(source: Path, out: Path, *, fold: int = 1, seed: int = 0) -> Report:
-    """Convert all corpora of configs/domains.yml and compare them with each other.
-
-    source (Path): Folder with a folder of each.
-    out (Path): Folder to write to.
-    fold (int): ARMAN's fold: 1, 2 or 3.
-    seed (int): Seed of the splits that are drawn here.
-    RETURNS (Report): What stands in report.json.
-    RAISES (CorpusError): If an input is not in its publisher's format.
+    """Convert all corpora and compare them with each other.
+    source (Path): Folder with a folder of each; the rest is as in `convert_corpus`.
     """
     corpora = [entry.read(source / name, fold=fold, seed=seed) for name, entry in CORPORA.items()]
     return _write(corpora, out, seed=seed, fold=fold)

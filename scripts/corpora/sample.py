@@ -45,13 +45,7 @@ def make_sample(seed: int = 0, *, scale: float = 1.0) -> dict[str, list[Doc]]:
 
 
 def write_sample(out: Path, *, seed: int = 0, scale: float = 1.0) -> dict[str, Any]:
-    """Make the corpus and write it.
-
-    out (Path): Folder, made if needed.
-    seed, scale: As in `make_sample`.
-    RETURNS (dict): What stands in report.json.
-    RAISES (ValueError): If scale is not positive.
-    """
+    """Make the corpus and write it. RETURNS (dict): What stands in report.json."""
     vocab = make_vocab()
     corpus = make_texts(seed, scale=scale)
     report = build_report(corpus, seed=seed, scale=scale)
@@ -62,10 +56,8 @@ def write_sample(out: Path, *, seed: int = 0, scale: float = 1.0) -> dict[str, A
 
 
 def example_threads(seed: int = 0) -> list[dict[str, str]]:
-    """Write three threads as a user would have them: raw texts of travel, football, economy.
-
+    """RETURNS (list): Rows of three threads as a user would have them, with "thread" and "text".
     seed (int): Chooses the names of people.
-    RETURNS (list[dict[str, str]]): Rows with "thread" and "text"; threads one after the other.
     """
     people = build_gazetteer(seed).known["person"]
     names = {f"person{i}": people[i] for i in range(1, 5)}
@@ -77,11 +69,7 @@ def example_threads(seed: int = 0) -> list[dict[str, str]]:
 
 
 def write_example(out: Path, *, seed: int = 0) -> None:
-    """Write the example threads as JSON lines.
-
-    out (Path): The file.
-    seed (int): Chooses the names of people.
-    """
+    """Write the example threads as JSON lines."""
     lines = [json.dumps(row, ensure_ascii=False) for row in example_threads(seed)]
     write_atomically(out, ("\n".join(lines) + "\n").encode())
 

@@ -16,12 +16,11 @@ from ..build import evaluate, train
 from ..corpora import convert
 from ..corpora.arman import DOMAIN, FOLDS
 from ..domains import DOMAINS
+from ..options import Core, RunFile
 from ..record import run_app
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
-RunFile = Annotated[Path, typer.Argument(help="Run config")]
-Core = Annotated[str, typer.Option(help="Hugging Face name or folder of the core")]
 Metrics = Annotated[Path, typer.Option(help="Folder of the JSON results")]
 SEEDS = (0, 1, 2)
 
@@ -55,7 +54,7 @@ def folds(
         # train without what stands in another corpus's test part, but a whole test part
         corpus, whole = corpora / f"persian-fold{fold}", corpora / f"arman-fold{fold}"
         convert.convert_persian(source, corpus, fold=fold, seed=seed)
-        convert.convert_arman(source / "arman", whole, fold=fold, seed=seed)
+        convert.convert_corpus("arman", source / "arman", whole, fold=fold, seed=seed)
         given = {"corpus": corpus, "core": core, "seed": seed}
         out = Path("training", corpus.name)
         train.pretrain(run, section="once", domains=DOMAIN, out=out, **given)

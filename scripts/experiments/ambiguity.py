@@ -15,7 +15,7 @@ evidence of what «ایران» is.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import spacy
 import typer
@@ -29,6 +29,7 @@ from multibert_spacy.text.normalize import normalize_word
 from multibert_spacy.training.corpus import read_docs
 
 from ..build.scoring.detection import draw_docs, given_docs
+from ..options import Corpus, Limit, Metrics, Model, Seed
 from ..record import build_header, describe_model, readable_errors, save, table
 
 __all__ = ["SENTENCES", "ambiguous_names", "app", "tag_sentences"]
@@ -130,13 +131,11 @@ def _summary(
 
 @app.command(help=__doc__)
 def main(
-    model: Annotated[str, typer.Argument(help="Folder or installed package.")],
-    corpus: Annotated[Path, typer.Option(help="Folder with the parts.")] = Path("corpus/persian"),
-    metrics: Annotated[
-        Path | None, typer.Option(help="JSON file; by default metrics/<corpus>/ambiguity.json.")
-    ] = None,
-    limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of the groups, if they are limited.")] = 0,
+    model: Model,
+    corpus: Corpus = Path("corpus/persian"),
+    metrics: Metrics = None,
+    limit_groups: Limit = 0,
+    seed: Seed = 0,
 ) -> None:
     with readable_errors():
         nlp = spacy.load(model)

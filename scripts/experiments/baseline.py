@@ -12,7 +12,7 @@ A bag of words is the other one: configs/detector_bow.cfg, by `spacy train` and
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import spacy
 import typer
@@ -26,6 +26,7 @@ from multibert_spacy.training.corpus import read_docs
 
 from ..build.scoring.detection import SIZES, Detect, make_groups, score_detector
 from ..build.scoring.report import detector_table
+from ..options import Corpus, Limit, Metrics, Seed
 from ..record import build_header, readable_errors, save
 
 __all__ = ["app", "fit_tfidf", "group_text"]
@@ -91,12 +92,10 @@ def _texts(docs: Sequence[Doc], seed: int) -> tuple[list[str], list[str]]:
 
 @app.command(help=__doc__)
 def main(
-    corpus: Annotated[Path, typer.Option(help="Folder with the parts.")] = Path("corpus/sample"),
-    metrics: Annotated[
-        Path | None, typer.Option(help="JSON file; by default metrics/<corpus>/baseline.json.")
-    ] = None,
-    limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of the groups.")] = 0,
+    corpus: Corpus = Path("corpus/sample"),
+    metrics: Metrics = None,
+    limit_groups: Limit = 0,
+    seed: Seed = 0,
 ) -> None:
     with readable_errors():
         vocab = spacy.blank("fa").vocab

@@ -28,6 +28,7 @@ from multibert_spacy.errors import ConfigError
 
 from ..build.scoring.entities import f1_of, interval_of, mean_of_known
 from ..domains import HEADS
+from ..options import Seed
 from ..record import build_header, plain_path, readable_errors, save, table
 
 __all__ = ["N_DRAWS", "PAIRS", "app", "compare", "print_comparison", "read_counts"]
@@ -136,8 +137,6 @@ def compare(
     a, b (DocCounts): Their counts on the same docs.
     groups (Mapping): Name -> domains that have a macro of their own; by default the channels as
         "social". All domains together are "all".
-    seed (int): Of the resampling.
-    n_resamples (int): How often the docs are drawn anew.
     RETURNS (dict): "per_domain" and "macro": name -> F1 of "a" and "b" (None where nothing is
         annotated and nothing found), their "difference", its 95% "interval" and "p"; a macro says
         of how many "domains" it is. "only_a" and "only_b" are the domains that were left out.
@@ -178,10 +177,6 @@ def compare_reports(
         seed=seed,
         limit_groups=a_report["limit_groups"],
     )
-    report["domains"] = {
-        name: {"docs": len(a_counts[name]), "entities": sum(c[0] + c[2] for c in a_counts[name])}
-        for name in result["per_domain"]
-    }
     for name, source, read in (("a", a, a_report), ("b", b, b_report)):
         kept = ("mode", "command", "commit", "seed")
         report[name] = {"source": plain_path(source), **{key: read[key] for key in kept}}
@@ -220,7 +215,7 @@ def main(
         "metrics/persian"
     ),
     resamples: Annotated[int, typer.Option(min=1, help="How often docs are drawn.")] = N_DRAWS,
-    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     if a and b:
         pairs = {metrics: (a, b)}

@@ -9,7 +9,7 @@ tokenizer: what a user gets. The differences are paired: the same docs are drawn
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import spacy
 import typer
@@ -17,17 +17,18 @@ from rich.console import Console
 from rich.progress import track
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.training import Example
 
 from multibert_spacy.errors import ConfigError
 from multibert_spacy.training.corpus import read_docs
 from multibert_spacy.training.scorers import score_domains
 
+from ..build.evaluate import run
 from ..build.scoring.detection import SIZES, given_docs, make_groups, predicted_docs
 from ..build.scoring.entities import N_RESAMPLES, count_docs, score_entities
 from ..build.scoring.raw_text import raw_examples
 from ..build.scoring.report import entity_table
 from ..domains import HEADS
+from ..options import Corpus, Limit, Metrics, Model, Seed
 from ..record import build_header, describe_model, readable_errors, save
 from .compare import N_DRAWS, compare
 
@@ -71,15 +72,18 @@ def score_groups(
     def paired(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
         return compare(a, b, seed=seed, n_resamples=n_draws)
 
-    given = _run(nlp, given_docs(docs, nlp), docs, "domains given")
+    given = run(nlp, given_docs(docs, nlp), docs, "domains given")
     given_counts = count_docs(given, docs)
+    place = {id(doc): i for i, doc in enumerate(docs)}
     report: dict[str, Any] = {"given": score_entities(given, **draws)}
     report |= {"detected": {}, "difference": {}}
     for size in sizes:
         groups = make_groups(docs, size, seed=seed)
         references = [doc for group in groups for doc in group]
-        examples = _run(nlp, predicted_docs(groups, nlp), references, f"groups of {size}")
-        own = score_entities(_in_order(examples, docs), **draws)
+        examples = run(nlp, predicted_docs(groups, nlp), references, f"groups of {size}")
+        # in the order of the docs, so that the same ones are drawn in every resampling
+        ordered = sorted(examples, key=lambda eg: place[id(eg.reference)])
+        own = score_entities(ordered, **draws)
         report["detected"][str(size)] = {**own, **score_domains(examples)}
         report["difference"][str(size)] = paired(count_docs(examples, docs), given_counts)
     groups = make_groups(docs, largest, seed=seed)
@@ -89,7 +93,6 @@ def score_groups(
     keys = [threads[id(doc)] for doc in order]
     found = raw_examples(nlp, order, threads=keys)
     found = list(track(found, "raw text, detected", total=len(docs), console=console))
-    place = {id(doc): i for i, doc in enumerate(docs)}
     pairs = sorted(zip(order, found, strict=True), key=lambda pair: place[id(pair[0])])
     detected = [eg for _, eg in pairs]
     report["raw_given"] = score_entities(raw, **draws)
@@ -100,28 +103,13 @@ def score_groups(
     return report
 
 
-def _in_order(examples: Sequence[Example], docs: Sequence[Doc]) -> list[Example]:
-    """In the order of the docs: so that the same docs are drawn in every resampling."""
-    place = {id(doc): i for i, doc in enumerate(docs)}
-    return sorted(examples, key=lambda eg: place[id(eg.reference)])
-
-
-def _run(
-    nlp: Language, predicted: Sequence[Doc], references: Sequence[Doc], title: str
-) -> list[Example]:
-    docs = track(nlp.pipe(predicted), title, total=len(references), console=console)
-    return [Example(doc, gold) for doc, gold in zip(docs, references, strict=True)]
-
-
 @app.command(help=__doc__)
 def main(
-    model: Annotated[str, typer.Argument(help="Folder or installed package.")],
-    corpus: Annotated[Path, typer.Option(help="Folder with the parts.")] = Path("corpus/persian"),
-    metrics: Annotated[
-        Path | None, typer.Option(help="JSON file; by default metrics/<corpus>/groups.json.")
-    ] = None,
-    limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of groups and intervals.")] = 0,
+    model: Model,
+    corpus: Corpus = Path("corpus/persian"),
+    metrics: Metrics = None,
+    limit_groups: Limit = 0,
+    seed: Seed = 0,
 ) -> None:
     with readable_errors():
         nlp = spacy.load(model)

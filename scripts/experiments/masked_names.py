@@ -33,6 +33,7 @@ from ..build.evaluate import evaluate, evaluate_single, parse_models
 from ..build.scoring.entities import N_RESAMPLES
 from ..build.scoring.report import entity_table
 from ..corpora.bio import doc_tags
+from ..options import Corpus, Limit, Metrics, Model, Seed
 from ..record import build_header, describe_model, readable_errors, save
 from .compare import N_DRAWS, compare, print_comparison
 
@@ -62,10 +63,8 @@ class Inventor:
     def __init__(self, known: Iterable[str], *, seed: int = 0):
         self.known = {normalize_word(word).casefold() for word in known}
         self.seed = seed
+        # replaced, replaced by a known one (there are not enough of one or two letters), kept
         self.counts: Counter[str] = Counter()
-        """Words of entities: replaced, replaced by one that is known (there are not enough of one
-        or two letters), kept.
-        """
 
     def word(self, text: str) -> str:
         """RETURNS (str): An invented word of the same shape; the same word if it has no letters
@@ -177,14 +176,12 @@ def _known_words(parts: Iterable[Path]) -> set[str]:
 
 @app.command(help=__doc__)
 def main(
-    model: Annotated[str, typer.Argument(help="Folder or installed package.")] = "",
-    corpus: Annotated[Path, typer.Option(help="Folder with the parts.")] = Path("corpus/persian"),
-    metrics: Annotated[
-        Path | None, typer.Option(help="JSON file; by default metrics/<corpus>/masked_names.json.")
-    ] = None,
+    model: Model = "",
+    corpus: Corpus = Path("corpus/persian"),
+    metrics: Metrics = None,
     models: Annotated[str, typer.Option(help="As of scripts.build.evaluate.")] = "",
-    limit_groups: Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of names, groups and intervals.")] = 0,
+    limit_groups: Limit = 0,
+    seed: Seed = 0,
 ) -> None:
     if bool(model) == bool(models):
         raise typer.BadParameter("Give either MODEL or --models")

@@ -145,10 +145,7 @@ def _shipped(folder: Path, shape: Shape) -> dict[str, Any]:
 
 
 def measure_sizes(core: Path, adapters: Path) -> dict[str, Any]:
-    """Compute and measure.
-
-    core (Path): Folder of the embedded core.
-    adapters (Path): Folder with a folder per shipped domain; what is not there is left out.
+    """core, adapters (Path): Folders of the embedded core and of the shipped domains, if any.
     RETURNS (dict): "n_domains", and "cores", each with "title", "parameters" and "systems".
     """
     shape = Shape.from_config(core / "config.json")

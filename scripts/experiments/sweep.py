@@ -27,6 +27,7 @@ from multibert_spacy.models.adapters import ALL_LINEAR
 
 from ..build.runs import Run, run_settings, train
 from ..domains import DOMAINS
+from ..options import Configs, Corpus, Out, RunFile, Seed
 from ..record import command_line, commit, readable_errors, save, table
 from .sizes import PAPER_TARGETS, Shape
 
@@ -145,16 +146,16 @@ def score(
 
 @app.command(help=__doc__)
 def main(
-    run: Annotated[Path, typer.Argument(help="Run config.")],
-    corpus: Annotated[Path, typer.Option(help="With train and dev.")] = Path("corpus/persian"),
+    run: RunFile,
+    corpus: Corpus = Path("corpus/persian"),
     core: Annotated[Path, typer.Option(help="Folder of the core.")] = Path("assets/core"),
-    out: Annotated[Path | None, typer.Option(help="Folder of all runs.")] = None,
+    out: Out = None,
     metrics: Annotated[Path, typer.Option(help="JSON file.")] = Path("metrics/persian/sweep.json"),
     domains: Annotated[str, typer.Option(help="Of one head.")] = "travel,sports,art",
     shares: Annotated[str, typer.Option(help="Of the curves.")] = ",".join(map(str, SHARES)),
     search: Annotated[bool, typer.Option(help="Train what was searched too.")] = True,
-    seed: Annotated[int, typer.Option(help="Seed.")] = 0,
-    configs: Annotated[Path, typer.Option(help="Stages' configs.")] = Path("configs"),
+    seed: Seed = 0,
+    configs: Configs = Path("configs"),
 ) -> None:
     names = domains.split(",")
     shape = Shape.from_config(core / "config.json")

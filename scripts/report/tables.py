@@ -102,15 +102,13 @@ def f1(scores: Scores | None) -> str:
     return f"{percent(scores['f'])} ({percent(low)}-{percent(high)})"
 
 
-def _single(report: Scores) -> Scores:
+def _single(report: Scores) -> Any:
     """The scores of a report that is told its domains."""
-    scores: Scores = report["given" if "given" in report else "single"]
-    return scores
+    return report["given" if "given" in report else "single"]
 
 
-def _of_head(scores: Scores, head: str) -> Scores | None:
-    found: Scores | None = scores.get("macro_by_head", {}).get(head)
-    return found
+def _of_head(scores: Scores, head: str) -> Any:
+    return scores.get("macro_by_head", {}).get(head)
 
 
 def domains(m: Metrics) -> Table | None:
@@ -257,28 +255,6 @@ def comparisons(m: Metrics) -> Table | None:
     return Table(rows, *reports.values()) if rows else None
 
 
-def leak(m: Metrics) -> Table | None:
-    """ARMAN's test sentences that are also in train, and the same model on both splits."""
-    report = m.read("arman_leak")
-    if report is None:
-        return None
-    parts = {
-        "folds joined": (report["joined"], m.read("leak_joined")),
-        "fold 1": (report["folds"]["1"], m.read("leak_honest")),
-    }
-    rows = [
-        {
-            "split": name,
-            "test sentences": own["sentences"],
-            "in train, %": percent(own["same_tokens"]),
-            "entities in them, %": percent(own["entities"]),
-            "test F1": f1(_single(scored)["per_domain"]["news"]) if scored else "–",
-        }
-        for name, (own, scored) in parts.items()
-    ]
-    return Table(rows, report, *(scored for _, scored in parts.values()))
-
-
 def sizes(m: Metrics) -> Table | None:
     """Table 2: parameters and megabytes of each system."""
     report = m.read("sizes")
@@ -295,29 +271,6 @@ def sizes(m: Metrics) -> Table | None:
         }
         for core in report["cores"].values()
         for name, own in core["systems"].items()
-    ]
-    return Table(rows, report)
-
-
-def recipe(m: Metrics) -> Table | None:
-    """The ways to an adapter, with the paired difference to the paper's."""
-    report = m.read("recipe")
-    if report is None:
-        return None
-
-    def cell(own: Scores) -> str:
-        against = own.get("against_tuned")
-        if not against or against["difference"] is None:
-            return f1(own)
-        return f"{f1(own)} [{points(against['difference'])}, p {against['p']:.3f}]"
-
-    rows = [
-        {
-            "adapter": title,
-            **{d: cell(own[way]) for d, own in report["targets"].items() if way in own},
-            "mean": percent(report["mean"].get(way)),
-        }
-        for way, title in report["ways"].items()
     ]
     return Table(rows, report)
 
@@ -395,7 +348,7 @@ def memory(m: Metrics) -> Table | None:
 
 
 MAKERS: tuple[Callable[[Metrics], Table | None], ...] = (
-    domains, entities, detection, groups, seeds, folds, comparisons, leak, sizes, recipe,
-    ambiguity, masked, speed, memory,
+    domains, entities, detection, groups, seeds, folds, comparisons, sizes, ambiguity, masked,
+    speed, memory,
 )  # fmt: skip
 TABLES = {make.__name__: make for make in MAKERS}

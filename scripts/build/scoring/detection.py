@@ -42,11 +42,9 @@ def make_groups(
 ) -> list[Group]:
     """Cut each domain, shuffled, into groups: every doc is in one of them.
 
-    docs (Iterable[Doc]): Docs with their domains.
     size (int): Docs per group; the last group of a domain may be smaller.
     seed (int): Of the shuffling, which does not depend on the size.
     limit_docs (int): Docs per domain at the most; 0 is all.
-    RETURNS (list[Group]): Groups, by domain.
     """
     by_domain: dict[str, Group] = defaultdict(list)
     for doc in docs:
@@ -61,10 +59,7 @@ def make_groups(
 
 def thread_groups(docs: Iterable[Doc], *, limit: int = 0) -> list[Group]:
     """Group by the corpus's own threads; docs without one are left out.
-
-    docs (Iterable[Doc]): Docs with their domains.
     limit (int): Threads per domain at the most; 0 is all.
-    RETURNS (list[Group]): Groups, in order of their first docs.
     """
     threads: dict[tuple[str, Any], Group] = defaultdict(list)
     for doc in docs:

@@ -31,11 +31,8 @@ Counts = NDArray[np.int64]
 
 
 def count_spans(examples: Sequence[Example], labels: Sequence[str]) -> Counts:
-    """Count what is right, wrong and missed in each doc.
-
-    examples (Sequence[Example]): Both docs have the same words.
+    """RETURNS (docs, labels, 3): What is right, wrong and missed in each doc.
     labels (Sequence[str]): All labels that occur.
-    RETURNS (docs, labels, 3): The counts.
     """
     column = {label: i for i, label in enumerate(labels)}
     counts = np.zeros((len(examples), len(labels), 3), dtype=np.int64)

@@ -42,10 +42,8 @@ class Gazetteer:
 
 
 def clean_name(name: str) -> str:
-    """Unify letters and spaces of a name from Faker.
-
-    name (str): The name as it stands in Faker.
-    RETURNS (str): The name with Persian letters, or "" if it holds anything but letters.
+    """RETURNS (str): A name of Faker's with Persian letters and single spaces, or "" if it holds
+    anything but letters.
     """
     name = unicodedata.normalize("NFC", name).replace("\u200e", "")
     name = name.translate(str.maketrans("يىكۀة", "ییکهه"))
@@ -88,9 +86,6 @@ def build_gazetteer(seed: int) -> Gazetteer:
 
     A surface of an ambiguous class is removed from every other class, so that its label follows
     from its class alone.
-
-    seed (int): Seeds Faker and the choice.
-    RETURNS (Gazetteer): The names.
     """
     classes: dict[str, Sequence[str]] = {**NAMES, **_from_faker(seed)}
     taken = {surface for name in AMBIGUOUS for surface in classes[name]}

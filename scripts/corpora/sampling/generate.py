@@ -120,12 +120,10 @@ class _Part:
 
 
 def make_texts(seed: int = 0, *, scale: float = 1.0) -> dict[str, list[Text]]:
-    """Make the whole corpus.
+    """Make the whole corpus. The same seed gives the same texts, with the same release of Faker.
 
-    seed (int): The same seed gives the same texts, with the same release of Faker.
     scale (float): Factor of all sizes; every domain keeps at least one thread in each part.
-    RETURNS (dict[str, list[Text]]): The texts of each part; threads of all domains are mixed,
-        the texts of one thread are neighbours.
+    RETURNS (dict): The texts of each part; those of one thread are neighbours.
     RAISES (ValueError): If scale is not positive.
     """
     if not scale > 0:

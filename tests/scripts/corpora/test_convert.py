@@ -12,12 +12,7 @@ from typer.testing import CliRunner
 from multibert_spacy.errors import CorpusError
 from scripts.corpora.__main__ import app
 from scripts.corpora.conll import INVISIBLE
-from scripts.corpora.convert import (
-    convert_arman,
-    convert_parsner_social,
-    convert_parstwiner,
-    convert_persian,
-)
+from scripts.corpora.convert import convert_corpus, convert_persian
 from scripts.corpora.parsner_social import DOMAINS
 from scripts.corpora.splits import normal_form
 
@@ -101,9 +96,9 @@ def test_persian(source, tmp_path):
 
 
 def test_one_at_a_time(source, tmp_path):
-    arman = convert_arman(source / "arman", tmp_path / "a", fold=1, seed=3)
-    tweets = convert_parstwiner(source / "parstwiner", tmp_path / "t")
-    social = convert_parsner_social(source / "parsner_social", tmp_path / "s", seed=3)
+    arman = convert_corpus("arman", source / "arman", tmp_path / "a", fold=1, seed=3)
+    tweets = convert_corpus("parstwiner", source / "parstwiner", tmp_path / "t")
+    social = convert_corpus("parsner_social", source / "parsner_social", tmp_path / "s", seed=3)
     assert [(r["fold"], r["seed"]) for r in (arman, tweets, social)] == [
         (1, 3),
         (None, None),
@@ -138,7 +133,7 @@ def test_commands(source, tmp_path, command, folder, options):
     for title in ("Written", "Dropped", "Noticed"):
         assert title in result.output
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    assert report["seed"] == (5 if options else None)
+    assert report["seed"] == (5 if options else 0)
     names = ["arman", "parstwiner", "parsner_social"] if command == "persian" else [command]
     assert report["corpora"] == names
 

@@ -93,7 +93,7 @@ def test_command(trained_folder, trained, tmp_path):
     report = json.loads(path.read_text(encoding="utf8"))
     assert list(report["detected"]) == ["1", "2", "4", "8"]
     assert report["domains"] == {"travel": {"docs": 4, "entities": 4}}
-    assert "raw, detected" in result.output
+    assert "F1 of entities" in result.output
 
 
 def test_a_pipeline_without_a_detector_is_a_message(trained, tmp_path):
