@@ -1,4 +1,4 @@
-"""The report: tables, plots and sentences from JSON files written by hand."""
+"""The report: tables and plots from JSON files written by hand."""
 
 import json
 from pathlib import Path
@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from scripts.report import claims, detection, draw, settings, systems, words
-from scripts.report.__main__ import build_sections, write_report
-from scripts.report.data import Metrics, f1, points
-from scripts.report.page import Figure, Missing, Section, Table, render
+from scripts.document import documented
+from scripts.report.__main__ import write_report
+from scripts.report.draw import draw_all, persian
+from scripts.report.render import END, START, page, results, verdict, with_results
+from scripts.report.tables import TABLES, Metrics, Table, f1, points, span
 
 ORIGIN = {"command": "python -m x", "commit": "abc", "seed": 0, "split": "test"}
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def score(f: float, width: float = 0.1, **more: Any) -> dict[str, Any]:
@@ -32,279 +34,189 @@ def entry(a: float, b: float, low: float, high: float, p: float) -> dict[str, An
     return {"a": a, "b": b, "difference": a - b, "interval": [low, high], "p": p}
 
 
-def write(folder: Path, name: str, report: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**ORIGIN, **report})
-    (folder / f"{name}.json").write_text(text, encoding="utf8")
-
-
 @pytest.fixture
 def metrics(tmp_path: Path) -> Metrics:
-    return Metrics(tmp_path / "metrics" / "toy")
+    return Metrics(tmp_path / "metrics")
 
 
-def parts(sections: Section | list[Section], kind: type) -> list[Any]:
-    found = sections if isinstance(sections, list) else [sections]
-    return [part for section in found for part in section.parts if isinstance(part, kind)]
+def write(metrics: Metrics, name: str, report: dict[str, Any], corpus: str = "persian") -> None:
+    path = metrics.folder / corpus / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**ORIGIN, **report}), encoding="utf8")
 
 
-def table(sections: Section | list[Section], title: str) -> Table:
-    (found,) = [t for t in parts(sections, Table) if title in t.title]
-    return found
+def rows(table: Table | None) -> list[list[str]]:
+    assert table is not None
+    return [list(map(str, row)) for row in table.frame.to_numpy()]
 
 
 # Numbers and letters
 
 
-def test_persian_is_shaped_and_set_right_to_left() -> None:
-    # lam and alef are one letter; what is read last stands first
-    assert persian_codes("سلام") == [0xFEE1, 0xFEFC, 0xFEB3]
-    assert persian_codes("گچ") == [0xFB7B, 0xFB94]
-
-
-def test_a_zwnj_cuts_letters_and_is_not_drawn() -> None:
-    # the yeh in front of it has its final form, as at the end of a word
-    assert persian_codes("می‌رود") == [0xFEA9, 0xFEED, 0xFEAD, 0xFBFD, 0xFEE3]
-
-
-def test_digits_stay_in_order() -> None:
-    assert draw.persian("۱۲") == "۱۲"
-
-
-def persian_codes(text: str) -> list[int]:
-    return [ord(letter) for letter in draw.persian(text)]
+@pytest.mark.parametrize(
+    "text, codes",
+    [
+        ("سلام", [0xFEE1, 0xFEFC, 0xFEB3]),  # lam and alef are one; what is read last comes first
+        ("گچ", [0xFB7B, 0xFB94]),
+        ("می‌رود", [0xFEA9, 0xFEED, 0xFEAD, 0xFBFD, 0xFEE3]),  # ZWNJ: the final form of yeh
+        ("۱۲", [0x6F1, 0x6F2]),
+    ],
+)
+def test_persian_is_shaped_and_set_right_to_left(text: str, codes: list[int]) -> None:
+    assert [ord(letter) for letter in persian(text)] == codes
 
 
 def test_numbers_as_text() -> None:
-    assert f1(score(0.71342, 0.05)) == "71.3 (66.3–76.3)"
+    assert f1(score(0.71342, 0.05)) == "71.3 (66.3-76.3)"
     assert f1({"f": 0.5, "f_interval": None}) == "50.0"
     assert f1({"f": None, "f_interval": None}) == f1(None) == "–"
     assert (points(0.0131), points(-0.004), points(None)) == ("+1.3", "−0.4", "–")
+    assert span(entry(0, 0, -0.1, 0.2, 1)) == "−10.0 to +20.0"
 
 
-# Sections
+@pytest.mark.parametrize(
+    "low, high, said", [(0.01, 0.09, "agrees"), (-0.1, -0.01, "contradicts"), (-1, 1, "open")]
+)
+def test_a_verdict_needs_an_interval_without_zero(low: float, high: float, said: str) -> None:
+    assert verdict(entry(0.7, 0.6, low, high, 0.5), 1) == said
 
 
-def test_nothing_measured_names_the_commands(tmp_path: Path) -> None:
-    sections = build_sections(tmp_path, "toy", tmp_path / "out")
-    commands = [part.command for part in parts(sections, Missing)]
-    assert "python -m spacy project run sizes" in commands
-    assert [t.title for t in parts(sections, Table)] == ["Published F1"]
-    assert not parts(sections, Figure)
+# Tables
 
 
-def test_systems_side_by_side(metrics: Metrics, tmp_path: Path) -> None:
-    write(metrics.folder, "pretrained", {m: entities(0.7, 0.6) for m in ("given", "detected")})
-    write(metrics.folder, "crf", {"single": entities(0.5, 0.65)})
-    sections = systems.section(metrics, tmp_path / "out")
-    own = table(sections, "Tables 1 and 3")
-    assert own.columns == [
-        "domain",
-        "texts / entities",
-        "CRF",
-        "shipped (with dev), domain given",
-        "shipped, detected",
-    ]
-    assert own.rows[0] == ["tweet", "3 / 5", "50.0 (40.0–60.0)", *["70.0 (60.0–80.0)"] * 2]
-    assert own.rows[2][:3] == ["macro of the ten channels", "", "65.0 (55.0–75.0)"]
-    assert own.sources == ["`python -m x`, commit abc, seed 0, test"]
-    missing = [part.what for part in parts(sections, Missing)]
-    assert "general (general.json)" in missing
-    assert "CRF (crf.json)" not in missing
-    assert (tmp_path / "out" / "domains.png").read_bytes()[:4] == b"\x89PNG"
-    assert "<svg" in (tmp_path / "out" / "domains.svg").read_text(encoding="utf8")
+def test_what_is_not_measured_has_no_table(metrics: Metrics) -> None:
+    assert [name for name, make in TABLES.items() if make(metrics) is not None] == []
 
 
-def test_comparisons_name_the_channels_that_differ(metrics: Metrics, tmp_path: Path) -> None:
+def test_systems_side_by_side(metrics: Metrics) -> None:
+    write(metrics, "pretrained", {m: entities(0.7, 0.6) for m in ("given", "detected")})
+    write(metrics, "crf", {"single": entities(0.5, 0.65)})
+    table = TABLES["domains"](metrics)
+    assert table is not None
+    assert list(table.frame.columns) == ["", "shipped", "shipped, detected", "CRF"]
+    assert rows(table)[0] == ["tweet", *["70.0 (60.0-80.0)"] * 2, "50.0 (40.0-60.0)"]
+    assert rows(table)[2][::3] == ["macro of the ten channels", "65.0 (55.0-75.0)"]
+    assert table.sources == ["`python -m x`, commit abc, seed 0, test"]
+    assert table.markdown().splitlines()[1] == "| --- | --- | --- | --- |"
+
+
+def test_a_general_of_other_domains_is_no_comparison(metrics: Metrics) -> None:
+    write(metrics, "pretrained", {m: entities(0.7, 0.6) for m in ("given", "detected")})
+    other = entities(0.9, 0.9)
+    del other["per_domain"]["art"]
+    write(metrics, "general", {"single": other})
+    names = [row[0] for row in rows(TABLES["entities"](metrics))]
+    assert names == ["adapters, domain given", "adapters, detected"]
+
+
+def test_comparisons_name_the_channels_that_differ(metrics: Metrics) -> None:
     art, fun = entry(0.5, 0.6, -0.2, -0.01, 0.01), entry(0.6, 0.5, -0.1, 0.3, 0.4)
     both = entry(0.55, 0.55, -0.1, 0.1, 0.9)
-    report = {
-        "per_domain": {"art": art, "fun": fun},
-        "macro": {"social": both},
-        "a": {"source": "metrics/x/pretrained.json:given", "mode": "given"},
-        "b": {"source": "metrics/x/crf.json", "mode": "single"},
-    }
-    write(metrics.folder, "compare_lora_crf", report)
-    own = table(systems.section(metrics, tmp_path), "paired bootstrap")
-    assert own.rows == [
-        [
-            "pretrained (given) − crf (single)",
-            "macro, social",
-            "55.0",
-            "55.0",
-            "+0.0",
-            "−10.0 to +10.0",
-            "0.9000",
-            "art −10.0",
-        ]
+    report = {"per_domain": {"art": art, "fun": fun}, "macro": {"social": both}}
+    write(metrics, "compare_lora_crf", report)
+    assert rows(TABLES["comparisons"](metrics)) == [
+        ["lora − crf", "macro, social", "55.0", "55.0", "+0.0", "−10.0 to +10.0", "0.9000"]
+        + ["art −10.0"]
     ]
 
 
-def test_folds_have_the_honest_first_one_first(metrics: Metrics, tmp_path: Path) -> None:
-    for name, f, mode in (("leak_honest", 0.7, "single"), ("fold2", 0.8, "given")):
-        report = {mode: entities(f, 0.6)}
-        report[mode]["per_domain"]["news"] = score(f, n_docs=3, n_entities=5)
-        write(metrics.folder, name, report)
-    own = table(systems.section(metrics, tmp_path), "by fold")
-    assert [row[0] for row in own.rows] == ["fold1 (leak_honest)", "fold2", "mean"]
-    assert own.rows[2][1] == "75.0"
-
-
-def test_seeds_have_a_mean_and_a_spread(metrics: Metrics, tmp_path: Path) -> None:
+def test_seeds_have_a_mean_and_a_spread(metrics: Metrics) -> None:
     for name, f in (("seed0", 0.7), ("seed1", 0.72), ("seed2", 0.74)):
-        write(metrics.folder, name, {"given": entities(f, 0.6), "detected": entities(f, 0.6)})
-    own = table(systems.section(metrics, tmp_path), "several seeds")
-    assert own.rows[0] == ["tweet", "70.0", "72.0", "74.0", "72.0", "2.0"]
-    assert own.rows[-1][-1] == "0.0"
+        own = entities(f, 0.6)
+        if name == "seed1":  # a domain that not all of them were scored on is left out
+            own["per_domain"]["fun"] = score(0.5)
+        write(metrics, name, {"given": own})
+    found = rows(TABLES["seeds"](metrics))
+    assert found[0] == ["tweet", "70.0", "72.0", "74.0", "72.0", "2.0"]
+    assert [row[0] for row in found] == ["tweet", "art", "macro of the ten channels"]
+    assert found[-1][-1] == "0.0"
 
 
-def test_seeds_have_the_domains_that_all_of_them_were_scored_on(
-    metrics: Metrics, tmp_path: Path
-) -> None:
-    for name, domains in (("seed0", ("art", "tweet")), ("seed1", ("art",))):
-        own = entities(0.7, 0.6)
-        own["per_domain"] = {d: score(0.7, n_docs=3, n_entities=5) for d in domains}
-        write(metrics.folder, name, {"single": own})
-    rows = table(systems.section(metrics, tmp_path), "several seeds").rows
-    assert [row[0] for row in rows] == ["art", "macro of the ten channels"]
-
-
-def test_plots_do_not_change_from_run_to_run(metrics: Metrics, tmp_path: Path) -> None:
-    write(metrics.folder, "crf", {"single": entities(0.5, 0.65)})
-    for out in ("a", "b"):
-        systems.section(metrics, tmp_path / out)
-    for name in ("domains.png", "domains.svg"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-
-
-def detector(accuracy: float, answer: str = "tweet") -> dict[str, Any]:
+def detector(accuracy: float) -> dict[str, Any]:
     own = {"accuracy": accuracy, "macro_accuracy": accuracy - 0.1}
-    confusion = {"news": {"news": 3, answer: 1}, "tweet": {"tweet": 4}}
+    confusion = {"news": {"news": 3, "tweet": 1}, "tweet": {"tweet": 4}}
     how = {**dict.fromkeys(("1", "2", "4", "8"), own), "confusion": confusion}
     return {"raw": how, "masked": how}
 
 
-def test_detection(metrics: Metrics, tmp_path: Path) -> None:
-    report = {"given": entities(0.7, 0.6), "detector": detector(0.9)}
-    write(metrics.folder, "pretrained", report)
-    write(metrics.folder, "baseline", {"tfidf": detector(0.8, answer="art")})
-    own = table(detection.section(metrics, tmp_path), "Twelve domains")
-    assert own.rows[0] == ["ours", "raw", *["90.0 (80.0)"] * 4, "–", "87.5"]
-    # another channel for news is an error, but not formal for informal
-    assert own.rows[2] == ["tf-idf", "raw", *["80.0 (70.0)"] * 4, "–", "100.0"]
-    assert (tmp_path / "confusion_raw.svg").exists()
+def test_detectors(metrics: Metrics) -> None:
+    write(metrics, "pretrained", {"given": entities(0.7, 0.6), "detector": detector(0.9)})
+    write(metrics, "baseline", {"tfidf": detector(0.8)})
+    write(metrics, "bow", {"detector": detector(0.7)})
+    found = rows(TABLES["detection"](metrics))
+    assert found[0] == ["adapter on the core", "raw", *["90.0"] * 4, "–"]
+    assert [row[:3] for row in found[2::2]] == [
+        ["TF-IDF", "raw", "80.0"],
+        ["bag of words", "raw", "70.0"],
+    ]
 
 
-def test_figure_4_has_a_cell_for_each_domain(metrics: Metrics, tmp_path: Path) -> None:
-    sentence = {"word": "ایران", "text": "ایران برد.", "labels": {"news": "O", "sports": "ORG"}}
-    outcome = {"mentions": 4, "dominant": 3, "right": 2, "other": 1, "missed": 1}
-    report = {
-        "own": {
-            "sentences": [sentence],
-            "labels": {"news": {"O": 1}, "sports": {"ORG": 1}},
-            "divided": 1,
-        },
-        "gold": {"names": 2, "all": outcome, "per_domain": {"news": outcome}},
-    }
-    write(metrics.folder, "ambiguity", report)
-    sections = words.section(metrics, Metrics(tmp_path), tmp_path)
-    assert table(sections, "each domain says").rows == [["news", "1", ""], ["sports", "", "1"]]
-    assert table(sections, "2 names").rows[1] == ["all", "4", "3", "2", "1", "1"]
-    assert (tmp_path / "ambiguity.png").exists()
-
-
-def test_masked_names_before_and_after(metrics: Metrics, tmp_path: Path) -> None:
+def test_masked_names_before_and_after(metrics: Metrics) -> None:
     change = {
         "per_domain": {"tweet": entry(0.5, 0.7, -0.3, -0.1, 0.01)},
         "macro": {"all": entry(0.4, 0.6, -0.3, -0.1, 0.01)},
     }
-    after = {"per_domain": {"tweet": score(0.5)}}
-    report = {"before": entities(0.7, 0.6), "after": after, "difference": change}
-    write(metrics.folder, "masked_names", report)
-    own = table(words.section(metrics, Metrics(tmp_path), tmp_path), "Masked names")
-    assert own.rows == [
-        ["shipped", "tweet", "70.0 (60.0–80.0)", "50.0 (40.0–60.0)", "−20.0 (−30.0 to −10.0)"],
-        ["shipped", "macro, all", "60.0", "40.0", "−20.0 (−30.0 to −10.0)"],
+    write(metrics, "masked_names", {"difference": change})
+    assert rows(TABLES["masked"](metrics)) == [
+        ["shipped", "tweet", "70.0", "50.0", "−20.0 (−30.0 to −10.0)"],
+        ["shipped", "macro of all", "60.0", "40.0", "−20.0 (−30.0 to −10.0)"],
     ]
 
 
-# What contradicts the paper
+def test_memory(metrics: Metrics) -> None:
+    steps = {"import": 1.0, "blank": 0.5, "load": 2.0, "tag": 3.0}
+    own = {"seconds": steps, "resident_mb": steps, "peak_mb": 1234.0, "disk_mb": 70.0}
+    report = {"memory": {"lora": {"by_domains": {"12": own}, "disk_mb_per_domain": 2.6}}}
+    write(metrics, "speed", report, corpus=".")
+    assert rows(TABLES["memory"](metrics)) == [
+        ["lora 12", "1.0 + 0.5 + 2.0", "2", "3", "1,234", "70.0", "2.60"]
+    ]
 
 
-def comparison(low: float, high: float) -> dict[str, Any]:
-    own = entry(0.7, 0.65, low, high, 0.5)
-    return {"per_domain": {"tweet": own}, "macro": {"social": own, "all": own}}
+# The page, the README
 
 
-@pytest.mark.parametrize(
-    "low, high, verdict", [(0.01, 0.09, "contradicts"), (-0.1, -0.01, "agrees"), (-1, 1, "open")]
-)
-def test_a_verdict_needs_an_interval_without_zero(
-    metrics: Metrics, low: float, high: float, verdict: str
-) -> None:
-    write(metrics.folder, "compare_lora_prefix", comparison(low, high))
-    (claim,) = claims.claims(metrics)
-    assert claim.verdict == verdict
-    assert "LoRA minus prefix" in claim.ours
+def test_plots_are_the_same_for_the_same_numbers(metrics: Metrics, tmp_path: Path) -> None:
+    report = {m: entities(0.7, 0.6) for m in ("given", "detected")}
+    write(metrics, "pretrained", {**report, "detector": detector(0.9)})
+    names = ["confusion_masked", "confusion_raw", "detection", "domains"]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old.png").write_bytes(b"")
+    for out in ("a", "b"):
+        assert draw_all(metrics, tmp_path / out) == names
+    assert sorted({path.stem for path in (tmp_path / "a").iterdir()}) == names
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-def test_single_runs_are_open(metrics: Metrics) -> None:
-    for kind, best in (("lora", 0.9), ("prefix", 0.1)):
-        write(metrics.folder, f"parstwiner_{kind}", {"best_dev_score": best})
-    (claim,) = claims.claims(metrics)
-    assert claim.verdict == "open"
-    assert "LoRA has 90.0, the prefix 10.0" in claim.ours
+def test_a_page_escapes_and_says_what_is_missing(metrics: Metrics) -> None:
+    report = {m: entities(0.7, 0.6) for m in ("given", "detected")}
+    write(metrics, "pretrained", {**report, "command": "python -m <x>"})
+    found = page(metrics.folder, ["domains"])
+    assert "<code>python -m &lt;x&gt;</code>, commit abc, seed 0, test." in found
+    assert '<a href="domains.svg">' in found and "sweep_lora" not in found
+    assert "<code>python -m spacy project run seeds scripts/experiments</code>" in found
 
 
-def test_a_domain_below_the_crf_is_named(metrics: Metrics) -> None:
-    report = {
-        "per_domain": {
-            "art": entry(0.5, 0.6, -0.15, -0.05, 0.01),
-            "fun": entry(0.8, 0.6, 0.1, 0.3, 0.01),
-        }
-    }
-    write(metrics.folder, "compare_lora_crf", report)
-    (claim,) = claims.claims(metrics)
-    assert claim.verdict == "contradicts"
-    assert claim.ours.endswith("shapes: art (50.0 to 60.0, p 0.010).")
+def test_the_kept_metrics_make_the_report_and_the_readme(tmp_path: Path) -> None:
+    write_report(ROOT / "metrics", tmp_path)
+    found = (tmp_path / "index.html").read_text(encoding="utf8")
+    assert "Not measured yet" not in found
+    assert found == (ROOT / "reports" / "index.html").read_text(encoding="utf8")
+    text = with_results(f"before\n{START}\nold\n{END}\nafter", ROOT / "metrics")
+    assert text == f"before\n{START}\n\n{results(ROOT / 'metrics')}\n\n{END}\nafter"
 
 
-def test_step_two_that_does_nothing_is_said(metrics: Metrics) -> None:
-    for domain, best in (("art", 0.7), ("fun", 0.6)):
-        run = {"domains": [domain], "best_dev_score": best, "dev": [{"score": 0.6}]}
-        write(metrics.folder, f"domains_{domain}", run)
-    (claim,) = claims.claims(metrics)
-    assert "+5.0 points" in claim.ours
-    assert "It did nothing for fun." in claim.ours
+def test_readme_and_docs_are_up_to_date() -> None:
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        assert documented(ROOT, path) == path.read_text(encoding="utf8"), path
 
 
-def test_contradictions_come_first(metrics: Metrics) -> None:
-    write(metrics.folder, "compare_lora_prefix", comparison(-1, 1))
-    leak = {"same_tokens": 1.0}
-    fold = {"same_tokens": 0.002}
-    write(metrics.folder, "arman_leak", {"joined": leak, "folds": {"1": fold}})
-    own = table(claims.section(metrics), "Claims")
-    assert [row[-1] for row in own.rows] == ["contradicts", "open"]
-    assert "100.0 %" in own.rows[0][1]
-
-
-# The page
-
-
-def test_a_page_names_its_sources_and_escapes(tmp_path: Path) -> None:
-    own = Table("<b>", ["a", "b"], [["x", "سلام"]], ["`python -m x`, commit abc"], persian=[1])
-    page = render("title", [Section("s", [own, Missing("speed", "run it")])])
-    assert "&lt;b&gt;" in page
-    assert "<code>python -m x</code>, commit abc." in page
-    assert '<td class="fa" lang="fa" dir="rtl">سلام</td>' in page
-    assert "Not measured yet: speed. <code>run it</code> measures it." in page
-
-
-def test_old_plots_go(tmp_path: Path, metrics: Metrics) -> None:
-    write(metrics.folder, "crf", {"single": entities(0.5, 0.65)})
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "old.png").write_bytes(b"")
-    write_report(metrics.folder.parent, "toy", tmp_path / "out")
-    names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["domains.png", "domains.svg", "index.html"]
-    assert settings.section(metrics, metrics, tmp_path / "out")[0].title == "Table 2: sizes"
+def test_every_file_of_metrics_is_in_its_table_of_contents() -> None:
+    contents = (ROOT / "metrics" / "README.md").read_text(encoding="utf8")
+    named = set(contents.replace("`", " ").split())
+    for path in (ROOT / "metrics").rglob("*.json"):
+        name = path.relative_to(ROOT / "metrics").as_posix()
+        family = {f"{path.parent.name}/*.json", f"persian/{path.parent.name}/*.json"}
+        family |= {f"persian/{path.name.split('_')[0]}_*.json"}
+        assert name in named or named & family, name
