@@ -84,11 +84,9 @@ def build_header(
 ) -> dict[str, Any]:
     """Say what was run on what.
 
-    module (str): The module that was run.
+    module (str): What is run, if none of our scripts is.
     docs (Sequence[Doc]): What is scored, if there is no limit.
     corpus (Path): Its folder. Only the name is kept.
-    split (str): Its part.
-    seed, limit_groups (int): As given.
     RETURNS (dict): command, commit and settings, and the numbers of docs and entities by domain.
     """
     domains = {name: {"docs": 0, "entities": 0} for name in sorted({doc._.domain for doc in docs})}
@@ -143,10 +141,7 @@ def _rounded(value: Any) -> Any:
 
 def table(title: str, rows: Iterable[Mapping[str, Any]]) -> Table:
     """Make a table for the terminal.
-
-    title (str): Stands above it.
-    rows (Iterable[Mapping]): Column -> text or number, in the order of the columns; those that a
-        row does not have stay empty, and so does what is no text or number.
+    rows (Iterable[Mapping]): Column -> text or number; what is neither is not shown.
     """
     rows = list(rows) or [{"": "nothing"}]
     result = Table(title=title)

@@ -26,16 +26,6 @@ from ..build.ship import round_to_half
 from ..domains import DOMAINS, LABELS
 from .texts import GROUP_SIZE, domain_names
 
-__all__ = [
-    "ADAPTERS",
-    "ENGINES",
-    "build_pipeline",
-    "calibrated",
-    "engines",
-    "load",
-    "write_pipelines",
-]
-
 ADAPTERS: dict[str, dict[str, Any]] = {
     "lora": {"@misc": "multibert_spacy.LoRA.v1", "rank": 16, "alpha": 32},
     "prefix": {"@misc": "multibert_spacy.Prefix.v1", "n_virtual": 22},

@@ -24,14 +24,6 @@ from .build import ADAPTERS, calibrated
 if TYPE_CHECKING:
     from .systems import Setup
 
-__all__ = [
-    "BUDGET",
-    "hf_pipeline",
-    "peft",
-    "quiet",
-    "spacy_ner",
-]
-
 Run = Callable[[], int]
 
 TAGS = ["O", *(f"{prefix}-{label}" for label in LABELS["formal"] for prefix in "BI")]

@@ -46,7 +46,7 @@ class System:
 
 @dataclass
 class Setup:
-    """What all systems share: the core's name or folder, texts, and the folder of the pipelines."""
+    """What all systems share: a core, texts, and the folder of the pipelines."""
 
     core: str
     texts: list[Text]
@@ -76,7 +76,7 @@ class Setup:
         """The pieces of all texts as our tagger sees them, sorted over all texts, in batches of
         the size that is best for the bare core.
         """
-        nlp = self.load(*self.saved()[0])
+        nlp = self.load("lora", MANY, None)
         tagger: Any = nlp.get_pipe("multibert_ner")
         docs = [nlp.make_doc(text) for text in self.strings]
         core = tagger.model.core
@@ -86,14 +86,6 @@ class Setup:
         )
         batches = batch_by_pieces([row.length for row in rows], rivals.BUDGET)
         return [pack([rows[i] for i in index], core) for index in batches]
-
-    def saved(self) -> list[tuple[str, int, str | None]]:
-        """RETURNS (list): Adapter, domains and detector of each pipeline that is saved."""
-        found = []
-        for path in sorted(self.folders.iterdir()):
-            adapter, n_domains, detector = path.name.split("-")
-            found.append((adapter, int(n_domains), None if detector == "given" else detector))
-        return found
 
     @cached_property
     def n_pieces(self) -> int:
@@ -122,7 +114,7 @@ def _bare(setup: Setup, *, dtype: torch.dtype) -> Callable[[], int]:
 
 def _our_core(setup: Setup) -> Callable[[], int]:
     """`Core.forward` without an adapter."""
-    tagger: Any = setup.load(*setup.saved()[0]).get_pipe("multibert_ner")
+    tagger: Any = setup.load("lora", MANY, None).get_pipe("multibert_ner")
     core = tagger.model.core
     batches = [(torch.from_numpy(b.ids), torch.from_numpy(b.lengths)) for b in setup.batches]
 

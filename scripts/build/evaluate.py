@@ -43,17 +43,8 @@ from .scoring.detection import (
     score_detector,
 )
 from .scoring.entities import N_RESAMPLES, count_docs, score_entities
-from .scoring.report import confusion_table, detector_table, entity_table
+from .scoring.report import detector_table, entity_table
 from ..record import build_header, describe_model, save
-
-__all__ = [
-    "app",
-    "evaluate",
-    "evaluate_single",
-    "parse_models",
-    "print_report",
-    "run",
-]
 
 app = typer.Typer(add_completion=False)
 console = Console()
@@ -183,8 +174,6 @@ def print_report(report: Mapping[str, Any], console: Console) -> None:
         console.print(entity_table(modes))
     if "detector" in report:
         console.print(detector_table({"detector": report["detector"]}))
-        title = f"Groups of {GROUP_SIZE}, raw: truth in rows, answers in columns"
-        console.print(confusion_table(report["detector"]["raw"]["confusion"], title))
 
 
 def parse_models(value: str) -> dict[str, str]:

@@ -140,9 +140,8 @@ def mean(
     folders: Annotated[list[Path], typer.Argument(help="Checkpoints of step one, two or more")],
     out: Annotated[Path, typer.Option(help="Folder of the new pipeline")],
 ) -> None:
-    """The mean of several checkpoints, weight by weight. Runs that went on from the same adapter
-    stay near each other, and their mean is mostly better than each (Wortsman et al. 2022, "Model
-    soups"); with a run from another start value it is worth nothing.
+    """The mean of several checkpoints of runs from one start value, mostly better than each
+    (Wortsman et al. 2022, "Model soups").
     """
     nlp, *others = (spacy.load(folder) for folder in folders)
     module: Any = nlp.get_pipe("multibert_ner").model.module.float()

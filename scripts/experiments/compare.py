@@ -202,9 +202,6 @@ def print_comparison(report: Mapping[str, Any], console: Console) -> None:
     macros = {f"macro, {name} ({own['domains']})": own for name, own in report["macro"].items()}
     rows = [_row(name, entry) for name, entry in {**report["per_domain"], **macros}.items()]
     console.print(table("F1 of entities, paired bootstrap over docs (95% interval)", rows))
-    for system in ("a", "b"):
-        if left := report[f"only_{system}"]:
-            console.print(f"Only in {system.upper()}, not compared: {', '.join(left)}")
 
 
 @app.command(help=__doc__)

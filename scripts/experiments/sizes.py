@@ -88,15 +88,12 @@ PARSBERT = Shape(layers=12, width=768, inner=3072, vocabulary=100_000)
 """HooshvareLab/bert-fa-base-uncased, as its publishers describe it."""
 
 
-def _system(
-    whole: int, everything: int, share: float, megabytes: float, of: str
-) -> dict[str, Any]:
+def _system(whole: int, everything: int, share: float, megabytes: float) -> dict[str, Any]:
     return {
         "parameters": whole,
         "parameters_for_domains": everything,
         "trained_share": share,
         "megabytes_per_further_domain": megabytes,
-        "of": of,
     }
 
 
@@ -108,11 +105,9 @@ def _systems(shape: Shape, adapters: dict[str, int]) -> dict[str, Any]:
     own_heads = sum(heads[domain.head] for domain in DOMAINS.values())
     shared, n, head = sum(heads.values()), len(DOMAINS), heads["formal"]
     whole = shape.core + head
-    general = "computed: one model per label scheme, trained again for a further domain"
-    special = "computed: core and head in fp16"
     systems = {
-        "general": _system(whole, len(HEADS) * shape.core + shared, 1.0, 0.0, general),
-        "special": _system(whole, n * shape.core + own_heads, 1.0, BYTES * whole / 1e6, special),
+        "general": _system(whole, len(HEADS) * shape.core + shared, 1.0, 0.0),
+        "special": _system(whole, n * shape.core + own_heads, 1.0, BYTES * whole / 1e6),
     }
     for name, adapter in adapters.items():
         systems[name] = _system(
@@ -120,7 +115,6 @@ def _systems(shape: Shape, adapters: dict[str, int]) -> dict[str, Any]:
             shape.core + shared + n * adapter,
             adapter / (whole + adapter),
             BYTES * (adapter + head) / 1e6,
-            "computed: adapter and head in fp16",
         )
     return systems
 
@@ -140,7 +134,6 @@ def _shipped(folder: Path, shape: Shape) -> dict[str, Any]:
     files = [sum(p.stat().st_size for p in path.iterdir() if p.is_file()) for path in domains]
     own = _systems(shape, {name: adapter})[name]
     own["megabytes_per_further_domain"] = sum(files) / len(files) / 1e6
-    own["of"] = f"measured: folders of the {len(domains)} shipped domains, mean"
     return {f"{name} (shipped)": own}
 
 

@@ -122,9 +122,8 @@ def score(
 ) -> dict[str, Any]:
     """Train, unless it is done.
 
-    path (Path): The run config.
+    path, config (Path): The run config; the stage's.
     given (Mapping): Overrides of the stage's config that all settings share.
-    corpus, out, config (Path): With train and dev; folder of the runs; the stage's config.
     RETURNS (dict): The record of the training.
     RAISES (ConfigError): If it was done with another budget.
     """

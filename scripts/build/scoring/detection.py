@@ -19,18 +19,6 @@ from spacy.util import minibatch
 from multibert_spacy.pipeline.domain_detector import join_docs
 from multibert_spacy.training.corpus import mask_words
 
-__all__ = [
-    "SIZES",
-    "Detect",
-    "detect_with",
-    "draw_docs",
-    "given_docs",
-    "make_groups",
-    "predicted_docs",
-    "score_detector",
-    "thread_groups",
-]
-
 SIZES = (1, 2, 4, 8)
 
 Group = list[Doc]

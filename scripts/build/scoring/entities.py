@@ -14,16 +14,6 @@ from spacy.training import Example
 
 from multibert_spacy.training.scorers import score_ner
 
-__all__ = [
-    "N_RESAMPLES",
-    "count_docs",
-    "count_spans",
-    "f1_of",
-    "interval_of",
-    "mean_of_known",
-    "score_entities",
-]
-
 N_RESAMPLES = 1000
 
 Counts = NDArray[np.int64]

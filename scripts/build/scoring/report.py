@@ -7,7 +7,7 @@ from rich.table import Table
 
 from ...record import table
 
-__all__ = ["confusion_table", "detector_table", "entity_table"]
+__all__ = ["detector_table", "entity_table"]
 
 
 def _f(scores: Mapping[str, Any] | None) -> str:
@@ -58,16 +58,3 @@ def detector_table(detectors: Mapping[str, Mapping[str, Any]]) -> Table:
     ]
     title = "Accuracy of the domain (mean of domains), by texts in a group; ms per group of 8"
     return table(title, rows)
-
-
-def confusion_table(confusion: Mapping[str, Mapping[str, int]], title: str) -> Table:
-    """Truth in rows, answers in columns."""
-    answers = sorted({*confusion, *(name for row in confusion.values() for name in row)})
-    return table(
-        title,
-        [
-            {"": f"{i} {truth}", **{str(j): row.get(a, "") for j, a in enumerate(answers, 1)}}
-            for i, truth in enumerate(answers, 1)
-            if (row := confusion.get(truth)) is not None
-        ],
-    )

@@ -24,12 +24,9 @@ VILLAGE_PREFIXES = ("روستای", "بندر", "دهستان")
 
 @dataclass(frozen=True)
 class Gazetteer:
-    """Surfaces of every word class.
-
-    known (dict): Class -> surfaces that every part of the corpus may use.
-    held (dict): Class -> surfaces of dev and test only; empty for ambiguous classes, of which
-        sentences are held back, not names.
-    vocabulary (dict): Slot -> words that are never an entity.
+    """Surfaces by word class: those that every part of the corpus may use, and those of dev and
+    test only (none of ambiguous classes, of which sentences are held back); and the words that
+    are never an entity, by slot.
     """
 
     known: dict[str, tuple[str, ...]]

@@ -13,19 +13,6 @@ import srsly
 
 from .tables import DATA, Profile
 
-__all__ = [
-    "Token",
-    "add_hashtags",
-    "add_tail",
-    "apply_noise",
-    "change_digits",
-    "drop_final_mark",
-    "inside",
-    "split_zwnj",
-    "stretch",
-    "use_arabic_letters",
-]
-
 ZWNJ = "\u200c"
 FINAL_MARKS = (".", "!", "؟")
 ARABIC_LETTERS = str.maketrans("یک", "يك")

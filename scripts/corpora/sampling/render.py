@@ -19,18 +19,6 @@ from .gazetteers import Gazetteer
 from .noise import Token, inside
 from .tables import label_of
 
-__all__ = [
-    "SHARES",
-    "Draft",
-    "Filler",
-    "Text",
-    "draw_own",
-    "draw_shared",
-    "part_of",
-    "render",
-    "text_to_doc",
-]
-
 SHARES = {"train": 1.0, "dev": 0.19, "test": 0.38}  # of the sizes in tables.SIZES
 HELD_SHARE = 0.4  # of the names drawn for dev and test
 # Classes that are no entity in most domains: rarer, so that they do not water down the rest.

@@ -13,11 +13,6 @@ import srsly
 
 from ...domains import DOMAINS, HEADS
 
-__all__ = [
-    "AMBIGUOUS", "DATA", "FIXED", "NAMES", "NEUTRAL", "PROFILES", "SIZES", "TEMPLATES", "THREADS",
-    "VOCABULARY", "Profile", "Templates", "label_of",
-]  # fmt: skip
-
 DATA = Path(__file__).parent / "data"
 
 
