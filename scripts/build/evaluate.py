@@ -1,16 +1,17 @@
 """Score trained pipelines on the gold words of a part of a corpus.
 
     python -m scripts.build.evaluate training/sample/fa_multibert --corpus corpus/sample
-    python -m scripts.build.evaluate --models formal=PATH,social=PATH --corpus corpus/sample
-    python -m scripts.build.evaluate --models news=PATH,tweet=PATH,social=PATH --corpus corpus/sample
+    python -m scripts.build.evaluate --models news=PATH,tweet=PATH,social=PATH
+    python -m scripts.build.evaluate --models training/sample/general/{head}/model-best
 
 With one MODEL, a folder or an installed package, what it has is scored: entities with the domain
 `given`, entities with the domain `detected` in groups of eight texts, and the `detector` by size
 of the groups, on raw words and without those that give a channel away.
 
-With --models each model has a single adapter or a core fine-tuned as a whole, and no detector. It is never told a domain, and is scored only on its own: the domain it
-is named after, or all domains of the head it is named after. The results are merged into one
-report, `single`: what the adapters are compared with.
+With --models each model has a single adapter or a core fine-tuned as a whole, and no detector. It
+is never told a domain, and is scored only on its own: the domain that it is named after, or all
+domains of the head. The results are merged into one report, `single`: what the adapters are
+compared with.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +33,7 @@ from multibert_spacy.training.scorers import score_domains
 
 from ..domains import DOMAINS, HEADS
 from ..options import Corpus, Limit, Metrics, Model, Seed
-from ..record import readable_errors
+from ..record import build_header, describe_model, readable_errors, save
 from .scoring.detection import (
     SIZES,
     detect_with,
@@ -44,7 +45,6 @@ from .scoring.detection import (
 )
 from .scoring.entities import N_RESAMPLES, count_docs, score_entities
 from .scoring.report import detector_table, entity_table
-from ..record import build_header, describe_model, save
 
 app = typer.Typer(add_completion=False)
 console = Console()

@@ -40,8 +40,8 @@ PATIENCE = 3
 
 @dataclass
 class Run:
-    """One `spacy train`: its name is that of its folder under `training/`; a corpus has the folders
-    train and dev; epochs are passes over the training part; overrides are the config's.
+    """One `spacy train`: its name is that of its folder under `training/`; a corpus has the
+    folders train and dev; epochs are passes over train; overrides are the config's.
     """
 
     name: str
@@ -134,9 +134,7 @@ def train(run: Run, out: Path, metrics: Path | None = None) -> Path:
     console.rule(f"{run.name}: {steps} steps")
     start = time.perf_counter()
     spacy_train(run.config, draft, overrides=overrides)
-    rows = [
-        row for row in srsly.read_jsonl(draft / "log.jsonl") if row.get("score") is not None
-    ]
+    rows = [row for row in srsly.read_jsonl(draft / "log.jsonl") if row.get("score") is not None]
     result: dict[str, Any] = {
         "run": run.name,
         "command": command_line("scripts.build.train"),

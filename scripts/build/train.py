@@ -1,7 +1,7 @@
 """Training stages of the project: each command is one `spacy train` per run (see `runs.py`).
 
-    python -m scripts.build.train pretrain configs/runs/lora.cfg --corpus corpus/sample
-    python -m scripts.build.train tune configs/runs/lora.cfg --corpus corpus/sample
+python -m scripts.build.train pretrain configs/runs/lora.cfg --corpus corpus/sample
+python -m scripts.build.train tune configs/runs/lora.cfg --corpus corpus/sample
 """
 
 import shutil
@@ -151,7 +151,9 @@ def mean(
         states.append(tagger.model.module.state_dict())
         shapes = [{name: own.shape for name, own in state.items()} for state in states]
         if shapes[-1] != shapes[0] or tagger.labels != nlp.get_pipe("multibert_ner").labels:
-            raise ConfigError(f"The tagger in {folder} is not of the shape of that in {folders[0]}")
+            raise ConfigError(
+                f"The tagger in {folder} is not of the shape of that in {folders[0]}"
+            )
     means = {n: torch.stack([s[n].float() for s in states]).mean(0) for n in states[0]}
     module.load_state_dict(means)
     module.weights_changed()

@@ -1,1 +1,1 @@
-"""What `scripts.build.evaluate` and `scripts.experiments.baseline` have in common: scores, groups, reports."""
+"""What evaluation and the detectors' baseline have in common: scores, groups, tables."""

@@ -19,7 +19,6 @@ from multibert_spacy.training.corpus import mask_words
 from multibert_spacy.training.scorers import score_ner
 from scripts.build import evaluate as script
 from scripts.build.evaluate import app, evaluate, evaluate_single
-from scripts.record import plain_path
 from scripts.build.scoring.detection import (
     detect_with,
     make_groups,
@@ -28,7 +27,7 @@ from scripts.build.scoring.detection import (
     thread_groups,
 )
 from scripts.build.scoring.entities import count_spans, score_entities
-from scripts.record import build_header, save
+from scripts.record import build_header, plain_path, save
 
 VOCAB = Vocab()
 
@@ -476,7 +475,12 @@ def test_paths_of_the_machine_are_left_out(tmp_path, monkeypatch):
     argv = ["x", "--models", f"formal={tmp_path}/a,social=/elsewhere/b", f"--corpus={tmp_path}/a"]
     monkeypatch.setattr(sys, "argv", argv)
     header = build_header(
-        "scripts.build.evaluate", pipeline_docs(), corpus=tmp_path, split="dev", seed=3, limit_groups=1
+        "scripts.build.evaluate",
+        pipeline_docs(),
+        corpus=tmp_path,
+        split="dev",
+        seed=3,
+        limit_groups=1,
     )
     command = "python -m scripts.build.evaluate --models formal=a,social=b --corpus=a"
     assert header.pop("commit") == ""  # not a checkout

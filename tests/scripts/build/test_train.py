@@ -11,10 +11,9 @@ import typer
 from thinc.api import Config
 
 from multibert_spacy.errors import ConfigError
-from scripts.build import runs
-from scripts.build import train
-from scripts.domains import HEADS
+from scripts.build import runs, train
 from scripts.build.toy_core import build_toy_core
+from scripts.domains import HEADS
 from tests.conftest import write_toy_corpus
 
 
