@@ -532,7 +532,7 @@ def test_command(trained_folder, corpus, tmp_path):
     first, second = tmp_path / "a.json", tmp_path / "b.json"
     result = run(trained_folder, "--corpus", corpus, "--metrics", first, "--seed", 1)
     assert result.exit_code == 0, result.output
-    for word in ("F1 of entities", "given", "detected", "travel", "macro", "masked", "1 news"):
+    for word in ("F1 of entities", "given", "detected", "travel", "macro", "masked"):
         assert word in result.output
     text = first.read_text(encoding="utf8")
     assert str(tmp_path) not in text and str(trained_folder) not in text
@@ -591,19 +591,13 @@ def test_command_with_single_models(single_folders, corpus, tmp_path):
     assert found["f"] == pytest.approx(expected["ents_f"], abs=1e-4)
 
 
-def test_command_with_one_single_model(single_folders, corpus, tmp_path):
-    path = tmp_path / "one.json"
-    result = run(single_folders["formal"], "--single", "--corpus", corpus, "--metrics", path)
-    assert result.exit_code == 0, result.output
-    assert json.loads(path.read_text(encoding="utf8"))["single"]["per_domain"].keys() == {"news"}
-
-
-def test_the_default_file_is_named_after_the_corpus(single_folders, corpus, monkeypatch):
+def test_models_of_all_heads_and_the_default_file(single_folders, corpus, monkeypatch):
     monkeypatch.chdir(corpus.parent)
-    result = run(single_folders["formal"], "--single", "--corpus", "toy")
+    result = run("--models", f"{corpus.parent}/model_{{head}}", "--corpus", "toy")
     assert result.exit_code == 0, result.output
     report = json.loads((corpus.parent / "metrics/toy/evaluate.json").read_text(encoding="utf8"))
-    assert report["models"]["news"]["source"] == "model_formal"
+    assert report["models"]["formal"]["source"] == "model_formal"
+    assert report["single"]["per_domain"].keys() == {"news", "sports", "travel"}
 
 
 @pytest.mark.parametrize(
