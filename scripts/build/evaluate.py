@@ -207,6 +207,7 @@ def main(
 ) -> None:
     if bool(model) == bool(models):
         raise typer.BadParameter("Give either MODEL or --models")
+    sources = parse_models(models) if models else {}
     given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
     with readable_errors():
         nlp = spacy.load(model) if model else spacy.blank("fa")
@@ -216,7 +217,7 @@ def main(
             report["model"] = describe_model(nlp, model)
             report |= evaluate(nlp, docs, **given)
         else:
-            report |= evaluate_single(parse_models(models), corpus / split, **given)
+            report |= evaluate_single(sources, corpus / split, **given)
     save(report, metrics or Path("metrics", corpus.name, "evaluate.json"))
     print_report(report, console)
 

@@ -177,6 +177,10 @@ def compare_reports(
         seed=seed,
         limit_groups=a_report["limit_groups"],
     )
+    report["domains"] = {
+        name: {"docs": len(a_counts[name]), "entities": sum(c[0] + c[2] for c in a_counts[name])}
+        for name in result["per_domain"]
+    }
     for name, source, read in (("a", a, a_report), ("b", b, b_report)):
         kept = ("mode", "command", "commit", "seed")
         report[name] = {"source": plain_path(source), **{key: read[key] for key in kept}}
