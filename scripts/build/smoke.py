@@ -39,7 +39,9 @@ def smoke(root: Path, *, configs: Path = Path("configs")) -> None:
     common: dict[str, Any] = {"corpus": corpus, "out": out, "configs": configs}
     train.pretrain(RUN, core=str(core), settings=budget, **common)
     train.tune(RUN, settings=budget, **common)
-    train.detector(RUN, core=str(core), settings=[*budget, "vars.max_steps=4"], **common)
+    train.detector(
+        RUN, core=str(core), settings=[*budget, "vars.max_steps=4", "vars.layers=1"], **common
+    )
     overrides = {
         "paths.detector": str(out / "detector" / "model-best"),
         "paths.adapters": str(out / "adapters"),
