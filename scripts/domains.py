@@ -14,16 +14,20 @@ FILE = Path(__file__).resolve().parents[1] / "configs" / "domains.yml"
 
 @dataclass(frozen=True)
 class CorpusEntry:
-    """A corpus as it is published.
+    """A corpus as it is published: what it is, whose, where from, under which licence, cut how.
 
-    title, source, licence, splits (str): What it is, where from, under which licence, cut how.
+    key (str): Names its folder in assets/persian, and it in reports.
+    reader (str): As module:function.
     """
 
+    key: str
     name: str
-    title: str
-    reader: str
-    source: str
+    what: str
+    author: str
+    url: str
+    commit: str
     licence: str
+    reader: str
     splits: str
 
     def read(self, source: Path, **settings: int) -> Any:
@@ -45,7 +49,7 @@ class Domain:
 
 
 _data = srsly.read_yaml(FILE)
-CORPORA = {name: CorpusEntry(name, **own) for name, own in _data["corpora"].items()}
+CORPORA = {key: CorpusEntry(key, **own) for key, own in _data["corpora"].items()}
 LABELS: dict[str, dict[str, str]] = {head: own["labels"] for head, own in _data["heads"].items()}
 """Head -> label -> what it means."""
 DOMAINS = {
@@ -58,5 +62,5 @@ HEADS: dict[str, list[str]] = {head: list(own["domains"]) for head, own in _data
 
 
 def domains_of(corpus: str) -> tuple[str, ...]:
-    """RETURNS (tuple[str, ...]): The domains of a corpus."""
-    return tuple(name for name, own in DOMAINS.items() if own.corpus.name == corpus)
+    """RETURNS (tuple[str, ...]): The domains of a corpus. corpus (str): Its key."""
+    return tuple(name for name, own in DOMAINS.items() if own.corpus.key == corpus)

@@ -65,7 +65,7 @@ def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
             "multibert-spacy).",
             "",
             f"- Labels: {', '.join(manifest['labels'])}",
-            f"- Data: {corpus.title}, its train and dev parts",
+            f"- Data: {corpus.name} ({corpus.what}), its train and dev parts",
             f"- Licence of the data: {corpus.licence}",
             f"- Test F1 (strict spans): {100 * scores['f']:.1f} "
             f"(95 % interval {100 * low:.1f}-{100 * high:.1f}), P {100 * scores['p']:.1f}, "

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_heads_labels_and_corpora_are_whole():
     assert HEADS.keys() == LABELS.keys()
     assert [domain for names in HEADS.values() for domain in names] == list(DOMAINS)
-    assert {domain.corpus.name for domain in DOMAINS.values()} == CORPORA.keys()
+    assert {domain.corpus.key for domain in DOMAINS.values()} == CORPORA.keys()
     for labels in LABELS.values():
         assert labels.keys() <= COLORS.keys() and all(labels.values())
     assert "numbers, dates, durations and money" in LABELS["social"]["MISC"]

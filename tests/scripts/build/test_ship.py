@@ -108,7 +108,7 @@ def test_cards(shipped):
     assert "| LOC | 25.0 |\n| ORG | - |" in text
     assert "`python -m x`, commit abc, seed 3, test part" in text
     news = (folder / "domains" / "news" / "README.md").read_text("utf8")
-    assert "research use only" in news
+    assert "research only" in news
     assert (folder / "detector" / "README.md").read_text("utf8") == detector_card(
         ["news", "sports", "travel"],
         report["detector"],
