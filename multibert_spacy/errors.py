@@ -5,6 +5,7 @@
     ├── AdapterError   an adapter folder that is missing, damaged or made for another core
     ├── CoreError      a core that is missing, damaged, or of an unsupported architecture
     ├── ConfigError    a setting outside its legal range
+    ├── EngineError    an engine that computes something else than torch
     └── CorpusError    an input file that is not in its publisher's format
 
 Every message holds the offending value, what would be legal, and the next step. All derive from
@@ -20,6 +21,7 @@ __all__ = [
     "CoreError",
     "CorpusError",
     "DomainError",
+    "EngineError",
     "MultibertError",
 ]
 
@@ -34,10 +36,14 @@ class DomainError(MultibertError):
     @classmethod
     def unknown(cls, domain: object, known: Iterable[str], *, component: str) -> "DomainError":
         names = ", ".join(sorted(known)) or "(none yet)"
-        return cls(
-            f"Unknown domain {domain!r} in component '{component}'. It has: {names}. "
-            f"Set doc._.domain to one of these, or add an adapter for {domain!r}."
-        )
+        begin = f"Unknown domain {domain!r} in component '{component}'. It has: {names}. "
+        if domain is None:
+            return cls(
+                f"{begin}A doc's domain is given (doc._.domain, or the context of "
+                'nlp.pipe([(text, {"domain": …})], as_tuples=True)), or found by a '
+                f"'domain_detector' in front of '{component}', or it is its default_domain."
+            )
+        return cls(f"{begin}Set doc._.domain to one of these, or add an adapter for {domain!r}.")
 
 
 class AdapterError(MultibertError):
@@ -50,6 +56,10 @@ class CoreError(MultibertError):
 
 class ConfigError(MultibertError):
     """A setting outside its legal range."""
+
+
+class EngineError(MultibertError):
+    """An engine whose results are not torch's: on this processor, or of this graph."""
 
 
 class CorpusError(MultibertError):

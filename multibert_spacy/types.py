@@ -56,7 +56,8 @@ class WindowBatch:
 
     ids (b, t) int64: piece ids with the special pieces, padded on the right.
     lengths (b,) int64: pieces of each row without padding.
-    firsts: for each row, the positions in [0, t) of the first piece of each kept word.
+    firsts: for each row, the positions in [0, t) of the first piece of each kept word that has
+        pieces.
     domains: for each row, the name of its domain.
     """
 

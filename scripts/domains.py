@@ -25,10 +25,10 @@ class CorpusEntry:
     what: str
     author: str
     url: str
-    commit: str
     licence: str
-    reader: str
-    splits: str
+    commit: str = ""
+    reader: str = ""
+    splits: str = ""
 
     def read(self, source: Path, **settings: int) -> Any:
         """Call its reader. RETURNS (Corpus): With its splits.

@@ -12,10 +12,11 @@ from multibert_spacy.errors import (
     CoreError,
     CorpusError,
     DomainError,
+    EngineError,
     MultibertError,
 )
 
-LEAVES = [DomainError, AdapterError, CoreError, ConfigError, CorpusError]
+LEAVES = [DomainError, AdapterError, CoreError, ConfigError, EngineError, CorpusError]
 
 
 @pytest.mark.parametrize("error", LEAVES)

@@ -38,6 +38,13 @@ ALL_LINEAR = (
     "output.dense",
 )
 PEFT_PREFIX = "base_model.model."
+MOST_ALPHA = 1e6
+"""More is no scale that anybody trained with, and soon no number in fp16."""
+
+
+def _is_number(value: object, *kinds: type) -> bool:
+    """Whether a setting, which may come from a stranger's file, is a number; True is none."""
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -52,10 +59,15 @@ class LoraSettings:
     kind = "lora"
 
     def __post_init__(self) -> None:
-        sizes = isinstance(self.rank, int) and self.rank >= 1 and 0 < self.alpha < math.inf
-        if not sizes or not self.target_modules:
-            raise ConfigError(f"LoRA needs rank >= 1, alpha > 0 and target modules, got {self}")
-        if not 0 <= self.dropout < 1:
+        sizes = _is_number(self.rank, int) and self.rank >= 1
+        scale = _is_number(self.alpha, int, float) and 0 < self.alpha <= MOST_ALPHA
+        if not sizes or not scale or not self.target_modules:
+            raise ConfigError(
+                "LoRA needs rank >= 1, alpha > 0 and target modules, alpha at most "
+                f"{MOST_ALPHA:.0f}; got rank {self.rank!r:.40}, alpha {self.alpha!r:.40} and "
+                f"{self.target_modules!r:.200}"
+            )
+        if not _is_number(self.dropout, int, float) or not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
 
     def build(self, core: Core, pieces: Sequence[int] = ()) -> "LoraAdapter":
@@ -81,7 +93,8 @@ class PrefixSettings:
     kind = "prefix"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n_virtual, int) or self.n_virtual < 1 or self.projection_width < 0:
+        sizes = _is_number(self.n_virtual, int) and _is_number(self.projection_width, int)
+        if not sizes or self.n_virtual < 1 or self.projection_width < 0:
             raise ConfigError(f"A prefix needs at least 1 virtual token, got {self}")
         if self.init not in ("text", "noise"):
             raise ConfigError(f"prefix init must be 'text' or 'noise', got {self.init!r}")

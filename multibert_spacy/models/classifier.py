@@ -23,7 +23,7 @@ from thinc.api import Model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import AdapterError, ConfigError
+from ..errors import ConfigError
 from ..text.align import pack_rows
 from ..types import Floats2d, WindowBatch
 from .adapters import Adapter, AdapterSettings, LoraSettings
@@ -31,7 +31,8 @@ from .compute import run_batches, upload
 from .core import Core, layer_of
 from .listener import CoreListener, ModuleShim
 from .runner import AdaptedModule
-from .storage import check_head, read_folder, write_folder
+from .storage import SETTINGS, say_unproven, write_files, write_folder
+from .trained_folders import read_classifier
 
 __all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule"]
 
@@ -89,20 +90,33 @@ class ClassifierModule(AdaptedModule):
             self.bag.load_state_dict({"weight": own.pop("bag")})
         self.linear.load_state_dict(own)
 
-    def forward(self, core: Core, batch: WindowBatch, groups: Sequence[Sequence[int]]) -> Tensor:
+    def forward(
+        self,
+        core: Core,
+        batch: WindowBatch,
+        groups: Sequence[Sequence[int]],
+        *,
+        is_train: bool = False,
+    ) -> Tensor:
         """batch (WindowBatch): b rows; `firsts` and `domains` are not used.
         groups (Sequence): For each row all pieces of its group, for the bag.
+        is_train (bool): Whether it is training; what predicts is a view.
         RETURNS (b, n_classes) float32.
         """
+        if not (is_train or self._is_view):
+            return self.view().forward(core, batch, groups)
         dropout = self.dropout.p if core.trainable else 0.0
         ids, lengths = upload(batch.ids, core.device), upload(batch.lengths, core.device)
-        hidden = self.hidden(core, ids, lengths, [0] * len(ids), dropout=dropout)
+        index = [0] * len(ids)
+        hidden = self.hidden(core, ids, lengths, index, dropout=dropout, is_train=is_train)
         if self.pooling == "first":
             pooled = hidden[:, 0].float()
         else:
             seen = torch.arange(hidden.shape[1], device=core.device) < lengths[:, None]
             pooled = hidden.float().masked_fill(~seen[..., None], 0).sum(1) / lengths[:, None]
-        logits: Tensor = self.linear(self.dropout(F.layer_norm(pooled, pooled.shape[-1:])))
+        pooled = F.layer_norm(pooled, pooled.shape[-1:])
+        pooled = F.dropout(pooled, self.dropout.p, training=is_train)
+        logits: Tensor = self.linear(pooled)
         return logits if self.bag is None else logits + _bag_logits(self.bag, groups)
 
 
@@ -173,8 +187,20 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         limit = min(self.max_pieces, self.listener.core.max_pieces) - 2
         return [group[:limit] for group in groups]
 
-    def build(self, n_classes: int, adapter: Adapter) -> None:
-        """Set the network. n_classes (int): Its outputs."""
+    def build(
+        self, n_classes: int, adapter: Adapter, tensors: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Set the network.
+
+        n_classes (int): Its outputs.
+        tensors (Mapping): Its weights beside the adapter's, loaded before it takes the place of
+            the one that is there; None starts anew.
+        """
+        self._install(self._make(n_classes, adapter, tensors))
+
+    def _make(
+        self, n_classes: int, adapter: Adapter, tensors: Mapping[str, Tensor] | None
+    ) -> ClassifierModule:
         core = self.listener.core
         if self.n_layers > core.n_layers:
             raise ConfigError(f"layers = {self.n_layers}, but the core has {core.n_layers}")
@@ -187,9 +213,15 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             layers=self.n_layers,
             n_pieces=core.n_pieces if self.bag else 0,
         )
+        if tensors is not None:
+            module.load(tensors)
         module.graph = self.graph
-        self.shims[:] = [ModuleShim(module.to(core.device))]
-        self._dims["nO"] = n_classes
+        return module.to(core.device)
+
+    def _install(self, module: ClassifierModule) -> None:
+        """Last, since other threads predict with what is there."""
+        self.shims[:] = [ModuleShim(module)]
+        self._dims["nO"] = module.linear.out_features
 
     @property
     def module(self) -> ClassifierModule:
@@ -199,32 +231,42 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         module: ClassifierModule = self.shims[0]._model
         return module
 
-    def write(self, folder: Path, labels: Sequence[str]) -> None:
-        """Write adapter, linear layer and bag."""
-        meta = {"labels": list(labels), **self._shape()}
+    def write(self, folder: Path, labels: Sequence[str], *, new: bool = False) -> None:
+        """Write adapter, linear layer and bag. new: See `TaggerModel.write_domain`."""
+        core = self.listener.core
+        meta = {"labels": list(labels), **self._shape(), SETTINGS: core.settings}
         tensors = self.module.tensors()
-        write_folder(folder, self.module.adapter, tensors, meta, self.listener.fingerprint)
+        write = write_files if new else write_folder
+        write(folder, self.module.adapter, tensors, meta, self.listener.fingerprint)
 
     def _shape(self) -> dict[str, Any]:
         """Settings without which weights mean something else."""
         return {"pooling": self.pooling, "layers": self.n_layers, "bag": self.bag}
 
-    def read(self, folder: Path, labels: Sequence[str]) -> None:
-        """RAISES (AdapterError): If the folder is damaged or of another core or label set."""
-        adapter, tensors, manifest = read_folder(
-            folder, self.listener.core, self.listener.fingerprint
+    def read(
+        self,
+        folder: Path,
+        labels: Sequence[str],
+        *,
+        check: Callable[[], None] = lambda: None,
+        graph: Path | None = None,
+    ) -> None:
+        """Replace the network by one that was written, or leave it if that one is damaged.
+
+        folder (Path): What `write` wrote.
+        labels (Sequence[str]): Those that it should be for.
+        check (Callable): Called when all has been read, before it is taken.
+        graph (Path): Where a graph of the core is kept; None leaves the place as it is.
+        RAISES (AdapterError): If the folder is damaged or of another core or label set.
+        """
+        core, fingerprint = self.listener.core, self.listener.fingerprint
+        adapter, tensors, manifest = read_classifier(
+            folder, labels, core, fingerprint, shape=self._shape()
         )
-        if list(labels) != manifest["labels"]:
-            raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
-        for name, own in self._shape().items():
-            there = manifest.get(name, 0)
-            if there != own:
-                raise AdapterError(f"{folder} is for {name} = {there!r}, not {own!r}")
-        core = self.listener.core
-        extra = {"bag": (core.n_pieces, len(labels))} if self.bag else {}
-        check_head(folder, tensors, len(labels), core, extra=extra)
-        self.build(len(labels), adapter)
-        self.module.load(tensors)
+        check()
+        say_unproven(folder.parent, {folder.name: manifest})
+        self.graph = graph or self.graph
+        self.build(len(labels), adapter, tensors)
 
 
 def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:
@@ -250,7 +292,8 @@ def forward(
     RETURNS (n, classes): Probabilities. The callback takes the gradient of the cross-entropy by
         the logits (probabilities minus truth), as spaCy's own text classifiers do.
     """
-    core, module = model.listener.core, model.module.train(is_train)
+    core = model.listener.core
+    module = model.module if is_train else model.module.view()
     groups = model.pieces(docs)
     rows = model.rows(groups)
     probs = np.zeros((len(docs), module.linear.out_features), dtype=np.float32)
@@ -259,11 +302,12 @@ def forward(
         packed = [rows[i] for i in index]
         batch = pack_rows(packed, [], [], bos=core.bos, eos=core.eos, pad=core.pad)
         with torch.set_grad_enabled(is_train):
-            logits: Tensor = module(core, batch, [groups[i] for i in index])
+            own = [groups[i] for i in index]
+            logits: Tensor = module(core, batch, own, is_train=is_train)
         return logits
 
     lengths = [len(row) + 2 for row in rows]
-    batches = module.batches(core, lengths, [0] * len(rows), model.batch_pieces)
+    batches = module.batches(core, lengths, [0] * len(rows), model.batch_pieces, is_train=is_train)
     outputs = list(zip(batches, run_batches(run, batches, core.engine), strict=True))
     for index, logits in outputs:
         probs[index] = logits.detach().softmax(-1).cpu().numpy()

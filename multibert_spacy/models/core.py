@@ -25,6 +25,7 @@ from ..errors import ConfigError, CoreError
 from ..text.align import PieceCache
 from ..types import PieceIds
 from .compute import check_engine, resolve_precision
+from .core_settings import core_settings
 from .layout import Layout, PaddedRows
 from .row_adapter import BlockAdapter, RowAdapter
 
@@ -83,6 +84,7 @@ class Core:
         self.int8 = precision == "int8"
         self.dtype = resolve_precision(precision, self.device)
         self._compute: Any = None
+        self._settings: dict[str, Any] | None = None
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if backend is not None:
             backend.no_truncation()
@@ -118,6 +120,14 @@ class Core:
             digest.update(f"{name} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
         return digest.hexdigest()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that changes a result and is no weight; see `core_settings.py`."""
+        if self._settings is None:
+            specials = {"bos": self.bos, "eos": self.eos, "pad": self.pad}
+            self._settings = core_settings(self.model.config, self.tokenizer, specials)
+        return self._settings
 
     def compute_model(self) -> Any:
         """What runs: the model itself where it is trained or fp32, otherwise a copy in the compute

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MultibertError
+from ..files import read_regular
 
-__all__ = ["check_seal", "read_json", "seal", "write_json"]
+__all__ = ["SEAL", "check_seal", "read_json", "seal", "write_json"]
 
 LARGEST = 2**18
 """Bytes of the largest JSON file that is read. Ours have one to four thousand."""
@@ -60,7 +61,7 @@ def read_json(
         size = path.stat().st_size
         if size > largest:
             raise error(f"{path} is damaged: it has {size} bytes, at most {largest} are read")
-        data = json.loads(path.read_text(encoding="utf8"))
+        data = json.loads(read_regular(path, largest=largest).decode("utf8"))
     except MultibertError:
         raise
     except OSError as e:

@@ -3,20 +3,20 @@ writes, or say which of its options we do not apply.
 
 Reading does not import PEFT, which takes seconds. So its rule for which modules a LoRA adapter
 sits on stands here again, and a test compares the two. The patterns of that rule come from the
-file: they run with a limit of time, which `re` does not have and `regex` does.
+file: what they may hold is in `patterns.py`.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import regex
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from ..errors import AdapterError, ConfigError
+from ..files import read_regular
 from .adapters import (
     PEFT_PREFIX,
     Adapter,
@@ -29,8 +29,9 @@ from .adapters import (
 from .core import Core, layer_of
 from .halves import exact_halves
 from .manifest import read_json
+from .patterns import PatternError, Patterns
 
-__all__ = ["check_tensors", "read_adapter", "write_adapter"]
+__all__ = ["check_tensors", "largest_file", "read_adapter", "read_tensors", "write_adapter"]
 
 UNSUPPORTED = (
     *("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "modules_to_save", "bias"),
@@ -41,6 +42,11 @@ UNSUPPORTED = (
 """PEFT's options that change what an adapter computes, off in every adapter that we can run."""
 PATTERN_SECONDS = 2.0
 MOST_PATTERNS = 100
+LARGEST = 2**20
+"""Bytes that a file of an adapter may have beside four times those of the core in fp32: more than
+the full rank on every linear layer of it.
+"""
+ALL_LAYERS = "all-linear"
 PLAIN_INIT = (True, False, "gaussian", "eva", "orthogonal")
 """Start values of LoRA that leave the core's own weights alone (PiSSA, for example, does not)."""
 
@@ -72,10 +78,10 @@ def read_adapter(folder: Path, core: Core) -> LoraAdapter | PrefixAdapter:
     try:
         settings = _settings(read_json(folder / "adapter_config.json", AdapterError), folder, core)
         shapes = settings.shapes(core)
-        tensors = load_file(str(path))
+        tensors = read_tensors(path, largest=largest_file(core))
     except AdapterError:
         raise
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError, regex.error) as e:
+    except (OSError, KeyError, TypeError, ValueError, ArithmeticError) as e:
         raise AdapterError(f"The adapter in {folder} cannot be read: {e!r}") from e
     tensors = {k: v for k, v in tensors.items() if not k.startswith(f"{PEFT_PREFIX}pooler.")}
     check_tensors(path, tensors, shapes)
@@ -84,6 +90,28 @@ def read_adapter(folder: Path, core: Core) -> LoraAdapter | PrefixAdapter:
         kept = tensors[name].dtype if tensors[name].dtype == torch.float16 else torch.float32
         target.data = tensors[name].to(kept, copy=True)
     return adapter
+
+
+def largest_file(core: Core) -> int:
+    """RETURNS (int): Bytes that a file of an adapter may have."""
+    n_weights: int = sum(p.numel() for p in core.model.parameters())
+    return 16 * n_weights + LARGEST
+
+
+def read_tensors(path: Path, *, largest: int) -> dict[str, Tensor]:
+    """Read a file of tensors, whoever wrote it.
+
+    path (Path): In the format of safetensors.
+    largest (int): Bytes that it may have.
+    RAISES (AdapterError): If it is missing, too large, damaged, or no regular file.
+    """
+    try:
+        tensors: dict[str, Tensor] = load(read_regular(path, largest=largest))
+    except OSError as e:
+        raise AdapterError(f"{path} cannot be read: {e.strerror}") from e
+    except (SafetensorError, ValueError, TypeError, KeyError) as e:
+        raise AdapterError(f"{path} is damaged: {e}") from e
+    return tensors
 
 
 def check_tensors(
@@ -128,12 +156,15 @@ def _settings(config: dict[str, Any], folder: Path, core: Core) -> LoraSettings 
             "changes the core and is not supported"
         )
     try:
-        sites = [site for site in core.linear_sites() if _is_target(site, config)]
+        patterns = Patterns(PATTERN_SECONDS)
+        sites = [site for site in core.linear_sites() if _is_target(site, config, patterns)]
     except TimeoutError as e:
         raise AdapterError(
             f"{folder / 'adapter_config.json'} holds a pattern that takes more than "
             f"{PATTERN_SECONDS} seconds"
         ) from e
+    except PatternError as e:
+        raise AdapterError(f"{folder / 'adapter_config.json'} cannot be read: {e}") from e
     if not sites:
         raise ConfigError(f"no linear layer of the core is in {config['target_modules']!r:.200}")
     targets, first_layer = _short(sites, core.n_layers)
@@ -141,28 +172,30 @@ def _settings(config: dict[str, Any], folder: Path, core: Core) -> LoraSettings 
     return LoraSettings(config["r"], config["lora_alpha"], targets, first_layer, dropout)
 
 
-def _is_target(site: str, config: dict[str, Any]) -> bool:
+def _is_target(site: str, config: dict[str, Any], patterns: Patterns) -> bool:
     """Whether PEFT puts LoRA on a module: see `check_target_module_exists` of its tuners_utils."""
     targets, layers = config["target_modules"], config.get("layers_to_transform")
-    if not _matches(site, targets) or _matches(site, config.get("exclude_modules") or ()):
+    excluded = config.get("exclude_modules") or ()
+    if not _matches(site, targets, patterns) or _matches(site, excluded, patterns):
         return False
     if isinstance(targets, str) or site in targets or layers in (None, []):
         return True
-    patterns = config.get("layers_pattern") or ["[^.]*"]
-    patterns = [patterns] if isinstance(patterns, str) else patterns
-    if len(patterns) > MOST_PATTERNS:
-        raise ConfigError(f"{len(patterns)} patterns, at most {MOST_PATTERNS} are read")
+    names = config.get("layers_pattern") or ["[^.]*"]
+    names = [names] if isinstance(names, str) else names
+    if len(names) > MOST_PATTERNS:
+        raise ConfigError(f"{len(names)} patterns, at most {MOST_PATTERNS} are read")
     layer = layer_of(site)[0]
     return layer in ([layers] if isinstance(layers, int) else layers) and any(
-        regex.match(rf"(?:.*?\.)?{pattern}\.{layer}\.", site, timeout=PATTERN_SECONDS)
-        for pattern in patterns
+        patterns.begins(name, layer, site) for name in names
     )
 
 
-def _matches(site: str, names: str | Sequence[str]) -> bool:
-    """names (str | Sequence[str]): A regular expression, or ends of module names."""
+def _matches(site: str, names: str | Sequence[str], patterns: Patterns) -> bool:
+    """names (str | Sequence[str]): A regular expression, PEFT's word for all linear layers, or
+    ends of module names.
+    """
     if isinstance(names, str):
-        return regex.fullmatch(names, site, timeout=PATTERN_SECONDS) is not None
+        return names == ALL_LAYERS or patterns.matches(names, site)
     return any(site == name or site.endswith(f".{name}") for name in names)
 
 

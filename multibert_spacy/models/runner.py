@@ -3,29 +3,40 @@
 The engine and the precision are settings of the component that owns the core. A graph, though,
 belongs to the component that runs it, since the detector has another adapter and fewer layers than
 the tagger. Training is always torch and needs no runner: `AdaptedModule.hidden` does either.
+
+Threads. What predicts reads a view: a copy of the module that shares its tensors, is never changed
+and has a runner of its own. Whoever changes the module drops the view, so that what begins later
+reads a new one, and what has begun keeps the old one whole: no new head meets an old adapter, and
+a runner that was being made for the old state belongs to the old view. Whether a pass is one of
+training is said with each call: `nn.Module.training` is one switch for all threads, and is not
+looked at.
 """
 
+import contextlib
+import copy
 import sys
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from torch import Tensor, nn
 
+from ..forks import WHOLE, ForkLock
 from ..text.batching import batch_by_pieces, batch_flat
 from .adapters import Adapter
 from .bank import Bank
 from .core import Core
 from .layout import FlatRows
 
-__all__ = ["GRAPH", "AdaptedModule", "Runner", "TorchRunner", "make_runner"]
+__all__ = ["GRAPH", "AdaptedModule", "Runner", "TorchRunner", "make_runner", "run_rows"]
 
 
 GRAPH = "graph"
 """Where in a component's folder a graph is kept. It is never needed."""
-_MAKING = threading.Lock()
+_MAKING = ForkLock()
 """Held while looking for a runner: of several threads that need one the first makes it."""
+_CHANGING = ForkLock()
+"""Held while a module changes and while a view of it is taken: either takes milliseconds."""
 
 
 class Runner(Protocol):
@@ -71,7 +82,7 @@ class TorchRunner:
         return self  # the core is shared by design
 
     def __call__(self, ids: Tensor, lengths: Tensor, index: Sequence[int]) -> Tensor:
-        return _run(self.core, self._bank, ids, lengths, index, n_layers=self._n_layers)
+        return run_rows(self.core, self._bank, ids, lengths, index, n_layers=self._n_layers)
 
     def batches(
         self, lengths: Sequence[int], index: Sequence[int], budget: int
@@ -84,7 +95,7 @@ def _lies_flat(core: Core) -> bool:
     return core.device.type == "cpu"
 
 
-def _run(
+def run_rows(
     core: Core,
     bank: Bank,
     ids: Tensor,
@@ -132,7 +143,7 @@ def make_runner(
 
 
 class AdaptedModule(nn.Module):
-    """A component's network on the core, which keeps its runner until its weights change."""
+    """A component's network on the core, and the view that predicts, until its weights change."""
 
     def __init__(self, n_layers: int | None = None) -> None:
         """n_layers (int): Of the core that are run; None is all.
@@ -142,24 +153,64 @@ class AdaptedModule(nn.Module):
         super().__init__()
         self.n_layers = n_layers
         self.graph: Path | None = None
-        self._runner: Runner | None = None
+        self._view: Self | None = None
+        self._is_view = False
+        self._made: Runner | None = None
 
     @property
     def adapters(self) -> list[Adapter]:
         """What the rows of a batch may have."""
         raise NotImplementedError
 
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Around changes that belong together: other threads see all of them or none. Tensors
+        that exist must be replaced (`p.data = new`), not written into: views share them.
+        """
+        with _CHANGING:
+            try:
+                yield
+            finally:
+                self._view = None
+
+    @contextlib.contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Around what is read of the module itself, and not of a view: no change is seen half."""
+        with _CHANGING:
+            yield
+
     def weights_changed(self) -> None:
-        """To be called after an update: the runner's copy of the adapters is out of date."""
-        self._runner = None
+        """To be called after a change: what predicts is out of date."""
+        with self.changing():
+            pass
+
+    def view(self) -> Self:
+        """RETURNS (AdaptedModule): What there is now; see above. A view's view is itself."""
+        if self._is_view:
+            return self
+        with _CHANGING:
+            if self._view is None:
+                shared: dict[int, Any] = {
+                    id(p): nn.Parameter(p.detach(), requires_grad=False) for p in self.parameters()
+                }
+                view = copy.deepcopy(self, shared)
+                view._is_view = True
+                self._view = view
+            return self._view
+
+    @property
+    def _runner(self) -> "Runner | None":
+        """Of the view, if it has one."""
+        return None if self._view is None else self._view._made
 
     def runner(self, core: Core) -> Runner:
         """All adapters, ready for prediction; made when first needed."""
-        with _MAKING:
-            runner = self._runner
+        view = self.view()
+        with WHOLE, _MAKING:
+            runner = view._made
             if runner is None or runner.core is not core:
-                runner = make_runner(core, self.adapters, n_layers=self.n_layers, graph=self.graph)
-                self._runner = runner
+                runner = make_runner(core, view.adapters, n_layers=view.n_layers, graph=view.graph)
+                view._made = runner
             return runner
 
     def hidden(
@@ -170,22 +221,31 @@ class AdaptedModule(nn.Module):
         index: Sequence[int],
         *,
         dropout: float = 0.0,
+        is_train: bool = False,
     ) -> Tensor:
         """Hidden states of a batch, see `Runner`; in training with gradients.
 
         dropout (float): In the core, in training.
+        is_train (bool): Whether it is training.
         """
-        if not self.training:
-            return self.runner(core)(ids, lengths, index)
-        adapters, used = self.adapters, sorted(set(index))
-        bank = Bank([adapters[i] for i in used], train=True)
-        own = [used.index(i) for i in index]
-        return _run(core, bank, ids, lengths, own, n_layers=self.n_layers, dropout=dropout)
+        with WHOLE:
+            if not is_train:
+                return self.runner(core)(ids, lengths, index)
+            adapters, used = self.adapters, sorted(set(index))
+            bank = Bank([adapters[i] for i in used], train=True)
+            own = [used.index(i) for i in index]
+            return run_rows(core, bank, ids, lengths, own, n_layers=self.n_layers, dropout=dropout)
 
     def batches(
-        self, core: Core, lengths: Sequence[int], index: Sequence[int], budget: int
+        self,
+        core: Core,
+        lengths: Sequence[int],
+        index: Sequence[int],
+        budget: int,
+        *,
+        is_train: bool = False,
     ) -> list[list[int]]:
         """Rows that go through the core together best, in training or not; see `Runner`."""
-        if not self.training:
+        if not is_train:
             return self.runner(core).batches(lengths, index, budget)
         return _batches(core, lengths, index, budget, alone=sys.maxsize)

@@ -12,39 +12,48 @@ Folders of strangers may be read: sizes, shapes and names are checked before mem
 no name in a file leads out of its folder.
 """
 
-import hashlib
-import shutil
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import AdapterError, MultibertError
+from ..drafts import draft_in, swap
+from ..errors import AdapterError, ConfigError, MultibertError
+from ..files import hash_regular, inside
 from .adapters import Adapter, NoAdapter
 from .core import Core
+from .core_settings import differences
 from .halves import exact_halves
 from .manifest import check_seal, read_json, write_json
-from .peft_format import check_tensors, read_adapter, write_adapter
+from .names import check_labels
+from .peft_format import check_tensors, largest_file, read_adapter, read_tensors, write_adapter
 
 __all__ = [
     "FORMAT",
+    "SETTINGS",
+    "check_finite_tensors",
     "check_head",
+    "check_saved_labels",
     "file_hash",
     "file_hashes",
     "read_folder",
+    "say_unproven",
     "verify_files",
+    "write_files",
     "write_folder",
 ]
 
+logger = logging.getLogger(__name__)
+
 FORMAT = 1
 MANIFEST = "multibert.json"
-LARGEST = 2**20
-"""Bytes that a file of an adapter may have beside four times those of the core in fp32: more than
-the full rank on every linear layer of it.
-"""
+SETTINGS = "core_settings"
+"""Where in a manifest the core's second identity stands; version 0.1.0 wrote none."""
+FILES = (MANIFEST, "adapter_config.json", "adapter_model.safetensors", "head.safetensors")
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
@@ -57,9 +66,8 @@ def file_hashes(folder: Path) -> dict[str, str]:
 
 
 def file_hash(path: Path) -> str:
-    """RETURNS (str): SHA-256 of a file, read piece by piece."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """RETURNS (str): SHA-256 of a regular file, read piece by piece."""
+    return hash_regular(path)
 
 
 def verify_files(
@@ -81,12 +89,14 @@ def verify_files(
         try:
             if Path(name).name != name or not path.is_file():
                 raise error(f"{path} is missing, or no file that {MANIFEST} may name")
-            size = path.stat().st_size
+            size = inside(folder, name).stat().st_size
             if largest is not None and size > largest:
                 raise error(f"{path} has {size} bytes: at most {largest} make sense here")
             found = file_hash(path)
-        except OSError as e:
-            raise error(f"{path} cannot be read: {e.strerror}") from e
+        except (OSError, ValueError) as e:
+            if isinstance(e, error):
+                raise
+            raise error(f"{path} cannot be read: {getattr(e, 'strerror', e)}") from e
         if found != expected:
             raise error(f"{path} is damaged: its SHA-256 differs from the one in {MANIFEST}")
 
@@ -94,30 +104,70 @@ def verify_files(
 def write_folder(
     folder: Path, adapter: Adapter, head: dict[str, Tensor], meta: dict[str, Any], core: str
 ) -> None:
-    """Write an adapter and its head.
+    """Write an adapter and its head into the place of what is there; of a link the link is
+    replaced, not what it leads to.
 
-    folder (Path): Replaced if it exists.
+    folder (Path): Replaced if it exists, which must then be such a folder, or empty.
+    adapter, head, meta, core: See `write_files`.
+    RAISES (AdapterError): If there is something else, which is not ours to remove.
+    """
+    _check_ours(folder)
+    with draft_in(folder.parent) as draft:
+        write_files(draft / folder.name, adapter, head, meta, core)
+        swap(draft, folder.parent, [folder.name])
+
+
+def _check_ours(folder: Path) -> None:
+    """RAISES (AdapterError): If a folder holds something, but nothing of an adapter's."""
+    if folder.is_symlink() or not folder.exists():
+        return
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {"(a file)"}
+    if names and not names & set(FILES):
+        raise AdapterError(
+            f"{folder} is there and no adapter's folder: it holds {sorted(names)[0]!r}. It would "
+            "be replaced; write to an empty or a new one"
+        )
+
+
+def write_files(
+    folder: Path, adapter: Adapter, head: dict[str, Tensor], meta: dict[str, Any], core: str
+) -> None:
+    """Write the files of an adapter and its head into a new folder.
+
+    folder (Path): Made here, in a draft.
     adapter (Adapter): The adapter.
     head (dict): Tensors of the linear layer.
-    meta (dict): JSON values for the manifest: labels, head and domain names.
+    meta (dict): JSON values for the manifest: labels, head and domain names, `core_settings`.
     core (str): Fingerprint of the core.
+    RAISES (ConfigError): If a value is no finite number: nobody could read it.
     """
-    draft = folder.with_name(f".{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    write_adapter(adapter, draft)
-    save_file(exact_halves(head), str(draft / "head.safetensors"), metadata={"format": "pt"})
+    check_finite_tensors(folder.name, {**adapter.export(), **head})
+    folder.mkdir(parents=True)
+    write_adapter(adapter, folder)
+    save_file(exact_halves(head), str(folder / "head.safetensors"), metadata={"format": "pt"})
     manifest = {
         "format": FORMAT,
         "kind": adapter.settings.kind,
         "core": core,
         **meta,
-        "files": file_hashes(draft),
+        "files": file_hashes(folder),
     }
-    write_json(draft / MANIFEST, manifest)
-    if folder.exists():
-        shutil.rmtree(folder)
-    draft.rename(folder)
+    write_json(folder / MANIFEST, manifest)
+
+
+def check_finite_tensors(name: str, tensors: Mapping[str, Tensor]) -> None:
+    """Check what is to be saved, before anything is replaced.
+
+    name (str): Whose it is.
+    RAISES (ConfigError): If a value is no finite number.
+    """
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ConfigError(
+                f"{name!r} is not saved: its weights ({key}) have values that are no finite "
+                "numbers, so that it could not be read again. Train it with a lower learning "
+                'rate, or with precision = "fp32" on the frozen_transformer'
+            )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -132,12 +182,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     complete = {"format", "kind", "core", "files", "labels"} <= manifest.keys()
     if not complete or not isinstance(manifest["files"], dict):
         raise AdapterError(f"{path} is damaged: it must name kind, core, files and labels")
-    labels = manifest["labels"]
-    if not isinstance(labels, list) or not all(isinstance(n, str) and n.strip() for n in labels):
-        raise AdapterError(f"{path} is damaged: labels must be a list of names, got {labels!r}")
-    if len(set(labels)) < len(labels):
-        raise AdapterError(f"{path} is damaged: a label stands twice in {labels!r}")
+    check_saved_labels(path, manifest["labels"])
     return manifest
+
+
+def check_saved_labels(path: Path, labels: object) -> None:
+    """path (Path): Where labels were read from.
+    RAISES (AdapterError): If they are none.
+    """
+    if not isinstance(labels, list):
+        raise AdapterError(f"{path} is damaged: labels must be a list of names, got {labels!r}")
+    try:
+        check_labels(labels)
+    except ConfigError as e:
+        raise AdapterError(f"{path} is damaged: {e}") from e
 
 
 def read_folder(
@@ -157,7 +215,8 @@ def read_folder(
             f"The adapter in {folder} was made for another core: {str(manifest['core'])[:12]}… "
             f"in {MANIFEST}, this pipeline has {fingerprint[:12]}…"
         )
-    largest = 16 * sum(p.numel() for p in core.model.parameters()) + LARGEST
+    _check_settings(folder, manifest.get(SETTINGS), core)
+    largest = largest_file(core)
     verify_files(folder, manifest["files"], AdapterError, largest=largest)
     needed = ["head.safetensors"]
     if manifest["kind"] != "none":
@@ -171,13 +230,40 @@ def read_folder(
             f"{folder} holds a {adapter.settings.kind}, not a {manifest['kind']} "
             f"as {MANIFEST} says"
         )
-    try:
-        head = load_file(str(folder / "head.safetensors"))
-    except (SafetensorError, OSError) as e:
-        raise AdapterError(f"{folder / 'head.safetensors'} is damaged: {e}") from e
+    head = read_tensors(folder / "head.safetensors", largest=largest)
     # last, so that damage with a better name has been given it
     check_seal(manifest, folder / MANIFEST, AdapterError)
     return adapter, head, manifest
+
+
+def _check_settings(folder: Path, there: object, core: Core) -> None:
+    """RAISES (AdapterError): If an adapter was made for the same weights in another setting."""
+    if there is None:
+        return
+    if not isinstance(there, dict):
+        raise AdapterError(f"{folder / MANIFEST} is damaged: {SETTINGS} must be an object")
+    found = differences(there, core.settings)
+    if found:
+        raise AdapterError(
+            f"The adapter in {folder} was made for another core: the weights are the same, but "
+            f"these settings differ: {', '.join(found)}"
+        )
+
+
+def say_unproven(folder: Path, manifests: Mapping[str, Mapping[str, Any]]) -> None:
+    """Say which adapters were made before a manifest said all that they need of a core.
+
+    folder (Path): Where they are from.
+    manifests (Mapping): Name -> what `read_folder` returned.
+    """
+    names = [name for name, manifest in manifests.items() if SETTINGS not in manifest]
+    if names:
+        logger.warning(
+            "Adapters in %s are unproven: %s. They were saved by an older version, whose "
+            "manifests name the core's weights alone, so that another tokenizer or other settings "
+            "of the core would not be noticed. nlp.to_disk writes them anew",
+            *(folder, ", ".join(names)),
+        )
 
 
 def check_head(

@@ -19,11 +19,11 @@ from ..types import Floats2d, WindowBatch
 from .adapters import Adapter, AdapterSettings
 from .compute import upload
 from .core import Core
+from .names import check_head_name, check_labels, check_name
 from .runner import AdaptedModule
 
 __all__ = ["Head", "TaggerModule"]
 
-NO_PIECES = 30.0
 START_SHARE = 0.25
 """Of a tag pair's log-odds. On models trained without transitions 0, 0.25, 0.5, 0.75 and 1 gave a
 dev F1 of 76.4, 77.4, 76.6, 76.4 and 74.9 (formal), 71.7, 71.8, 71.4, 71.4 and 70.7 (social)."""
@@ -49,9 +49,10 @@ class Head(nn.Module):
             sentences the loss was 0.35 with BERT's start values and below 0.001 with these. The
             transitions start as a quarter of the pairs' log-odds: from zero they had learnt next
             to nothing after 740 steps.
+        RAISES (ConfigError): If a label could not be saved and read again.
         """
         super().__init__()
-        self.labels = tuple(labels)
+        self.labels = check_labels(labels)
         n_tags = 2 * len(self.labels) + 1
         self.linear = nn.Linear(width, n_tags)
         self.transitions = nn.Parameter(torch.zeros(n_tags, n_tags))
@@ -111,7 +112,8 @@ class TaggerModule(AdaptedModule):
     @property
     def domains(self) -> tuple[str, ...]:
         """Names, in the order in which they were added."""
-        return tuple(self._domains)
+        with self.unchanged():
+            return tuple(self._domains)
 
     def head_name(self, domain: str) -> str:
         """RAISES (DomainError): If there is no such domain."""
@@ -119,45 +121,67 @@ class TaggerModule(AdaptedModule):
 
     def labels_of(self, domain: str) -> tuple[str, ...]:
         """RAISES (DomainError): If there is no such domain."""
-        return self.heads[self._get(domain).head].labels
+        return self._head_of(domain).labels
 
     def adapter_of(self, domain: str) -> Adapter:
         """RAISES (DomainError): If there is no such domain."""
         return self._get(domain).adapter
 
     def _get(self, domain: str) -> _Domain:
-        if domain not in self._domains:
-            raise DomainError.unknown(domain, self._domains, component="multibert_ner")
-        return self._domains[domain]
+        with self.unchanged():
+            if domain not in self._domains:
+                raise DomainError.unknown(domain, self._domains, component="multibert_ner")
+            return self._domains[domain]
+
+    def _head_of(self, domain: str) -> Head:
+        with self.unchanged():
+            return self.heads[self._get(domain).head]
+
+    def transitions_of(self, domain: str) -> Floats2d:
+        """RETURNS (k, k): Transitions of the domain's head.
+        RAISES (DomainError): If there is no such domain.
+        """
+        head = self._head_of(domain)
+        transitions: Floats2d = head.transitions.detach().cpu().numpy()
+        return transitions
 
     def add_head(self, name: str, head: Head) -> None:
-        """Add or replace a head."""
-        self.heads[name] = head
-        self._register()
+        """Add or replace a head. With the domain that it is for, inside one `changing`.
+        RAISES (ConfigError): If its name is no text.
+        """
+        check_head_name(name)
+        with self.changing():
+            self.heads = {**self.heads, name: head}  # others may be going through the old ones
+            self._register()
 
     def add_domain(self, domain: str, head: str, adapter: Adapter) -> None:
         """Add or replace a domain. The head of a replaced one goes if no other domain uses it.
 
+        domain (str): Its name, which will be a folder's.
         head (str): A head that exists.
         RAISES (DomainError): If it does not.
+        RAISES (ConfigError): If the name cannot be a folder's.
         """
-        if head not in self.heads:
-            raise DomainError(f"Unknown head {head!r}; there are: {', '.join(self.heads)}")
-        old = self._domains.get(domain)
-        self._domains[domain] = _Domain(head, adapter)
-        self._drop_unused(old)
-        self._register()
+        check_name(domain)
+        with self.changing():
+            if head not in self.heads:
+                raise DomainError(f"Unknown head {head!r}; there are: {', '.join(self.heads)}")
+            old = self._domains.get(domain)
+            self._domains = {**self._domains, domain: _Domain(head, adapter)}
+            self._drop_unused(old)
+            self._register()
 
     def remove_domain(self, domain: str) -> None:
         """Remove a domain, and its head if no other domain uses it."""
-        old = self._get(domain)
-        del self._domains[domain]
-        self._drop_unused(old)
-        self._register()
+        with self.changing():
+            old = self._get(domain)
+            self._domains = {n: own for n, own in self._domains.items() if n != domain}
+            self._drop_unused(old)
+            self._register()
 
     def _drop_unused(self, old: _Domain | None) -> None:
         if old is not None and all(d.head != old.head for d in self._domains.values()):
-            del self.heads[old.head]
+            self.heads = {name: own for name, own in self.heads.items() if name != old.head}
 
     def _register(self) -> None:
         """Make adapters and heads known to torch, under names that stay when others come and go
@@ -166,7 +190,6 @@ class TaggerModule(AdaptedModule):
         modules: dict[str, nn.Module] = {f"head {n}": head for n, head in self.heads.items()}
         modules.update((f"domain {n}", d.adapter) for n, d in self._domains.items())
         self._registered = nn.ModuleDict({n.encode().hex(): m for n, m in modules.items()})
-        self.weights_changed()
 
     def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
         """Choose what is trained: these domains' adapters and, if `heads`, their heads. All else
@@ -187,14 +210,19 @@ class TaggerModule(AdaptedModule):
         """In the order of `domains`."""
         return [domain.adapter for domain in self._domains.values()]
 
-    def forward(self, core: Core, batch: WindowBatch) -> list[tuple[list[int], Tensor]]:
+    def forward(
+        self, core: Core, batch: WindowBatch, *, is_train: bool = False
+    ) -> list[tuple[list[int], Tensor]]:
         """Logits of the kept words that have pieces.
 
         batch (WindowBatch): b rows of any domains; while training, of one domain.
+        is_train (bool): Whether it is training; what predicts is a view.
         RETURNS (list): For each head in the batch: its rows, and the logits (w, k) of their words,
             row after row.
         RAISES (DomainError): If a domain is unknown.
         """
+        if not (is_train or self._is_view):
+            return self.view().forward(core, batch)
         device = core.device
         by_head: dict[str, list[int]] = {}
         for i, name in enumerate(batch.domains):
@@ -202,14 +230,20 @@ class TaggerModule(AdaptedModule):
         dropout = self.dropout.p if core.trainable else self.core_dropout
         ids, lengths = upload(batch.ids, device), upload(batch.lengths, device)
         index = self.index_of(batch.domains)
-        hidden = self.hidden(core, ids, lengths, index, dropout=dropout)
+        hidden = self.hidden(core, ids, lengths, index, dropout=dropout, is_train=is_train)
         outputs = []
         for name, members in by_head.items():
-            where = [(i, first) for i in members for first in batch.firsts[i] if first >= 0]
+            where = [(i, first) for i in members for first in batch.firsts[i]]
             at = torch.tensor(where, dtype=torch.long, device=device).view(-1, 2)
-            picked = self.dropout(hidden[at[:, 0], at[:, 1]].float())
+            picked = hidden[at[:, 0], at[:, 1]].float()
+            picked = F.dropout(picked, self.dropout.p, training=is_train)
             outputs.append((members, self.heads[name](picked)))
         return outputs
+
+    @torch.no_grad()
+    def predict(self, core: Core, batch: WindowBatch) -> list[Floats2d]:
+        """RETURNS (list): As `scatter`."""
+        return self.scatter(batch, self(core, batch))
 
     def index_of(self, domains: Sequence[str]) -> list[int]:
         """RETURNS (list[int]): Where in `adapters` those of the domains are."""
@@ -219,26 +253,17 @@ class TaggerModule(AdaptedModule):
     def scatter(
         self, batch: WindowBatch, outputs: Sequence[tuple[list[int], Tensor]]
     ) -> list[Floats2d]:
-        """Sort the logits by row, and give the words without pieces a certain O.
+        """Sort the logits by row.
 
-        RETURNS (list): For each row, logits (kept words, k of its head) as float32.
+        RETURNS (list): For each row, logits (kept words that have pieces, k of its head) as
+            float32.
         """
         logits: list[Floats2d] = [None] * len(batch.domains)  # type: ignore[list-item]
         for members, output in outputs:
             values = output.detach().float().cpu().numpy()
             start = 0
             for i in members:
-                has = batch.firsts[i] >= 0
-                n = int(has.sum())
-                rows = _certain_o(len(has), values.shape[1])
-                rows[has] = values[start : start + n]
-                start += n
-                logits[i] = rows
+                end = start + len(batch.firsts[i])
+                logits[i] = values[start:end]
+                start = end
         return logits
-
-
-def _certain_o(n_words: int, n_tags: int) -> Floats2d:
-    """Logits (w, k) that say O with a probability of 1 in float32."""
-    rows = np.zeros((n_words, n_tags), dtype=np.float32)
-    rows[:, 0] = NO_PIECES
-    return rows

@@ -7,15 +7,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from thinc.api import Model
+from spacy.tokens import Doc
+from thinc.api import Model, torch2xp
 
 from ..errors import AdapterError, DomainError
 from ..types import Floats2d, WindowBatch
 from .adapters import AdapterSettings
+from .compute import upload
 from .core import Core
 from .listener import CoreListener, ModuleShim
-from .storage import check_head, read_folder, write_folder
+from .names import check_head_name, check_labels, check_name
+from .storage import SETTINGS, read_folder, say_unproven, write_files, write_folder
 from .tagger import Head, TaggerModule
+from .tagger_view import TaggerView
+from .trained_folders import ReadDomain, read_domain
 
 __all__ = ["TaggerModel"]
 
@@ -23,7 +28,7 @@ Logits = list[Floats2d]
 
 
 class TaggerModel(Model[WindowBatch, Logits]):
-    """Rows of pieces -> for each row, logits of its kept words."""
+    """Rows of pieces -> for each row, logits of its kept words that have pieces."""
 
     def __init__(
         self,
@@ -35,9 +40,12 @@ class TaggerModel(Model[WindowBatch, Logits]):
         """settings (AdapterSettings): Of the adapters made by `add_domain`.
         listener (CoreListener): Where the core comes from.
         dropout, core_dropout (float): See `TaggerModule`.
+
+        read_docs (Callable), settable: Makes rows of docs, for a caller that has docs.
         """
         self.module = TaggerModule(settings, dropout, core_dropout)
         self.listener = listener
+        self.read_docs: Callable[[Sequence[Doc]], WindowBatch] | None = None
         super().__init__(
             "multibert_tagger", forward, layers=[listener], shims=[ModuleShim(self.module)]
         )
@@ -69,8 +77,12 @@ class TaggerModel(Model[WindowBatch, Logits]):
         pairs (k, k): Counts of tag pairs, for a new head's start values; see `Head`.
         RAISES (DomainError): If a new head has no labels, or a known one other labels, or if
             there is no domain to copy.
+        RAISES (ConfigError): If a name or a label could not be saved and read again.
         RAISES (AdapterError): If the folder is damaged, or of another kind of adapter.
         """
+        check_name(domain)
+        check_head_name(head)
+        check_labels(labels)
         module = self.module
         known = module.heads.get(head)
         if known is not None and labels and tuple(labels) != known.labels:
@@ -92,17 +104,31 @@ class TaggerModel(Model[WindowBatch, Logits]):
             source = module.adapter_of(copy_from)
             adapter = type(source)(*_build_args(source, self.core))
             adapter.load_state_dict(source.state_dict())
-        if known is None:
-            module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
-        module.add_domain(domain, head, adapter.to(self.core.device))
+        adapter = adapter.to(self.core.device)
+        with module.changing():
+            if known is None:
+                module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
+            module.add_domain(domain, head, adapter)
 
-    def write_domain(self, domain: str, folder: Path) -> None:
-        """Write one domain's folder. RAISES (DomainError): If there is no such domain."""
+    def write_domain(self, domain: str, folder: Path, *, new: bool = False) -> None:
+        """Write one domain's folder.
+
+        domain (str): Which.
+        folder (Path): Where to; see `write_folder`.
+        new (bool): Whether the folder is a draft's, and nothing is there.
+        RAISES (DomainError): If there is no such domain.
+        RAISES (ConfigError): If its weights are no finite numbers.
+        """
         head = self.module.head_name(domain)
         meta = {"domain": domain, "head": head, "labels": list(self.module.labels_of(domain))}
         tensors = self.module.heads[head].tensors()
-        write_folder(
-            folder, self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint
+        write = write_files if new else write_folder
+        write(
+            folder,
+            self.module.adapter_of(domain),
+            tensors,
+            {**meta, SETTINGS: self.core.settings},
+            self.listener.fingerprint,
         )
 
     def read_domain(self, folder: Path, domain: str | None = None) -> str:
@@ -111,23 +137,41 @@ class TaggerModel(Model[WindowBatch, Logits]):
         folder (Path): What `write_domain` wrote.
         domain (str): A name to give it; None keeps its own.
         RETURNS (str): Its name.
-        RAISES (AdapterError): If the folder is damaged, or made for another core, or if its head
-            has the name but not the labels and weights of a head that is here.
+        RAISES (MultibertError): See `trained_folders.read_domain`.
         """
-        adapter, tensors, manifest = read_folder(folder, self.core, self.listener.fingerprint)
-        labels, name = manifest["labels"], manifest.get("head")
-        n_tags = 2 * len(labels) + 1
-        chain = {"transitions": (n_tags, n_tags)} if "transitions" in tensors else {}
-        check_head(folder, tensors, n_tags, self.core, extra=chain)
-        head = Head(labels, self.core.width)
-        head.load(tensors)
-        domain = domain or manifest.get("domain")
-        if not isinstance(domain, str) or not isinstance(name, str):
-            raise AdapterError(f"{folder}/multibert.json must name a domain and a head")
-        name = self._own_head(name, domain, head)
-        self.module.add_head(name, head.to(self.core.device))
-        self.module.add_domain(domain, name, adapter.to(self.core.device))
-        return domain
+        folder = Path(folder)
+        own, manifest = read_domain(folder, domain, self.core, self.listener.fingerprint)
+        say_unproven(folder.parent, {own.name: manifest})
+        self._take(own)
+        return own.name
+
+    def read_domains(
+        self, folder: Path, names: Sequence[str], check: Callable[[], None] = lambda: None
+    ) -> None:
+        """Replace all domains by those in a folder, or none, if one of them cannot be read.
+
+        folder (Path): With a folder for each.
+        names (Sequence[str]): The folders' names, which become the domains'.
+        check (Callable): Called when all have been read, before they are taken.
+        RAISES (AdapterError): See `read_domain`.
+        """
+        core, fingerprint = self.core, self.listener.fingerprint
+        found = [read_domain(folder / name, name, core, fingerprint) for name in names]
+        check()
+        say_unproven(folder, {own.name: manifest for own, manifest in found})
+        with self.module.changing():  # other threads go on with the old ones till then
+            for domain in self.module.domains:
+                self.module.remove_domain(domain)
+            for own, _ in found:
+                self._take(own)
+
+    def _take(self, own: ReadDomain) -> None:
+        """Add or replace a domain that was read."""
+        head, adapter = own.head.to(self.core.device), own.adapter.to(self.core.device)
+        with self.module.changing():
+            name = self._own_head(own.head_name, own.name, head)
+            self.module.add_head(name, head)
+            self.module.add_domain(own.name, name, adapter)
 
     def _own_head(self, name: str, domain: str, head: Head) -> str:
         """The name under which a head is kept: its own unless another domain has a different head
@@ -139,11 +183,28 @@ class TaggerModel(Model[WindowBatch, Logits]):
             name = f"{name}/{domain}"
         return name
 
+    def hidden_states(self, batch: WindowBatch) -> list[Any]:
+        """What the heads read, without gradients: the core's output with each row's adapter.
+
+        batch (WindowBatch): b rows of any domains, not in training.
+        RETURNS (list): For each row (t, h) float32, t its pieces with the two special ones.
+        """
+        module, core = self.module.view(), self.core
+        ids, lengths = (upload(own, core.device) for own in (batch.ids, batch.lengths))
+        with torch.no_grad():
+            hidden = module.hidden(core, ids, lengths, module.index_of(batch.domains))
+        return [
+            torch2xp(own[:n].float())
+            for own, n in zip(hidden, batch.lengths.tolist(), strict=True)
+        ]
+
     def transitions_of(self, domain: str) -> Floats2d:
-        """RETURNS (k, k): Transitions of the domain's head."""
-        head = self.module.heads[self.module.head_name(domain)]
-        transitions: Floats2d = head.transitions.detach().cpu().numpy()
-        return transitions
+        """See `TaggerModule.transitions_of`."""
+        return self.module.transitions_of(domain)
+
+    def view(self) -> TaggerView:
+        """RETURNS (TaggerView): What there is now."""
+        return TaggerView(self.module.view(), self.core)
 
     def learn_transitions(self, domain: str, gradient: Floats2d) -> None:
         """Add to the gradient of the transitions of the domain's head, unless it is frozen.
@@ -160,8 +221,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
         self, lengths: Sequence[int], domains: Sequence[str], budget: int, *, is_train: bool
     ) -> list[list[int]]:
         """domains (Sequence[str]): Of each row, which exist. See `AdaptedModule.batches`."""
-        module = self.module.train(is_train)
-        return module.batches(self.core, lengths, module.index_of(domains), budget)
+        module = self.module if is_train else self.module.view()
+        index = module.index_of(domains)
+        return module.batches(self.core, lengths, index, budget, is_train=is_train)
 
     def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
         """See `TaggerModule.set_trainable`."""
@@ -185,25 +247,24 @@ def _equal(a: Head, b: Head) -> bool:
 
 
 def forward(
-    model: Model[WindowBatch, Logits], batch: WindowBatch, is_train: bool
+    model: TaggerModel, batch: WindowBatch, is_train: bool
 ) -> tuple[Logits, Callable[[Logits], WindowBatch]]:
     """batch (WindowBatch): b rows.
-    RETURNS (list): For each row, logits (kept words, k of its head) float32; words without pieces
-        are a certain O. The callback takes the gradients in the same shapes.
+    RETURNS (list): For each row, logits (kept words that have pieces, k of its head) float32. The
+        callback takes the gradients in the same shapes.
     """
+    if model.read_docs is not None and not isinstance(batch, WindowBatch):
+        batch = model.read_docs(batch)
     module: TaggerModule = model.shims[0]._model
     core = model.layers[0].core
-    module.train(is_train)
     with torch.set_grad_enabled(is_train):
-        outputs = module(core, batch)
+        outputs = module(core, batch, is_train=is_train)
     logits = module.scatter(batch, outputs)
 
     def backprop(d_logits: Logits) -> WindowBatch:
         tensors, gradients = [], []
         for members, output in outputs:
-            parts = [
-                torch.from_numpy(d_logits[i][batch.firsts[i] >= 0]).to(output) for i in members
-            ]
+            parts = [torch.from_numpy(d_logits[i]).to(output) for i in members]
             if output.requires_grad:
                 tensors.append(output)
                 gradients.append(torch.cat(parts))

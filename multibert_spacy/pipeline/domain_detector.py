@@ -2,38 +2,50 @@
 
     stream -> groups by thread -> one text per group -> any spaCy text classifier -> domain
 
+How groups are made is in `group_stream.py`, how the tagger's domains are known in `follow.py`.
+
 spaCy's `TextCategorizer` with groups in place of docs: the model may be our adapter on the core
 (the paper's) or any architecture of spaCy's, and sees one doc that holds the group's words. In
 training such docs come ready-made from `multibert_spacy.GroupCorpus.v1`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from spacy.language import Language
-from spacy.pipeline import TextCategorizer
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
+from ..drafts import draft_in
 from ..errors import AdapterError, ConfigError
 from ..models.classifier import ClassifierModel
-from ..models.manifest import check_seal, read_json, write_json
+from ..models.manifest import write_json
+from ..models.names import check_labels
 from ..models.runner import GRAPH
-from ..models.storage import file_hash, verify_files
+from ..models.saves import SavedPart, check_save, read_settings
+from ..models.storage import MANIFEST, check_saved_labels, file_hash, verify_files
+from ..parts import is_whole
+from ..text.blank import is_blank
 from ..text.spans import check_finite
-from ..text.threads import apply_context, buffer_groups, group_docs
+from ..text.threads import install_extensions
 from ..types import Floats2d
-from .folders import FolderBytes
+from .domain_learning import DomainLearning
+from .folders import FolderBytes, read_model, write_model
+from .follow import FollowsTaggers
+from .group_stream import GroupStream, Row, join_docs
+from .linking import LinkedPipe
 
 __all__ = ["DomainDetector", "join_docs", "make_domain_detector"]
 
 DEFAULT_CONFIG = Config().from_str("""
 [domain_detector]
 group_size = 8
+max_thread = 1000
 threshold = 0.0
 fallback_domain = null
 
@@ -61,7 +73,7 @@ upstream = "*"
 
 @Language.factory(
     "domain_detector",
-    assigns=["doc.cats", "doc._.domain"],
+    assigns=["doc.cats", "doc._.domain", "doc._.domain_score"],
     default_config=DEFAULT_CONFIG,
     default_score_weights={"domain_acc": 1.0, "domain_per_type": None},
 )
@@ -70,6 +82,7 @@ def make_domain_detector(
     name: str,
     model: Model[list[Doc], Floats2d],
     group_size: int,
+    max_thread: int,
     threshold: float,
     fallback_domain: str | None,
     scorer: Callable[..., dict[str, Any]] | None,
@@ -78,8 +91,10 @@ def make_domain_detector(
 
     model (Model): A text classifier whose outputs sum to 1.
     group_size (int): Docs per group where no thread is given (the paper's 8).
+    max_thread (int): Docs by which a thread's domain is decided, its first; all that follow have
+        it too and are not waited for, so that a thread may be endless.
     threshold (float): Below this best score, fallback_domain is chosen.
-    fallback_domain (str): Needed if threshold is above 0.
+    fallback_domain (str): Needed if threshold is above 0. Also chosen where nothing can be read.
     scorer (Callable): The scoring method.
     """
     return DomainDetector(
@@ -87,14 +102,15 @@ def make_domain_detector(
         model,
         name,
         group_size=group_size,
+        max_thread=max_thread,
         threshold=threshold,
         fallback_domain=fallback_domain,
         scorer=scorer,
     )
 
 
-class DomainDetector(FolderBytes, TextCategorizer):
-    """Pipeline component that writes `doc.cats` and `doc._.domain`."""
+class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, DomainLearning):
+    """Pipeline component that writes `doc.cats`, `doc._.domain` and `doc._.domain_score`."""
 
     def __init__(
         self,
@@ -103,6 +119,7 @@ class DomainDetector(FolderBytes, TextCategorizer):
         name: str = "domain_detector",
         *,
         group_size: int = 8,
+        max_thread: int = 1000,
         threshold: float = 0.0,
         fallback_domain: str | None = None,
         scorer: Callable[..., dict[str, Any]] | None = None,
@@ -110,81 +127,29 @@ class DomainDetector(FolderBytes, TextCategorizer):
         """See `make_domain_detector`. RAISES (ConfigError): For settings that make no sense."""
         if group_size < 1:
             raise ConfigError(f"group_size must be at least 1, got {group_size}")
+        if max_thread < 1:
+            raise ConfigError(f"max_thread must be at least 1, got {max_thread}")
         if not 0.0 <= threshold <= 1.0:
             raise ConfigError(f"threshold must be in [0, 1], got {threshold}")
         if threshold > 0 and fallback_domain is None:
-            raise ConfigError(f"threshold = {threshold} needs a fallback_domain")
+            raise ConfigError(
+                f"threshold = {threshold} needs a fallback_domain: set [components.{name}] "
+                "fallback_domain to one of the domains"
+            )
         super().__init__(vocab, model, name, threshold=threshold, scorer=scorer)
+        install_extensions()  # again: someone may have registered plain ones of the same names
         self.group_size = group_size
+        self.max_thread = max_thread
         self.fallback_domain = fallback_domain
-
-    def __call__(self, doc: Doc) -> Doc:
-        """A doc on its own is a group of one."""
-        return next(iter(self.pipe([doc])), doc)
-
-    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Detect the domains of a stream. spaCy's own `pipe` would cut a group at the border of a
-        batch; here a batch is as many whole groups as hold batch_size docs.
-
-        stream (Iterable[Doc]): Docs.
-        batch_size (int): Docs to buffer.
-        YIELDS (Doc): The docs, in order.
-        """
-        for groups in buffer_groups(group_docs(stream, self.group_size), batch_size):
-            try:
-                self.annotate_groups(groups)
-                done = groups
-            except Exception:
-                done = list(self._one_by_one(groups))
-            for group in done:
-                yield from group
-
-    def _one_by_one(self, groups: Sequence[list[Doc]]) -> Iterator[list[Doc]]:
-        """A doc that fails goes to the error handler alone, and its group is read without it. If
-        none fails alone, the group does as a whole.
-        """
-        for group in groups:
-            sound, error = group, None
-            try:
-                self.annotate_groups([group])
-            except Exception as e:
-                sound, error = [doc for doc in group if self._is_sound(doc)], e
-            if error is not None and len(sound) < len(group):
-                yield from self._one_by_one([sound])
-            elif error is not None:
-                self.get_error_handler()(self.name, self, group, error)
-            elif sound:
-                yield sound
-
-    def _is_sound(self, doc: Doc) -> bool:
-        """Whether a doc can be read on its own; if not, the error handler is told."""
-        try:
-            if _open(doc):
-                self.predict([join_docs([doc], self.vocab)])
-        except Exception as e:
-            self.get_error_handler()(self.name, self, [doc], e)
-            return False
-        return True
-
-    def annotate_groups(self, groups: Sequence[list[Doc]]) -> None:
-        """Detect and write the domain of each group's docs that have none.
-
-        groups (Sequence[list[Doc]]): Groups of docs.
-        """
-        open_groups = [[doc for doc in group if _open(doc)] for group in groups]
-        open_groups = [group for group in open_groups if group]
-        if open_groups:
-            scores = self.predict([join_docs(group, self.vocab) for group in open_groups])
-            for group, row in zip(open_groups, scores, strict=True):
-                self.set_annotations(group, np.tile(row, (len(group), 1)))
 
     def predict(self, docs: Iterable[Doc]) -> Floats2d:
         """docs (Iterable[Doc]): One doc per group.
-        RETURNS (n, labels): Probabilities. A doc without words has the same for every domain.
+        RETURNS (n, labels): Probabilities. A doc of nothing has the same for every domain.
         """
         docs = list(docs)
+        self.check_ready(self.labels)
         scores = np.full((len(docs), len(self.labels)), 1 / max(len(self.labels), 1), dtype="f")
-        filled = [i for i, doc in enumerate(docs) if len(doc)]
+        filled = [i for i, doc in enumerate(docs) if not is_blank(doc)]
         if filled:
             output = self.model.predict([docs[i] for i in filled])
             scores[filled] = self.model.ops.to_numpy(output)
@@ -192,16 +157,35 @@ class DomainDetector(FolderBytes, TextCategorizer):
         return scores
 
     def set_annotations(self, docs: Iterable[Doc], scores: Floats2d) -> None:
-        """Write `doc.cats` and `doc._.domain`.
+        """Write `doc.cats`, `doc._.domain` and `doc._.domain_score`.
 
         docs (Iterable[Doc]): The docs.
         scores (n, labels): Probabilities, one row per doc.
         """
         for doc, row in zip(docs, scores, strict=True):
-            doc.cats = {label: float(p) for label, p in zip(self.labels, row, strict=True)}
-            best = int(row.argmax())
-            sure = row[best] >= self.cfg["threshold"]
-            doc._.domain = self.labels[best] if sure else self.fallback_domain
+            self.write_domain(doc, row)
+
+    def write_domain(self, doc: Doc, row: Row | None) -> None:
+        """Write what is known of one doc. Only domains that the taggers have are chosen from, and
+        their probabilities are made to sum to 1; keys of `doc.cats` that are no label stay.
+
+        doc (Doc): The doc.
+        row (labels,): Probabilities; None if there was nothing to read.
+        """
+        index = self.choosable()
+        labels = [self.labels[i] for i in index]
+        own = np.zeros(len(index), dtype=np.float32) if row is None else row[index]
+        total = float(own.sum())
+        if total <= 0:
+            own = np.full(len(index), 1 / max(len(index), 1), dtype=np.float32)
+        elif len(index) < len(self.labels):
+            own = own / total
+        others = {key: value for key, value in doc.cats.items() if key not in self.labels}
+        doc.cats = {**others, **dict(zip(labels, own.tolist(), strict=True))}
+        score = 0.0 if row is None or not index else min(float(own.max()), 1.0)
+        sure = row is not None and bool(index) and score >= self.cfg["threshold"]
+        doc._.domain = labels[int(own.argmax())] if sure else self.fallback()
+        doc._.domain_score = score  # after the domain: it says that it was detected
 
     def initialize(
         self,
@@ -215,74 +199,74 @@ class DomainDetector(FolderBytes, TextCategorizer):
 
         get_examples (Callable): Examples with the domain in `reference.cats`.
         nlp (Language): The pipeline.
-        labels (Iterable[str]): The domains; none at all takes those of the examples, sorted.
+        labels (Iterable[str]): The domains; none at all takes those of the examples, sorted, or
+            those that there are.
         folder (str): What `to_disk` of another detector wrote, read instead.
         RAISES (AdapterError): If that is missing, damaged, or made for another core.
         """
         if folder is not None:
             self._read(Path(folder))
             return
-        labels = list(labels or ())
-        if not labels:
-            labels = sorted({label for eg in get_examples() for label in eg.reference.cats})
-        super().initialize(get_examples, nlp=nlp, labels=labels)
+        names = list(labels or ())
+        if not names:
+            names = sorted({label for eg in get_examples() for label in eg.reference.cats})
+        names = names or list(self.labels)
+        self.check_ready(names)
+        check_labels(names)
+
+        def told() -> Iterator[Example]:
+            for eg in get_examples():
+                if any(name in eg.reference.cats for name in names):
+                    yield eg
+
+        some = any(True for _ in told())
+        super().initialize(told if some else get_examples, nlp=nlp, labels=names)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write the labels, and our classifier as an adapter folder or another as `model`. The
         settings are the config's, so that one given to `spacy.load` is not overruled.
         """
         path = Path(path)
-        path.mkdir(parents=True, exist_ok=True)
         cfg: dict[str, Any] = {"labels": self.labels}
-        if "model" not in exclude and self.labels:
-            if isinstance(self.model, ClassifierModel):
-                self.model.write(path / "adapter", self.labels)
-            else:
-                self.model.to_disk(path / "model")
-                cfg["files"] = {"model": file_hash(path / "model")}
-        write_json(path / "cfg", cfg)
+        names, hashes = ["cfg"], {}
+        part = SavedPart(path, whole=is_whole(exclude))
+        with draft_in(path) as draft:
+            if "model" not in exclude and self.labels:
+                if isinstance(self.model, ClassifierModel):
+                    names.append("adapter")
+                    self.model.write(draft / "adapter", self.labels, new=True)
+                    hashes["adapter"] = file_hash(draft / "adapter" / MANIFEST)
+                else:
+                    names.append("model")
+                    write_model(self.model, draft / "model")
+                    cfg["files"] = {"model": file_hash(draft / "model")}
+            write_json(draft / "cfg", cfg | part.ids([cfg, hashes]))
+            part.put(draft, names)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "DomainDetector":
         """Read what `to_disk` wrote.
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
-        if isinstance(self.model, ClassifierModel):
-            self.model.graph = path / GRAPH
-        return self._read(path, exclude=exclude)
-
-    def _read(self, path: Path, *, exclude: Iterable[str] = ()) -> "DomainDetector":
-        cfg = read_json(path / "cfg", AdapterError)
-        check_seal(cfg, path / "cfg", AdapterError)
-        if not isinstance(cfg.get("labels"), list):
-            raise AdapterError(f"{path / 'cfg'} is damaged: it has no list of labels")
-        self.cfg["labels"] = cfg["labels"]
-        if "model" in exclude or not self.labels:
-            return self
-        if isinstance(self.model, ClassifierModel):
-            self.model.read(path / "adapter", self.labels)
-        else:
-            verify_files(path, cfg.get("files", {}), AdapterError)
-            try:
-                self.model.from_disk(path / "model")
-            except Exception as e:  # thinc raises whatever a damaged file makes it stumble over
-                raise AdapterError(f"{path / 'model'} is missing or damaged: {e}") from e
+        self._read(path, exclude=exclude, graph=path / GRAPH)
+        self._just_read = True
         return self
 
-
-def _open(doc: Doc) -> bool:
-    """Whether a doc's domain is to be detected."""
-    apply_context(doc)
-    return doc._.domain is None
-
-
-def join_docs(docs: Sequence[Doc], vocab: Vocab) -> Doc:
-    """docs (Sequence[Doc]): A group.
-    RETURNS (Doc): A new doc with all their words; nothing else is copied.
-    """
-    words = [word for doc in docs for word in doc]
-    spaces = [bool(word.whitespace_) for word in words]
-    for i in np.cumsum([len(doc) for doc in docs])[:-1]:
-        if i:
-            spaces[i - 1] = True
-    return Doc(vocab, words=[word.text for word in words], spaces=spaces)
+    def _read(
+        self, path: Path, *, exclude: Iterable[str] = (), graph: Path | None = None
+    ) -> "DomainDetector":
+        """Nothing is taken before all has been read."""
+        cfg = read_settings(path, AdapterError)
+        check = partial(check_save, path, cfg, AdapterError, whole=is_whole(exclude))
+        labels = cfg.get("labels")
+        check_saved_labels(path / "cfg", labels)
+        if "model" in exclude or not labels:
+            check()
+        elif isinstance(self.model, ClassifierModel):
+            self.model.read(path / "adapter", labels, check=check, graph=graph)
+        else:
+            verify_files(path, cfg.get("files", {}), AdapterError)
+            check()
+            read_model(self.model, path / "model")
+        self.cfg["labels"] = labels
+        return self

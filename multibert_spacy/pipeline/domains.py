@@ -4,33 +4,46 @@ One folder per domain on disk; the folders that are there are the domains, under
 the folders have, so that one can be copied in, published or removed without touching the others.
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
 from spacy.language import Language
+from spacy.tokens import Doc
 from spacy.training import Example, validate_get_examples
 
+from ..drafts import carry_over, draft_in
 from ..errors import AdapterError, DomainError
-from ..models.manifest import check_seal, read_json, write_json
+from ..files import inside
+from ..models.manifest import write_json
+from ..models.names import check_labels, check_name
 from ..models.runner import GRAPH
-from ..models.storage import MANIFEST
+from ..models.saves import SavedPart, check_save, read_settings, say_domains
+from ..models.storage import MANIFEST, file_hash
 from ..models.tagger_model import TaggerModel
+from ..parts import is_whole
+from ..text.blank import is_blank
+from ..text.threads import apply_context
 from .folders import FolderBytes
-from .tagging import check_name, tag_pairs
+from .given_scores import GivenScores
+from .tagging import has_entities, tag_pairs
 
 __all__ = ["TaggerDomains"]
 
 
-class TaggerDomains(FolderBytes):
+class TaggerDomains(GivenScores, FolderBytes):
     """The half of `MultibertNER` that knows which domains, heads and labels there are."""
 
+    name: str
     model: TaggerModel
     cfg: dict[str, Any]
+    check_core: Callable[[], None]
     configured_domain: str | None
     normalizer: Callable[[str], str]
+    get_error_handler: Callable[[], Callable[..., Any]]
+    _just_read = False
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -40,8 +53,9 @@ class TaggerDomains(FolderBytes):
     @property
     def labels(self) -> tuple[str, ...]:
         """RETURNS (tuple[str]): Union of the labels of all domains."""
-        heads = self.model.module.heads.values()
-        return tuple(dict.fromkeys(chain.from_iterable(head.labels for head in heads)))
+        with self.model.module.unchanged():
+            heads = self.model.module.heads.values()
+            return tuple(dict.fromkeys(chain.from_iterable(head.labels for head in heads)))
 
     @property
     def label_data(self) -> tuple[str, ...]:
@@ -51,6 +65,50 @@ class TaggerDomains(FolderBytes):
     def labels_of(self, domain: str) -> tuple[str, ...]:
         """RETURNS (tuple[str]): Labels of one domain. RAISES (DomainError): If unknown."""
         return self.model.module.labels_of(domain)
+
+    def domain_of(self, doc: Doc, domains: Sequence[str] | None = None) -> str:
+        """doc (Doc): A doc. What a context of `nlp.pipe(as_tuples=True)` says of it is taken.
+        domains (Sequence[str]): Those there are; None are those there are now.
+        RETURNS (str): Its domain, or else the default one. A doc of nothing needs none.
+        RAISES (DomainError): If the domain is unknown.
+        """
+        apply_context(doc)
+        domain = doc._.domain if doc._.domain is not None else self.cfg["default_domain"]
+        domains = self.domains if domains is None else domains
+        if domain is None and domains and is_blank(doc):
+            return domains[0]  # where it has no entities either
+        if isinstance(domain, str) and domain in domains:
+            return domain
+        if not domains:
+            self.check_core()
+        raise DomainError.unknown(domain, domains, component=self.name)
+
+    def with_domain(self, docs: Iterable[Doc]) -> list[Doc]:
+        """RETURNS (list): The docs whose domain is known; the error handler has the others, so
+        that one of them costs no other doc its batch.
+        """
+        known = []
+        for doc in docs:
+            try:
+                self.domain_of(doc)
+            except Exception as e:
+                self.get_error_handler()(self.name, self, [doc], e)
+            else:
+                known.append(doc)
+        return known
+
+    def check_default(self) -> None:
+        """To be called once all is loaded; says what is wrong once.
+        RAISES (DomainError): If the default domain was loaded and is no domain.
+        """
+        just_read, self._just_read = self._just_read, False
+        default = self.cfg["default_domain"]
+        if just_read and default is not None and self.domains and default not in self.domains:
+            raise DomainError(
+                f"The default_domain {default!r} of component '{self.name}' is none of its "
+                f"domains: {', '.join(sorted(self.domains))}. "
+                f"Set components.{self.name}.default_domain to one of these"
+            )
 
     def add_label(self, label: str) -> int:
         """Labels belong to heads: RAISES (DomainError) unless the label is known."""
@@ -83,9 +141,10 @@ class TaggerDomains(FolderBytes):
             default = self.domains[0]
         source = copy_from if copy_from is not None else default
         head = self.model.module.head_name(source)
-        self.model.add_domain(check_name(domain), head=head, copy_from=source)
-        if source != domain and copy_from is None:
-            self.model.module.remove_domain(source)
+        with self.model.module.changing():
+            self.model.add_domain(check_name(domain), head=head, copy_from=source)
+            if source != domain and copy_from is None:
+                self.model.module.remove_domain(source)
         self.cfg["default_domain"] = domain
         self.train_only([domain], heads=not freeze_head)
 
@@ -100,12 +159,14 @@ class TaggerDomains(FolderBytes):
         adapters: str | None = None,
         start: str | None = None,
     ) -> None:
-        """Make one domain to train, or read trained ones.
+        """Make one domain to train, or read trained ones. A component that has domains and is told
+        nothing keeps them and their labels, and starts their weights anew, as spaCy's do.
 
         get_examples (Callable): Examples: labels and a prefix's start values come from them.
         nlp (Language): The pipeline.
-        domain (str): Name of the domain to make; None is the default domain, or else the head's
-            name. It becomes the default domain unless there is one.
+        domain (str): Name of the domain to make; None is the default domain, or else one for each
+            that a detector in front finds, or else the head's name. One alone becomes the default
+            domain unless there is one.
         head (str): Name of its head.
         labels (Sequence[str]): The head's labels; None takes those of the examples, sorted.
         adapters (str): A folder with one folder per domain, read instead.
@@ -119,47 +180,82 @@ class TaggerDomains(FolderBytes):
                 raise AdapterError(f"There is no adapter in {adapters}")
             return
         validate_get_examples(get_examples, "MultibertNER.initialize")
-        references = [eg.reference for eg in get_examples()]
+        examples = list(get_examples())
+        told = list(filter(has_entities, examples)) or examples
+        references = [eg.reference for eg in told]
+        if self.domains and domain is None and start is None and labels is None:
+            self._start_anew(references)
+            return
         if labels is None:
             labels = sorted({ent.label_ for doc in references for ent in doc.ents})
-        domain = check_name(domain or self.cfg["default_domain"] or head)
-        core = self.model.core
-        words = [[self.normalizer(word.text) for word in doc] for doc in references[:50]]
-        pieces = chain.from_iterable(core.pieces(list(chain.from_iterable(words))))
-        self.model.add_domain(
-            domain,
-            head=head,
-            labels=labels,
-            start=None if start is None else Path(start),
-            pieces=list(pieces),
-            pairs=tag_pairs(references, labels),
-        )
-        self.cfg["default_domain"] = self.cfg["default_domain"] or domain
-        self.train_only([domain], heads=True)
+        labels = check_labels(labels)
+        domain = domain or self.cfg["default_domain"]
+        names = _detected(nlp, self) if domain is None else ()
+        for name in names or [domain or head]:
+            self.model.add_domain(
+                check_name(name),
+                head=head,
+                labels=labels,
+                start=None if start is None else Path(start),
+                pieces=self._pieces(references),
+                pairs=tag_pairs(references, labels),
+            )
+        if not names:
+            self.cfg["default_domain"] = self.cfg["default_domain"] or domain or head
+        self.train_only(names or [domain or head], heads=True)
 
-    def _read_domains(self, folder: Path) -> None:
-        """Read every domain in a folder of folders."""
+    def _start_anew(self, references: Sequence[Doc]) -> None:
+        module = self.model.module
+        known = {name: (module.head_name(name), self.labels_of(name)) for name in self.domains}
+        pieces = self._pieces(references)
+        with module.changing():  # other threads go on with the old ones till then
+            for name in known:
+                module.remove_domain(name)
+            for name, (head, labels) in known.items():
+                pairs = tag_pairs(references, labels)
+                self.model.add_domain(name, head=head, labels=labels, pieces=pieces, pairs=pairs)
+        self.train_only(known, heads=True)
+
+    def _pieces(self, docs: Sequence[Doc]) -> list[int]:
+        """RETURNS (list[int]): Pieces of some of the docs: a prefix's start values."""
+        core = self.model.core
+        words = [[self.normalizer(word.text) for word in doc] for doc in docs[:50]]
+        return list(chain.from_iterable(core.pieces(list(chain.from_iterable(words)))))
+
+    def _read_domains(self, folder: Path, check: Callable[[], None] = lambda: None) -> None:
+        """Replace the domains by all in a folder of folders, or by none if one is damaged.
+
+        check (Callable): Called when all have been read and none has been taken.
+        """
         if not folder.is_dir():
             raise AdapterError(f"{folder} is missing: it should hold one folder per domain")
-        for path in sorted(folder.iterdir()):
-            if path.is_dir() and not path.name.startswith("."):
-                self.model.read_domain(path, check_name(path.name))
+        paths = sorted(folder.iterdir())
+        names = [path.name for path in paths if path.is_dir() and path.name[0] != "."]
+        self.model.read_domains(folder, names, check)
         self.train_only(self.domains, heads=False)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write settings and one folder per domain. Folders of domains that are no longer here
-        are removed.
+        """Write settings and one folder per domain, all of them or, if that fails, none. Folders
+        of domains that are no longer here are removed; what else is there stays.
         """
         path = Path(path)
-        (path / "domains").mkdir(parents=True, exist_ok=True)
-        write_json(path / "cfg", self.cfg)
-        if "model" in exclude:
-            return
-        for old in (path / "domains").iterdir():
-            if old.name not in self.domains and (old / MANIFEST).is_file():
-                shutil.rmtree(old)
-        for domain in self.domains:
-            self.model.write_domain(domain, path / "domains" / domain)
+        part = SavedPart(path, whole=is_whole(exclude))
+        with draft_in(path) as draft:
+            cfg, hashes = dict(self.cfg), {}
+            names = ["cfg"]
+            if "model" not in exclude:
+                names.append("domains")
+                cfg["domains"] = sorted(self.domains)
+                new, old = draft / "domains", path / "domains"
+                new.mkdir()
+                for domain in self.domains:
+                    self.model.write_domain(domain, inside(new, domain), new=True)
+                    hashes[domain] = file_hash(new / domain / MANIFEST)
+                ours = {own.parent.name for own in old.glob(f"*/{MANIFEST}")}
+                carry_over(old, new, skip=ours)
+            write_json(draft / "cfg", cfg | part.ids([cfg, hashes]))
+            part.put(draft, names)
+        (path / "domains").mkdir(exist_ok=True)  # whoever adds domains by hand finds the place
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
         """Read what `to_disk` wrote: the domains are the folders that are there, so that one can
@@ -168,14 +264,27 @@ class TaggerDomains(FolderBytes):
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
+        cfg = read_settings(path, AdapterError)
+        check = partial(check_save, path, cfg, AdapterError, whole=is_whole(exclude))
+        if "model" in exclude:
+            check()
+        else:
+            self._read_domains(path / "domains", check)
+            say_domains(path, cfg.get("domains"), self.domains)
         self.model.module.graph = path / GRAPH
-        cfg = read_json(path / "cfg", AdapterError)
-        check_seal(cfg, path / "cfg", AdapterError)
         self.cfg["default_domain"] = cfg.get("default_domain")
         if self.configured_domain is not None:
             self.cfg["default_domain"] = self.configured_domain
-        if "model" not in exclude:
-            for domain in self.domains:
-                self.model.module.remove_domain(domain)
-            self._read_domains(path / "domains")
+        self._just_read = True
         return self
+
+
+def _detected(nlp: Language | None, tagger: object) -> Sequence[str]:
+    """RETURNS (Sequence[str]): The domains that a component in front of the tagger writes."""
+    for name, proc in nlp.pipeline if nlp is not None else ():
+        if proc is tagger:
+            break
+        if "doc._.domain" in nlp.get_pipe_meta(name).assigns:  # type: ignore[union-attr]
+            labels: Sequence[str] = getattr(proc, "labels", ())
+            return labels
+    return ()

@@ -5,11 +5,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import srsly
+from thinc.api import Model
 
-from ..errors import MultibertError
+from ..errors import AdapterError, ConfigError, MultibertError
+from ..files import inside, read_regular
 
-__all__ = ["FolderBytes", "folder_from_bytes", "folder_to_bytes"]
+__all__ = ["FolderBytes", "folder_from_bytes", "folder_to_bytes", "read_model", "write_model"]
+
+LARGEST = 2**32
+"""Bytes of a model of thinc's."""
 
 
 def folder_to_bytes(write: Callable[[Path], Any]) -> bytes:
@@ -41,18 +47,56 @@ def folder_from_bytes(data: bytes, read: Callable[[Path], Any]) -> None:
         folder = (Path(root) / "component").resolve()
         folder.mkdir()
         for name, content in files.items():
-            path = (folder / str(name)).resolve()
-            legal = isinstance(name, str) and folder in path.parents
-            if not legal or not isinstance(content, bytes):
-                raise MultibertError(f"The bytes of a component hold an illegal file: {name!r}")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            try:
+                path = folder
+                for part in name.split("/"):
+                    path = inside(path, part)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            except (MultibertError, OSError, TypeError, AttributeError, ValueError) as e:
+                raise MultibertError(
+                    f"The bytes of a component hold an illegal file: {name!r:.200}"
+                ) from e
         read(folder)
+
+
+def write_model(model: Model[Any, Any], path: Path) -> None:
+    """Write thinc's file of a model.
+    RAISES (ConfigError): If one of its weights is no finite number.
+    """
+    for node in model.walk():
+        for name in node.param_names:
+            weights = node.ops.to_numpy(node.get_param(name)) if node.has_param(name) else 0.0
+            if not np.isfinite(weights).all():
+                raise ConfigError(
+                    f"The model {model.name!r} is not saved: {node.name!r} has values ({name}) "
+                    "that are no finite numbers. Train it with a lower learning rate"
+                )
+    model.to_disk(path)
+
+
+def read_model(model: Model[Any, Any], path: Path) -> None:
+    """Read thinc's file of a model, or leave the model as it is.
+
+    RAISES (AdapterError): If the file is missing or damaged.
+    """
+    try:
+        before = model.to_bytes()
+    except ValueError:  # it has no weights yet
+        before = None
+    try:
+        model.from_bytes(read_regular(path, largest=LARGEST))
+    except Exception as e:  # thinc raises whatever a damaged file makes it stumble over
+        if before is not None:
+            model.from_bytes(before)
+        raise AdapterError(f"{path} is missing or damaged: {e}") from e
 
 
 class FolderBytes:
     """`to_bytes` and `from_bytes` of a component by way of its `to_disk` and `from_disk`."""
 
+    checks_texts = True
+    """As all of our components do, by which the tokenizer knows them; see `text/surrogates.py`."""
     to_disk: Callable[..., Any]
     from_disk: Callable[..., Any]
 

@@ -1,13 +1,15 @@
 """`frozen_transformer`: owns the one core and lends it to later components.
 
 It is spacy-transformers' `Transformer` with three differences. It does nothing to docs unless
-`annotate = true`, because each later component runs the core itself, with adapters of its own.
+`annotate = true`, because each later component runs the core itself, with adapters of its own
+(`adapted = true` has the tagger feed spacy-transformers' listeners, see `feeding.py`).
 It is saved as a Hugging Face folder (safetensors, JSON), where the parent unpickles. And its
 weights are frozen unless `trainable = true`.
 """
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,15 @@ from spacy_transformers.annotation_setters import null_annotation_setter
 from spacy_transformers.pipeline_component import DEFAULT_CONFIG_STR, Transformer
 from thinc.api import Config, Model, Optimizer
 
-from ..errors import CoreError
+from ..errors import ConfigError, CoreError
 from ..models.core import Core
+from ..models.gradients import drop_gradients, has_gradient
 from ..models.listener import CoreListener
-from ..models.saved_core import load_core, quiet_transformers, save_core, strip_pooler
+from ..models.saved_core import find_core, load_core, quiet_transformers, save_core, strip_pooler
+from ..parts import is_whole
+from ..text.surrogates import check_whole, whole_docs
+from .domains import TaggerDomains
+from .feeding import AdaptedFeeder, ListenerFeeder, hand_over
 from .folders import FolderBytes
 
 __all__ = ["FrozenTransformer", "make_frozen_transformer"]
@@ -30,7 +37,9 @@ __all__ = ["FrozenTransformer", "make_frozen_transformer"]
 DEFAULT_CONFIG = Config().from_str(DEFAULT_CONFIG_STR)["transformer"]
 DEFAULT_CONFIG = {
     **DEFAULT_CONFIG,
+    "model": {**DEFAULT_CONFIG["model"], "name": ""},  # there is no core that fits everybody
     "annotate": False,
+    "adapted": False,
     "precision": "auto",
     "engine": "torch",
     "trainable": False,
@@ -46,6 +55,7 @@ def make_frozen_transformer(
     set_extra_annotations: Callable[..., None],
     max_batch_items: int,
     annotate: bool,
+    adapted: bool,
     precision: str,
     engine: str,
     trainable: bool,
@@ -56,7 +66,11 @@ def make_frozen_transformer(
         tokenizer's settings.
     set_extra_annotations (Callable): As in spacy-transformers; used with annotate.
     max_batch_items (int): Padded pieces of a batch; used with annotate.
-    annotate (bool): Write `doc._.trf_data`, as any transformer component does.
+    annotate (bool): Write `doc._.trf_data`, as any transformer component does: spacy-transformers'
+        own listeners read the core's hidden states in prediction and in training.
+    adapted (bool): They read those with the adapter of each doc's domain instead. The tagger
+        writes them, so that listeners stand behind it; its windows and batch_pieces hold in place
+        of get_spans and max_batch_items.
     precision (str): "auto", "fp32", "bf16", "fp16" or "int8": what later components compute in.
     engine (str): "torch" or "openvino": what later components predict with. "openvino" is an
         extra, for CPUs; "int8" needs it.
@@ -69,13 +83,14 @@ def make_frozen_transformer(
         name=name,
         max_batch_items=max_batch_items,
         annotate=annotate,
+        adapted=adapted,
         precision=precision,
         engine=engine,
         trainable=trainable,
     )
 
 
-class FrozenTransformer(FolderBytes, Transformer):
+class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
     """Pipeline component that lends a frozen core to later ones."""
 
     def __init__(
@@ -87,15 +102,24 @@ class FrozenTransformer(FolderBytes, Transformer):
         name: str = "transformer",
         max_batch_items: int = 4096,
         annotate: bool = False,
+        adapted: bool = False,
         precision: str = "auto",
         engine: str = "torch",
         trainable: bool = False,
     ) -> None:
-        """See `make_frozen_transformer`."""
+        """See `make_frozen_transformer`. RAISES (ConfigError): If an option would be without
+        effect.
+        """
+        if adapted and set_extra_annotations is not null_annotation_setter:
+            raise ConfigError(
+                f"'{name}' has adapted = true, which knows no set_extra_annotations: leave them "
+                "out, or set annotate = true in place of adapted"
+            )
         super().__init__(
             vocab, model, set_extra_annotations, name=name, max_batch_items=max_batch_items
         )
         self.annotate = annotate
+        self.adapted = adapted
         self.precision = precision
         self.engine = engine
         self.trainable = trainable
@@ -109,6 +133,7 @@ class FrozenTransformer(FolderBytes, Transformer):
         """
         if self._core is None:
             if not self.model.attrs["has_transformer"]:
+                self._check_name()
                 raise CoreError(
                     f"The component '{self.name}' has no core yet: initialize or load the pipeline"
                 )
@@ -137,24 +162,39 @@ class FrozenTransformer(FolderBytes, Transformer):
             self._fingerprint = self.core.fingerprint()
         return self._fingerprint
 
+    def settings_changed(self) -> None:
+        """A core is made for its settings."""
+        self._core = None
+
     def find_listeners(self, component: Any) -> None:
         """Lend the core to a component whose model holds a `CoreListener`; spacy-transformers'
-        own listeners are found as well, and need `annotate = true` to be fed.
+        own listeners are found as well.
+        RAISES (ConfigError): If nothing would feed those.
         """
+        self.check_fed(component)
         super().find_listeners(component)
+        if isinstance(component, TaggerDomains):  # here, since linking follows loading
+            component.check_default()
         if isinstance(getattr(component, "model", None), Model):
             for node in component.model.walk():
                 if isinstance(node, CoreListener) and node.upstream in ("*", self.name):
                     self.add_listener(node, component.name)
                     node.receive(self)
+                    self.has_feeder |= isinstance(component, AdaptedFeeder)
 
     def __call__(self, doc: Doc) -> Doc:
-        """Nothing, unless annotate: then as the parent."""
-        return super().__call__(doc) if self.annotate else doc
+        """Nothing, unless annotate: then as the parent.
+        RAISES (MultibertError): If the text was none, see `text/surrogates.py`.
+        """
+        check_whole(doc)
+        return super().__call__(doc) if self.writes else doc
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Nothing, unless annotate: then as the parent."""
-        yield from super().pipe(stream, batch_size=batch_size) if self.annotate else stream
+        """Nothing, unless annotate: then as the parent. A text that was none goes to the error
+        handler.
+        """
+        stream = whole_docs(stream, partial(self.get_error_handler(), self.name, self))
+        yield from super().pipe(stream, batch_size=batch_size) if self.writes else stream
 
     def update(
         self,
@@ -164,23 +204,54 @@ class FrozenTransformer(FolderBytes, Transformer):
         sgd: Optimizer | None = None,
         losses: dict[str, float] | None = None,
     ) -> dict[str, float]:
-        """Nothing: gradients of a trainable core come from the components that run it."""
+        """Hand spacy-transformers' listeners what they read, if it is written here. No gradient
+        comes back: those of a trainable core come from the components that run it.
+        """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
+        if self.writes and self.stock_listeners:
+            docs = [eg.predicted for eg in examples]
+            hand_over(self.stock_listeners, docs, self.predict(docs).doc_data)
         return losses
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Apply the gradients that later components left in a trainable core."""
-        if self.trainable:
+        if self.trainable and has_gradient(self.model):
             self.model.finish_update(sgd)
+            drop_gradients(self.model)
 
     def initialize(
         self, get_examples: Callable[[], Iterable[Example]], *, nlp: Language | None = None
     ) -> None:
-        """Load the core by name or path, as the parent does."""
-        with quiet_transformers():
-            super().initialize(get_examples, nlp=nlp)
+        """Load the core by name or path, as the parent does, or by the name of an installed
+        pipeline or the path of another, which have it. One that is there stays: it is
+        frozen, and nothing here starts anew.
+        RAISES (ConfigError): If no core is named.
+        RAISES (CoreError): If there is none of that name.
+        """
+        if not self.model.attrs["has_transformer"]:
+            self._check_name()
+            self.model.attrs["name"] = find_core(self.model.attrs["name"])
+        try:
+            with quiet_transformers():
+                super().initialize(get_examples, nlp=nlp)
+        except (OSError, ValueError) as e:  # transformers' answers to what it does not find
+            reason = str(e).strip().splitlines()[0]
+            raise CoreError(
+                f"There is no core {self.model.attrs['name']!r} ([components.{self.name}.model] "
+                f"name): it is no folder here, and the hub did not help: {reason}"
+            ) from e
         self._core = None
+
+    def _check_name(self) -> None:
+        """RAISES (ConfigError): If the core has no name: it would be some default."""
+        if not self.model.attrs["name"]:
+            raise ConfigError(
+                f"'{self.name}' has no core. Set [components.{self.name}.model] name = … to a "
+                "folder or a Hugging Face name of a BERT, RoBERTa or XLM-R encoder, or to a "
+                'pipeline that has one, such as "fa_multibert"; or source the component: '
+                f'[components.{self.name}] source = "fa_multibert"'
+            )
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write the core as a Hugging Face folder, unless "model" is excluded. All settings are
@@ -189,7 +260,8 @@ class FrozenTransformer(FolderBytes, Transformer):
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
         if "model" not in exclude and self.model.attrs["has_transformer"]:
-            save_core(self.core, path / "model", self.fingerprint, path.parent / "config.cfg")
+            config = path.parent / "config.cfg"
+            save_core(self.core, path / "model", self.fingerprint, config, whole=is_whole(exclude))
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "FrozenTransformer":
         """Read what `to_disk` wrote; uses no network.
@@ -197,7 +269,8 @@ class FrozenTransformer(FolderBytes, Transformer):
         """
         if "model" not in exclude:
             path = Path(path)
-            objects, self._fingerprint = load_core(path / "model", path.parent / "config.cfg")
+            config = path.parent / "config.cfg"
+            objects, self._fingerprint = load_core(path / "model", config, whole=is_whole(exclude))
             self.model.attrs["has_transformer"] = False
             self.model.attrs["set_transformer"](self.model, objects)
             self._core = None

@@ -12,26 +12,27 @@ import numpy as np
 from spacy import util
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc
 from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer
 
-from ..errors import ConfigError, DomainError
-from ..models.compute import run_batches
+from ..errors import ConfigError
+from ..models.gradients import none_on_error
 from ..models.tagger_model import TaggerModel
 from ..text.batching import batch_by_pieces
 from ..text.spans import decode_entities
-from ..text.threads import apply_context
 from ..text.windows import check_window
+from ..text.words import Words
 from ..types import Entity, Floats2d
 from .domains import TaggerDomains
+from .entities import check_min_score, write_entities
+from .feeding import AdaptedFeeder
+from .readings import TaggerReadings
 from .tagging import (
-    Row,
-    by_name,
     doc_loss,
-    doc_rows,
     gold_tags,
+    has_entities,
     join_by_doc,
     row_batches,
     split_by_row,
@@ -46,6 +47,8 @@ window = 512
 overlap = 128
 batch_pieces = 4096
 spans_key = "multibert_ner"
+min_score = 0.0
+overwrite_ents = false
 
 [multibert_ner.normalizer]
 @misc = "multibert_spacy.HazmNormalizer.v1"
@@ -69,7 +72,10 @@ upstream = "*"
 @Language.factory(
     "multibert_ner",
     requires=["doc._.domain"],
-    assigns=["doc.ents", "doc.spans", "token.ent_iob", "token.ent_type", "token.norm"],
+    assigns=[
+        *("doc.ents", "doc.spans", "span._.score"),
+        *("token.ent_iob", "token.ent_type", "token.norm"),
+    ],
     default_config=DEFAULT_CONFIG,
     default_score_weights={
         **{"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_macro_f": 0.0},
@@ -86,6 +92,8 @@ def make_multibert_ner(
     overlap: int,
     batch_pieces: int,
     spans_key: str,
+    min_score: float,
+    overwrite_ents: bool,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "MultibertNER":
     """Construct the tagger.
@@ -97,6 +105,9 @@ def make_multibert_ner(
     overlap (int): Pieces that neighbouring windows of a long doc share.
     batch_pieces (int): Pieces of one forward pass.
     spans_key (str): Where in `doc.spans` the entities with their scores are written.
+    min_score (float): Entities with a lower score are not written; from 0, all, to 1.
+    overwrite_ents (bool): Whether entities and blocked words that are in a doc when it comes are
+        replaced. By default they stay, as with spaCy's `ner`; see `entities.py`.
     scorer (Callable): The scoring method.
     """
     return MultibertNER(
@@ -109,11 +120,13 @@ def make_multibert_ner(
         overlap=overlap,
         batch_pieces=batch_pieces,
         spans_key=spans_key,
+        min_score=min_score,
+        overwrite_ents=overwrite_ents,
         scorer=scorer,
     )
 
 
-class MultibertNER(TaggerDomains, TrainablePipe):
+class MultibertNER(AdaptedFeeder, TaggerDomains, TaggerReadings, TrainablePipe):
     """Pipeline component for named entities, with one adapter per domain."""
 
     def __init__(
@@ -128,11 +141,14 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         overlap: int = 128,
         batch_pieces: int = 4096,
         spans_key: str = "multibert_ner",
+        min_score: float = 0.0,
+        overwrite_ents: bool = False,
         scorer: Callable[..., dict[str, Any]] | None = None,
     ) -> None:
         """See `make_multibert_ner`. RAISES (ConfigError): For settings that make no sense."""
         check_window(window - 2, overlap)
         batch_by_pieces([], batch_pieces)
+        check_min_score(min_score)
         self.vocab = vocab
         self.model = model
         self.name = name
@@ -141,16 +157,11 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         self.overlap = overlap
         self.batch_pieces = batch_pieces
         self.spans_key = spans_key
+        self.min_score = min_score
+        self.overwrite_ents = overwrite_ents
         self.scorer = scorer
         self.configured_domain = default_domain
         self.cfg: dict[str, Any] = {"default_domain": default_domain}
-
-    def _domain_of(self, doc: Doc) -> str:
-        apply_context(doc)
-        domain = doc._.domain if doc._.domain is not None else self.cfg["default_domain"]
-        if domain not in self.model.module.domains:
-            raise DomainError.unknown(domain, self.domains, component=self.name)
-        return str(domain)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Tag a stream. The results do not depend on batch_size. A doc that fails goes alone to
@@ -160,7 +171,8 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         batch_size (int): Docs to buffer; inside the buffer they are sorted by length.
         YIELDS (Doc): The docs, in order.
         """
-        for docs in util.minibatch(stream, size=batch_size):
+        for batch in util.minibatch(stream, size=batch_size):
+            docs = self.with_domain(batch)
             try:
                 self.set_annotations(docs, self.predict(docs))
             except Exception:  # find the one: `__call__` goes to the error handler
@@ -173,47 +185,25 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         RETURNS (list[list[Entity]]): Entities of each doc.
         RAISES (DomainError): If a doc's domain is unknown.
         """
-        docs = list(docs)
-        domains = [self._domain_of(doc) for doc in docs]
-        rows = self._rows(docs, domains)
-        logits: list[Any] = [None] * len(rows)
-        batches = list(row_batches(rows, self.model, self.batch_pieces))
-        engine = self.model.core.engine
-        results = run_batches(self.model.predict, [batch for _, batch in batches], engine)
-        for (index, _), parts in zip(batches, results, strict=True):
-            for i, part in zip(index, parts, strict=True):
-                logits[i] = part
-        entities: list[list[Entity]] = [[] for _ in docs]
-        scores = join_by_doc(rows, logits, len(docs))
-        # By head, not by domain: Viterbi takes as many steps for one doc as for a hundred.
-        for _, members in by_name([self.model.module.head_name(domain) for domain in domains]):
-            labels = self.labels_of(domains[members[0]])
-            transitions = self.model.transitions_of(domains[members[0]])
-            found = decode_entities([scores[i] for i in members], labels, transitions)
-            for i, own in zip(members, found, strict=True):
-                entities[i] = own
-        return entities
+        found = self._decode(list(docs), decode_entities)
+        return [words.place(entities) for words, entities in found]
 
-    def set_annotations(self, docs: Iterable[Doc], predictions: Sequence[list[Entity]]) -> None:
+    def set_annotations(self, docs: Sequence[Doc], predictions: Sequence[list[Entity]]) -> None:
         """Write entities, their scores and the normal forms of words.
 
         docs (Iterable[Doc]): The docs.
         predictions (Sequence[list[Entity]]): What `predict` returned for them.
         """
+        settings: dict[str, Any] = {
+            "min_score": self.min_score,
+            "overwrite": self.overwrite_ents,
+        }
         for doc, entities in zip(docs, predictions, strict=True):
-            spans = [Span(doc, e.start, e.end, label=e.label) for e in entities]
-            doc.set_ents(spans)
-            scores = np.array([e.score for e in entities], dtype=np.float32)
-            group = SpanGroup(doc, name=self.spans_key, spans=spans, attrs={"scores": scores})
-            doc.spans[self.spans_key] = group
+            write_entities(doc, entities, self.spans_key, **settings)
             for word in doc:
                 word.norm_ = self.normalizer(word.text)
-
-    def _rows(self, docs: Sequence[Doc], domains: Sequence[str]) -> list[Row]:
-        core = self.model.core
-        return doc_rows(
-            docs, domains, core, self.normalizer, window=self.window, overlap=self.overlap
-        )
+        self.feed(docs)
+        self.check_tokens(docs)
 
     def update(
         self,
@@ -226,6 +216,7 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         """Learn from a batch: what was chosen with `train_only` is updated, all else is frozen.
 
         examples (Iterable[Example]): The domain is the predicted doc's, else the default one.
+            One whose reference has no entity annotation at all says nothing, and is left out.
         drop (float): Not used: the model's own dropout setting holds.
         sgd (Optimizer): Applied if given.
         losses (dict): The loss is added under the component's name.
@@ -235,10 +226,21 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
         validate_examples(examples, "MultibertNER.update")
+        with none_on_error(self.model):
+            loss = self._learn([eg for eg in examples if has_entities(eg)])
+        if loss is not None:
+            losses[self.name] += loss
+            if sgd is not None:
+                self.finish_update(sgd)
+        return losses
+
+    def _learn(self, examples: Sequence[Example]) -> float | None:
+        """RETURNS (float): The loss, after its gradient was found; None if there is nothing."""
         docs = [eg.predicted for eg in examples]
-        rows = self._rows(docs, [self._domain_of(doc) for doc in docs])
+        self.feed(docs, is_train=True)
+        rows, words = self._rows(docs, [self.domain_of(doc) for doc in docs])
         if not rows:
-            return losses
+            return None
         logits: list[Any] = [None] * len(rows)
         steps = []
         for index, batch in row_batches(rows, self.model, self.batch_pieces, is_train=True):
@@ -246,16 +248,14 @@ class MultibertNER(TaggerDomains, TrainablePipe):
             steps.append((index, backprop))
             for i, part in zip(index, parts, strict=True):
                 logits[i] = part
-        loss, d_scores, d_transitions = self._loss(examples, join_by_doc(rows, logits, len(docs)))
-        d_rows = split_by_row(rows, d_scores)
+        scores = join_by_doc(rows, logits, words)
+        loss, d_scores, d_transitions = self._loss(examples, scores, words)
+        d_rows = split_by_row(rows, d_scores, words)
         for index, backprop in steps:
             backprop([d_rows[i] for i in index])
         for domain, gradient in d_transitions.items():
             self.model.learn_transitions(domain, gradient)
-        if sgd is not None:
-            self.finish_update(sgd)
-        losses[self.name] += loss
-        return losses
+        return loss
 
     def get_loss(
         self, examples: Iterable[Example], scores: Sequence[Floats2d]
@@ -263,23 +263,24 @@ class MultibertNER(TaggerDomains, TrainablePipe):
         """Minus the log-probability of the gold tags (see `text/chain.py`), per labelled word.
 
         examples (Iterable[Example]): The batch.
-        scores (Sequence[Floats2d]): For each doc, logits (w, k).
+        scores (Sequence[Floats2d]): For each doc, logits (w, k); see `text/words.py`.
         RETURNS (tuple): The mean loss, and for each doc its gradient (w, k). Where the gold tag
             is missing or not aligned any tag will do.
-        RAISES (DomainError): If a gold label is not one of the domain's head.
-        RAISES (ConfigError): If the loss is not finite.
+        RAISES (DomainError, ConfigError): For a label that the head has not; for an infinite loss.
         """
-        loss, gradients, _ = self._loss(list(examples), scores)
-        return loss, gradients
+        examples = list(examples)
+        docs = [eg.predicted for eg in examples]
+        _, words = self._rows(docs, [self.domain_of(doc) for doc in docs])
+        return self._loss(examples, scores, words)[:2]
 
     def _loss(
-        self, examples: Sequence[Example], scores: Sequence[Floats2d]
+        self, examples: Sequence[Example], scores: Sequence[Floats2d], words: Sequence[Words]
     ) -> tuple[float, list[Floats2d], dict[str, Floats2d]]:
         """As `get_loss`, and for each domain the gradient of its head's transitions (k, k)."""
-        domains = [self._domain_of(eg.predicted) for eg in examples]
+        domains = [self.domain_of(eg.predicted) for eg in examples]
         gold = [
-            gold_tags(eg, self.labels_of(domain), domain)
-            for eg, domain in zip(examples, domains, strict=True)
+            own.gold(gold_tags(eg, self.labels_of(domain), domain))
+            for eg, domain, own in zip(examples, domains, words, strict=True)
         ]
         total, gradients, d_transitions = doc_loss(
             scores, gold, domains, self.model.transitions_of

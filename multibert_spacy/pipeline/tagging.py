@@ -1,6 +1,6 @@
-"""Between docs and the tagger's network: rows, batches, gold tags, the loss."""
+"""Between docs and the tagger's network: rows, batches, gold tags, the loss. Which words of a doc
+it sees and tags is `text/words.py`'s to say."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,14 +9,17 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..errors import ConfigError, DomainError
+from ..errors import DomainError
 from ..models.core import Core
+from ..models.names import check_name
 from ..models.tagger_model import TaggerModel
+from ..models.tagger_view import TaggerView
 from ..text.align import pack_rows, window_row
 from ..text.chain import chain_loss
 from ..text.normalize import is_link
 from ..text.spans import bio_tags
 from ..text.windows import split_windows
+from ..text.words import Words, tagged_words
 from ..types import Floats2d, WindowBatch
 
 __all__ = [
@@ -25,7 +28,9 @@ __all__ = [
     "check_name",
     "doc_loss",
     "doc_rows",
+    "doc_words",
     "gold_tags",
+    "has_entities",
     "join_by_doc",
     "pack",
     "row_batches",
@@ -37,27 +42,19 @@ __all__ = [
 @dataclass(frozen=True)
 class Row:
     """One window. doc: index of its doc. ids: pieces, without the two special ones. firsts: as in
-    `WindowBatch`, one per kept word.
+    `WindowBatch`. words: which words of the doc these are.
     """
 
     doc: int
     domain: str
     ids: Sequence[int]
     firsts: NDArray[np.int64]
+    words: NDArray[np.int64]
 
     @property
     def length(self) -> int:
         """Pieces, with the two special ones."""
         return len(self.ids) + 2
-
-
-def check_name(name: str) -> str:
-    """Domain names are folder names. RAISES (ConfigError): If this one cannot be."""
-    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
-        raise ConfigError(
-            f"Illegal domain name {name!r}: use letters, digits, '_', '-' and '.', at most 100"
-        )
-    return name
 
 
 def doc_rows(
@@ -71,7 +68,8 @@ def doc_rows(
 ) -> list[Row]:
     """The windows of all docs, in order.
 
-    docs (Sequence[Doc]): The docs; one without words has no row. Links have no pieces.
+    docs (Sequence[Doc]): The docs. Words without pieces, links among them, are in no row: what
+        stands between two windows does not depend on them.
     domains (Sequence[str]): Their domains.
     core (Core): The core, for its pieces.
     normalizer (Callable): Normal form of a word.
@@ -83,19 +81,36 @@ def doc_rows(
     for i, (doc, domain) in enumerate(zip(docs, domains, strict=True)):
         words = [word.text for word in doc]
         pieces = core.pieces(["" if is_link(word) else normalizer(word) for word in words])
+        seen = np.flatnonzero([len(word) > 0 for word in pieces])
+        if len(seen) < len(pieces):
+            pieces = [word for word in pieces if word]
         lengths = [len(word) for word in pieces]
         for part in split_windows(lengths, size=size, overlap=min(overlap, size - 1)):
             ids, firsts = window_row(pieces, part, size=size)
-            rows.append(Row(i, domain, ids, firsts))
+            rows.append(Row(i, domain, ids, firsts, seen[part.keep_start : part.keep_end]))
     return rows
 
 
+def doc_words(rows: Sequence[Row], docs: Sequence[Doc]) -> list[Words]:
+    """rows (Sequence[Row]): What `doc_rows` returned for the docs.
+    RETURNS (list[Words]): The words of each doc that get a tag.
+    """
+    seen: list[list[NDArray[np.int64]]] = [[np.zeros(0, dtype=np.int64)] for _ in docs]
+    for row in rows:
+        seen[row.doc].append(row.words)
+    return [tagged_words(doc, np.concatenate(own)) for doc, own in zip(docs, seen, strict=True)]
+
+
 def row_batches(
-    rows: Sequence[Row], model: TaggerModel, budget: int, *, is_train: bool = False
+    rows: Sequence[Row],
+    model: TaggerModel | TaggerView,
+    budget: int,
+    *,
+    is_train: bool = False,
 ) -> Iterator[tuple[list[int], WindowBatch]]:
     """Rows that go through a model together.
 
-    model (TaggerModel): Says which do.
+    model (TaggerModel or TaggerView): Says which do.
     budget (int): Pieces of a batch.
     is_train (bool): Whether it is in training.
     YIELDS (tuple): Indices into rows, and the batch of those rows.
@@ -117,26 +132,37 @@ def pack(rows: Sequence[Row], core: Core) -> WindowBatch:
     )
 
 
-def join_by_doc(rows: Sequence[Row], parts: Sequence[Floats2d], n_docs: int) -> list[Floats2d]:
-    """Put the kept words of each doc's rows together: the inverse of `split_by_row`.
+def join_by_doc(
+    rows: Sequence[Row], parts: Sequence[Floats2d], words: Sequence[Words]
+) -> list[Floats2d]:
+    """Put the words of each doc's rows together, and between them those that are cut.
 
-    RETURNS (list): For each doc (w, k); (0, 1) for a doc without words.
+    words (Sequence[Words]): What `doc_words` returned.
+    RETURNS (list): For each doc (w, k); (0, 1) for a doc of which no word is seen.
     """
-    by_doc: list[list[Floats2d]] = [[] for _ in range(n_docs)]
+    by_doc: list[list[Floats2d]] = [[] for _ in words]
     for row, part in zip(rows, parts, strict=True):
         by_doc[row.doc].append(part)
     empty = np.zeros((0, 1), dtype=np.float32)
-    return [np.concatenate(own) if own else empty for own in by_doc]
+    joined = [np.concatenate(own) if own else empty for own in by_doc]
+    return [own.spread(values) for own, values in zip(words, joined, strict=True)]
 
 
-def split_by_row(rows: Sequence[Row], values: Sequence[Floats2d]) -> list[Floats2d]:
-    """RETURNS (list): For each row, its kept words' part of its doc's (w, k)."""
+def split_by_row(
+    rows: Sequence[Row], gradients: Sequence[Floats2d], words: Sequence[Words]
+) -> list[Floats2d]:
+    """The way back through `join_by_doc`.
+
+    gradients (Sequence): For each doc (w, k).
+    RETURNS (list): For each row, its words' part.
+    """
     parts = []
-    taken = [0] * len(values)
+    seen = [own.gather(values) for own, values in zip(words, gradients, strict=True)]
+    taken = [0] * len(seen)
     for row in rows:
         start = taken[row.doc]
         taken[row.doc] = start + len(row.firsts)
-        parts.append(values[row.doc][start : taken[row.doc]])
+        parts.append(seen[row.doc][start : taken[row.doc]])
     return parts
 
 
@@ -163,6 +189,11 @@ def gold_tags(eg: Example, labels: Sequence[str], domain: str) -> NDArray[np.int
             )
         tags.append(index[bio])
     return np.array(tags, dtype=np.int64)
+
+
+def has_entities(eg: Example) -> bool:
+    """RETURNS (bool): Whether an example says anything of entities, be it that there are none."""
+    return bool(eg.reference.has_annotation("ENT_IOB"))
 
 
 def tag_pairs(docs: Sequence[Doc], labels: Sequence[str]) -> NDArray[np.int64]:

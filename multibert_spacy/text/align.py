@@ -52,14 +52,14 @@ def window_row(
     pieces (Sequence[PieceIds]): Pieces of each word of the doc.
     window (Window): The window.
     size (int): Pieces the row may hold, without special pieces.
-    RETURNS (tuple): Piece ids without special pieces, and for each kept word the position of its
-        first piece in the row with one special piece in front, or -1 if it has no pieces.
+    RETURNS (tuple): Piece ids without special pieces, and for each kept word that has pieces the
+        position of its first one in the row with one special piece in front.
     """
     ids: list[int] = []
     firsts: list[int] = []
     for i in range(window.start, window.end):
-        if window.keep_start <= i < window.keep_end:
-            firsts.append(len(ids) + 1 if pieces[i] else -1)
+        if pieces[i] and window.keep_start <= i < window.keep_end:
+            firsts.append(len(ids) + 1)
         ids.extend(pieces[i])
     return ids[:size], np.array(firsts, dtype=np.int64)
 

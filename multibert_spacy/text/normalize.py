@@ -12,11 +12,14 @@ Where hazm is silent, or against the vocabulary of XLM-R, this module decides:
   ParsTwiNER writes Latin ones, and hazm's default, Persian digits, breaks URLs and mentions.
 - Presentation forms are decomposed by Unicode (NFKC) first: hazm turns `ﺁ` into `ا`, not `آ`.
   A letter and a combining madda or hamza become one letter for the same reason.
+- HTML references become what they stand for, before all else: inside a word `&zwnj;` is a ZWNJ.
+  One with Persian digits, or with marks inside, is one in its normal form, and is read then.
 - `ة` and `ۀ` become `ه`, `ٱ` becomes `ا`; tatweel, control and format characters, variation
   selectors and lone surrogates go. One ZWNJ between letters stays, as hazm leaves it.
 
-URLs, mentions, hashtags and e-mail addresses need no exception: nothing here touches ASCII. That
-the tagger's network does not see links at all is `is_link`'s doing.
+URLs, mentions, hashtags and e-mail addresses need no exception: nothing here touches
+ASCII, apart from references. That the tagger's network does not see links at all is `is_link`'s
+doing.
 """
 
 import re
@@ -27,7 +30,11 @@ from typing import Any
 
 from spacy.util import registry
 
+from ..forks import WHOLE
+from .references import read_references
+
 __all__ = [
+    "INVISIBLE",
     "build_hazm_normalizer_v1",
     "build_no_normalizer_v1",
     "is_link",
@@ -35,6 +42,15 @@ __all__ = [
     "normalize_word",
 ]
 
+INVISIBLE = (
+    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""Characters without a look and a width, as ranges of a pattern: control and format characters,
+joiners, variation selectors, fillers. White space is not among them.
+"""
+_NOTHING_TO_SEE = re.compile(rf"[\s{INVISIBLE}]*")
 _LINK = re.compile(r"(?i:https?|ftp)://\S")
 LONGEST_CACHED = 64
 """Characters of the longest word that is remembered: 2**16 words then take at most 25 MB."""
@@ -63,11 +79,13 @@ _COMBINED = {
     "ى\u0654": "ئ",
 }
 _GAP = re.compile("[ \u200c]{2,}")
+_DEEPEST = 4
 
 
 @cache
 def _hazm() -> Any:
-    from hazm import Normalizer
+    with WHOLE:
+        from hazm import Normalizer
 
     return Normalizer(
         correct_spacing=False, persian_style=False, persian_numbers=False, seperate_mi=False
@@ -82,7 +100,7 @@ def _own_char(char: str) -> str:
         return char
     if unicodedata.category(char) in ("Cc", "Cf", "Cs") or char == "\u0640":
         return ""
-    if "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef":
+    if _NOTHING_TO_SEE.fullmatch(char):
         return ""
     if _PRESENTATION.match(char) and char not in _HONORIFICS:
         plain = unicodedata.normalize("NFKC", char)
@@ -148,6 +166,16 @@ def _gap(match: re.Match[str]) -> str:
 
 
 def _normalize(word: str) -> str:
+    if "&" not in word:
+        return _normalize_letters(word)
+    for _ in range(_DEEPEST):
+        word = _normalize_letters(read_references(word))
+        if read_references(word) == word:
+            return word
+    return _normalize_letters(word.replace("&", ""))  # only who wants to gets so far
+
+
+def _normalize_letters(word: str) -> str:
     if _UNCHANGED.fullmatch(word) and not _TRIPLE.search(word):
         return word
     word = _COMBINABLE.sub(_combine, word).translate(_TABLE)
@@ -180,7 +208,7 @@ def is_link(word: str) -> bool:
 
 
 def _identity(word: str) -> str:
-    return word
+    return "" if _NOTHING_TO_SEE.fullmatch(word) else word
 
 
 def join_word(word: str) -> str:
@@ -189,7 +217,7 @@ def join_word(word: str) -> str:
     word (str): One token of a text.
     RETURNS (str): Its normal form, the same whether its ZWNJ were typed or left out.
     """
-    return normalize_word(word.replace("\u200c", ""))
+    return normalize_word(read_references(word).replace("\u200c", ""))
 
 
 @registry.misc("multibert_spacy.HazmNormalizer.v1")
@@ -204,8 +232,9 @@ def build_hazm_normalizer_v1(keep_zwnj: bool = False) -> Callable[[str], str]:
 
 @registry.misc("multibert_spacy.NoNormalizer.v1")
 def build_no_normalizer_v1() -> Callable[[str], str]:
-    """Show the network every word as it was typed.
+    """Show the network every word as it was typed; of white space and invisible characters there
+    is nothing to show.
 
-    RETURNS (Callable[[str], str]): The identity.
+    RETURNS (Callable[[str], str]): The identity for all other words.
     """
     return _identity

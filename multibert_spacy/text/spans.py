@@ -9,7 +9,7 @@ from ..errors import MultibertError
 from ..types import Entity, Floats2d
 from .chain import best_tags, tag_probabilities
 
-__all__ = ["bio_tags", "check_finite", "decode_entities", "tags_to_entities"]
+__all__ = ["bar", "bio_tags", "check_finite", "decode_entities", "tags_to_entities"]
 
 
 def bio_tags(labels: Sequence[str]) -> list[str]:
@@ -54,20 +54,33 @@ def tags_to_entities(
     return entities
 
 
+def bar(logits: Floats2d, barred: NDArray[np.bool_] | None) -> Floats2d:
+    """logits (w, k), barred (w, k): Tags that a word cannot have.
+    RETURNS (w, k): Minus infinity for these.
+    """
+    return logits if barred is None else np.where(barred, np.float32(-np.inf), logits)
+
+
 def decode_entities(
-    logits: Sequence[Floats2d], labels: Sequence[str], transitions: Floats2d
+    logits: Sequence[Floats2d],
+    labels: Sequence[str],
+    transitions: Floats2d,
+    barred: Sequence[NDArray[np.bool_] | None] | None = None,
 ) -> list[list[Entity]]:
     """The entities of each doc's best legal tag sequence; see `chain.py`.
 
     logits (list): For each doc (w, k): head outputs.
     labels (Sequence[str]): The head's labels; k = 2 * len(labels) + 1.
     transitions (k, k): The head's.
+    barred (list): For each doc (w, k), which tags its words cannot have; never O. None bars none.
     RETURNS (list): For each doc its entities. Their scores are probabilities given all of the
         doc's words. Words count from 0 at the first row.
     RAISES (MultibertError): If a logit is no finite number.
     """
     for own in logits:
         check_finite(own, "multibert_ner")
+    if barred is not None:
+        logits = [bar(own, tags) for own, tags in zip(logits, barred, strict=True)]
     tags = best_tags(logits, transitions)
     entities: list[list[Entity]] = [[] for _ in logits]
     some = [i for i, own in enumerate(tags) if own.any()]

@@ -1,61 +1,134 @@
-"""Threads: which docs of a stream belong together, and the two attributes that say so.
+"""Threads: which docs of a stream belong together, and the attributes that say so.
 
-`doc._.domain` and `doc._.thread` are the package's only custom attributes. They are installed
-when the package is imported, so that `.spacy` files that carry them can be read by anyone who
-imports it.
+`doc._.domain`, `doc._.domain_score`, `doc._.thread` and `span._.score` are installed when the
+package is imported, so that `.spacy` files that carry them can be read by anyone who imports it.
+
+A domain is given or detected, and only a given one wins when a doc comes (again). Whoever assigns
+`doc._.domain` gives it; the detector writes a score beside it, which the next assignment removes.
 """
 
 import logging
 import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from functools import partial
+from itertools import groupby, islice
+from typing import Any
 
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from ..errors import ConfigError
+from .keys import is_missing, pack_key, unpack_key
+from .surrogates import check_whole
 
-__all__ = ["apply_context", "buffer_groups", "group_docs", "install_extensions"]
+__all__ = [
+    "Group",
+    "apply_context",
+    "given_domain",
+    "group_docs",
+    "install_extensions",
+    "take_groups",
+]
 
 logger = logging.getLogger(__name__)
 
 
 def install_extensions() -> None:
-    """Register `doc._.domain` (str or None) and `doc._.thread` (hashable or None)."""
+    """Register `doc._.domain` (str or None), `doc._.domain_score` (float or None),
+    `doc._.thread` (hashable or None) and `span._.score` (float or None: the probability of an
+    entity, which spaCy keeps by its characters). All stay in `doc.user_data` under spaCy's own
+    keys. What someone else has registered keeps its default, or its getter.
+    """
     for name in ("domain", "thread"):
-        if not Doc.has_extension(name):
-            Doc.set_extension(name, default=None)
+        found = Doc.get_extension(name) if Doc.has_extension(name) else (None,) * 4
+        default, method, getter, _ = found
+        if method is None and getter is None:
+            Doc.set_extension(
+                name,
+                getter=partial(_get, name=name, default=default),
+                setter=partial(_set, name=name),
+                force=True,
+            )
+    if not Doc.has_extension("domain_score"):
+        Doc.set_extension("domain_score", default=None)
+    if not Span.has_extension("score"):
+        Span.set_extension("score", default=None)
+
+
+def _key(name: str) -> tuple[str, str, None, None]:
+    return ("._.", name, None, None)
+
+
+def _get(doc: Doc, *, name: str, default: Any) -> Any:
+    value = unpack_key(doc.user_data.get(_key(name)))
+    return default if is_missing(value) else value
+
+
+def _set(doc: Doc, value: Any, *, name: str) -> None:
+    """RAISES (ConfigError): If the value is not hashable."""
+    form = None if is_missing(value) else pack_key(value)
+    if form is None:
+        doc.user_data.pop(_key(name), None)
+    else:
+        doc.user_data[_key(name)] = form
+    if name == "domain":
+        doc.user_data.pop(_key("domain_score"), None)
+
+
+def given_domain(doc: Doc) -> Any:
+    """doc (Doc): A doc.
+    RETURNS (Any): Its domain, unless a detector wrote it or there is none: then None.
+    """
+    return doc._.domain if doc._.domain_score is None else None
 
 
 def apply_context(doc: Doc) -> None:
     """Take `thread` and `domain` from the context of `nlp.pipe(..., as_tuples=True)`.
 
-    Any context that is not a dict is left alone, and so is every other key. What is already set
-    on the doc is not replaced, so that the call may be repeated.
+    Any context that is not a dict is left alone, and so is every other key. What was set on the
+    doc is not replaced, so that the call may be repeated; a detected domain is.
 
     doc (Doc): The doc whose `_context` is read.
+    RAISES (ConfigError): If one of the two is not hashable.
+    RAISES (MultibertError): If its text was mended, see `surrogates.py`.
     """
+    check_whole(doc)
     context = doc._context
     if not isinstance(context, dict):
         return
-    for name in ("thread", "domain"):
-        if context.get(name) is not None and doc._.get(name) is None:
-            doc._.set(name, context[name])
+    if not is_missing(context.get("thread")) and doc._.thread is None:
+        doc._.thread = context["thread"]
+    if not is_missing(context.get("domain")) and given_domain(doc) is None:
+        doc._.domain = context["domain"]
 
 
-def group_docs(docs: Iterable[Doc], group_size: int) -> Iterator[list[Doc]]:
+class Group(list[Doc]):
+    """Docs that share one domain; `goes_on` where it is that of the group before."""
+
+    def __init__(self, docs: Iterable[Doc] = (), *, goes_on: bool = False) -> None:
+        super().__init__(docs)
+        self.goes_on = goes_on
+
+
+def group_docs(
+    docs: Iterable[Doc], group_size: int, max_thread: int | None = None
+) -> Iterator[Group]:
     """Cut a stream into the groups that share one domain.
 
-    Neighbouring docs with the same `doc._.thread` are one group, whatever their number.
-    Neighbouring docs without a thread are cut into groups of `group_size`; the last one of such
-    a run may be smaller. Joined, the groups are the stream again.
+    Neighbouring docs with the same `doc._.thread` are one group, up to `max_thread`; each further
+    one is a group that goes on, so that a thread without an end is not waited for. Neighbouring
+    docs without a thread are cut into groups of `group_size`; the last one of such a run may be
+    smaller. Joined, the groups are the stream again.
 
     docs (Iterable[Doc]): The stream; contexts are applied on the way.
     group_size (int): Docs per group where no thread is given, at least 1.
-    YIELDS (list[Doc]): One group.
-    RAISES (ConfigError): If group_size is below 1.
+    max_thread (int): Docs of a thread that are one group, at least 1; None is all.
+    YIELDS (Group): One group.
+    RAISES (ConfigError): If group_size or max_thread is below 1.
     """
     if group_size < 1:
         raise ConfigError(f"group_size must be at least 1, got {group_size}")
+    if max_thread is not None and max_thread < 1:
+        raise ConfigError(f"max_thread must be at least 1, got {max_thread}")
 
     def thread_of(doc: Doc) -> object:
         apply_context(doc)
@@ -63,7 +136,8 @@ def group_docs(docs: Iterable[Doc], group_size: int) -> Iterator[list[Doc]]:
 
     last: Sequence[Doc] = ()
     for thread, run in groupby(docs, thread_of):
-        for group in [list(run)] if thread is not None else _cut(run, group_size):
+        cut, size = (_cut, group_size) if thread is None else (_cut_thread, max_thread)
+        for group in cut(run, size):
             if thread is not None and not last:
                 _say_cut(group, "begins")
             last = list(group)
@@ -73,16 +147,19 @@ def group_docs(docs: Iterable[Doc], group_size: int) -> Iterator[list[Doc]]:
         _say_cut(last, "ends")
 
 
-def _cut(docs: Iterable[Doc], size: int) -> Iterator[list[Doc]]:
-    """YIELDS (list): The docs in groups of this size; the last may be smaller."""
-    group: list[Doc] = []
-    for doc in docs:
-        group.append(doc)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
+def _cut(docs: Iterable[Doc], size: int | None) -> Iterator[Group]:
+    """YIELDS (Group): The docs in groups of this size; the last may be smaller."""
+    docs = iter(docs)
+    while group := Group(islice(docs, size)):
         yield group
+
+
+def _cut_thread(docs: Iterable[Doc], size: int | None) -> Iterator[Group]:
+    """YIELDS (Group): The first docs, then each further one."""
+    docs = iter(docs)
+    yield Group(islice(docs, size))
+    for doc in docs:
+        yield Group([doc], goes_on=True)
 
 
 def _say_cut(group: Sequence[Doc], where: str) -> None:
@@ -107,18 +184,16 @@ def _say_cut(group: Sequence[Doc], where: str) -> None:
 _said: list[bool] = []
 
 
-def buffer_groups(groups: Iterable[list[Doc]], n_docs: int) -> Iterator[list[list[Doc]]]:
-    """YIELDS (list): Groups that together hold at least n_docs docs, at the end what is left."""
-    batch: list[list[Doc]] = []
+def take_groups(groups: Iterator[Group], n_docs: int) -> list[Group]:
+    """RETURNS (list): The next groups that together hold at least n_docs docs, or what is left."""
+    taken: list[Group] = []
     total = 0
     for group in groups:
-        batch.append(group)
+        taken.append(group)
         total += len(group)
         if total >= n_docs:
-            yield batch
-            batch, total = [], 0
-    if batch:
-        yield batch
+            break
+    return taken
 
 
 install_extensions()

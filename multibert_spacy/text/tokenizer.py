@@ -10,19 +10,30 @@ cases, serialisation) without the parts that do harm here:
   quadratic, so that 1 MB of `!` takes hours. The infix rule is one pass.
 
 hazm's `WordTokenizer` has no offsets, breaks URLs and addresses, and cuts numbers off their
-words. `scripts/tokenizer_agreement.py` measures all three against the corpora.
+words. `scripts/checks/tokenizer_agreement.py` measures all three against the corpora.
 
 One token is: a URL, an e-mail address, a mention, a hashtag, a smiley of punctuation, one emoji
 with its modifiers, a number with its separators, a word of letters, digits, diacritics and
-ZWNJ, a run of dots or of one of `- ~ = *`. Every other character stands alone. Invisible marks
-of direction stay inside a word that surrounds them and are tokens of their own at its edges, so
-that no entity begins with one.
+ZWNJ, a run of dots or of one of `- ~ = *`. Every other character stands alone. ZWNJ and other
+invisible characters stay inside a word that surrounds them and are tokens of their own at its
+edges, so that no entity begins or ends with one.
+
+HTML references (`&nbsp;`, `&#1593;`) are read first, and the tokens are those of the text that
+they stand for: inside a word they belong to it, white space is a token of its own.
+
+What is attached follows the corpora: a plural with a ZWNJ (`ایرانی‌ها`) and a colloquial object
+marker (`تهرانو`) are one token with their noun, which is labelled whole; a hashtag is one with its
+sign. No entity of theirs begins with the preposition of `به‌تهران`: it is cut off, unless what
+follows makes an adverb of it (`به‌ویژه`), which they write as one token.
 """
 
 import hashlib
+import logging
 import re
-from collections.abc import Callable, Iterable
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
@@ -30,25 +41,42 @@ from spacy.tokens import Doc
 from spacy.util import registry
 
 from ..errors import MultibertError
+from ..files import read_regular
+from ..parts import ID_LENGTH, LOADED, SAVED, is_whole
+from .normalize import INVISIBLE
+from .references import references
+from .surrogates import error_of, mark, mend
 
 __all__ = ["PersianTokenizer", "build_persian_tokenizer_v1"]
 
+logger = logging.getLogger(__name__)
+
 # Time stays linear: whatever can fail late is bounded or possessive, or consumes what it saw.
-_MARKS = "\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\u061c\ufeff\u00ad"
+_MARKS = INVISIBLE
 _PICTURES = (
     "\u00a9\u00ae\u203c\u2049\u2100-\u214f\u2190-\u21ff\u2300-\u27bf\u2900-\u297f\u2b00-\u2bff"
     "\u3030\u303d\u3297\u3299\U0001f000-\U0001f1e5\U0001f200-\U0001f3fa\U0001f400-\U0001faff"
 )
 _NO_WORD = (
-    r"\s!-/:-@\[-\^`{-~"
+    r"\s\x00-/:-@\[-\^`{-\x7f"
     "\u0080-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u00d7\u00f7"
     "\u0600-\u060f\u061b-\u061f\u066a-\u066d\u06d4\u06dd\u06de\u06e9\u06fd\u06fe"
-    "\u2000-\u200b\u200e-\u206f\u20a0-\u20cf\u2100-\u2bff\u3000-\u303f\ufd3e\ufd3f"
-    "\ufdfa-\ufdfd\ufe10-\ufe6f\ufeff-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\ufff0-\uffff"
-    "\U0001f000-\U0001faff\U000e0000-\U000e01ef"
+    "\u070f\u0890\u0891\u08e2\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u206f\u20a0-\u20cf\u2100-\u2bff\u3000-\u303f\u3164\ufd3e\ufd3f"
+    "\ufdfa-\ufdfd\ufe00-\ufe6f\ufeff-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\uffa0\ufff0-\uffff"
+    "\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U0001f000-\U0001faff\U000e0000-\U000e0fff"
 )
 _WORD_CHAR = f"[^{_NO_WORD}]"
 _WORD = f"(?:[^{_NO_WORD}hH]|[hH](?!(?i:ttps?://)))+"
+_JOINED = f"{_WORD_CHAR}+(?:[\u200c\u200d]++{_WORD_CHAR}+)*"
+_ADVERBS = "|".join(  # what the corpora write in one with به and a ZWNJ begins so
+    "آسانی اختصار استثنا اصطلاح ام این باد به تازگی تصویر تناوب تنهای تنهائی ثبت جا جز حق "
+    "خاطر خصوص خوبی خودی خون دار دست دقت درستی دردن دنبال دور راحتی راستی رغم روز روشنی زودی "
+    "زور سان سادگی سختی سرعت سزا سوی شخصه شدت شمار صراحت صورت طور ظاهر عبارت علاوه علت عمل "
+    "عنوان غایت قدر قول کار کرات کلی گا گرمی گونه لحاظ لطف مثابه مانند محض مرات مرور معن منزل "
+    "منظور مناسبت موقع ناچار ناگاه نام ندرت نژاد نظر واسطه واقع وجود وسیله وضوح ویژه ها هر هم "
+    "هنگام هیچ یاد یقین یک".split()
+)
 _APOSTROPHE = r"(?<=[A-Za-z])['’](?=[A-Za-z])"
 _NAME = r"[A-Za-z0-9_۰-۹٠-٩]"
 _HOST = r"(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}[a-z]{2,24}(?![A-Za-z0-9@-])"
@@ -61,8 +89,8 @@ _TOKENS = {
     "link": rf"(?i:https?|ftp)://{_PATH_CHAR}*{_PATH_END}",
     "e-mail": rf"[A-Za-z0-9._%+-]{{1,64}}@{_HOST}",
     "host": rf"{_HOST}(?::[0-9]{{2,5}})?(?:[/?#](?:{_PATH_CHAR}*{_PATH_END})?)?",
-    "mention": rf"[@＠](?:{_NAME}+(?:\.{_NAME}+)*|{_WORD_CHAR}+)",
-    "hashtag": f"[#＃]{_WORD_CHAR}+",
+    "mention": rf"[@＠](?:{_NAME}+(?:\.{_NAME}+)*|{_JOINED})",
+    "hashtag": f"[#＃]{_JOINED}",
     "flag": "[\U0001f1e6-\U0001f1ff]{2}",
     "keycap": "[0-9#*]\ufe0f?\u20e3",
     "emoji": f"{_PICTURE}(?:\u200d{_PICTURE})*",
@@ -71,14 +99,54 @@ _TOKENS = {
     "Latin smiley": rf"(?:[:;=]-?[DPp]|:[|*]|:/(?!/)|<3)(?!{_WORD_CHAR})|\^[_.-]{{0,3}}\^",
     "abbreviation": r"(?:[A-Za-z]\.){2,8}(?![A-Za-z])",
     "number": r"\d+(?:[.,/:٫٬]\d+)+",
-    "word": rf"{_WORD}(?:(?:{_APOSTROPHE}|[{_MARKS}]+(?={_WORD_CHAR})){_WORD})*",
+    "preposition": rf"به(?=\u200c(?!{_ADVERBS}){_WORD_CHAR}{{2}})",
+    "word": rf"{_WORD}(?:(?:{_APOSTROPHE}|[{_MARKS}]++(?={_WORD_CHAR})){_WORD})*",
     "run": r"\.{2,}|…+|([-~=*])\1+",
     "marks": f"[{_MARKS}]+",
     "character": "\\S[\u0300-\u036f\u20d0-\u20ff\ufe00-\ufe0f]*",
 }
-_TOKEN = re.compile("|".join(_TOKENS.values()))
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_TOKEN = "|".join(_TOKENS.values())
 _MAGIC = b"multibert tokenizer "
+_LARGEST = 2**26
+
+
+class _Piece(NamedTuple):
+    """What spaCy asks of a match."""
+
+    first: int
+    last: int
+
+    def start(self) -> int:
+        return self.first
+
+    def end(self) -> int:
+        return self.last
+
+
+class _Reader:
+    """Finds tokens in a text whose HTML references are read. As the `finditer` of a pattern,
+    which is what spaCy saves of it.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+        self._find = re.compile(pattern).finditer
+
+    def finditer(self, text: str) -> Iterable[Any]:
+        """RETURNS (Iterable): Where in the text its tokens are."""
+        return self._pieces(text) if "&" in text and ";" in text else self._find(text)
+
+    def _pieces(self, text: str) -> Iterator[_Piece]:
+        """Without gaps: spaCy would put what is not matched at the start with what follows."""
+        plain, places = references(text)
+        done = 0
+        for match in self._find(plain):
+            for end in (places[match.start()], places[match.end()]):
+                if end > done:
+                    yield _Piece(done, end)
+                    done = end
+        if done < len(text):
+            yield _Piece(done, len(text))
 
 
 class PersianTokenizer(Tokenizer):
@@ -86,31 +154,68 @@ class PersianTokenizer(Tokenizer):
     flipped in the saved patterns would cut other words without an error.
     """
 
+    infix_finditer: Callable[[str], Iterable[Any]] | None
+
+    nlp: Callable[[], Language | None] = staticmethod(lambda: None)
+    """The pipeline, which a tokenizer that was pickled has no more: weakly, it owns the other."""
+    told = False
+    """Whether a component of that pipeline says what is no text."""
+
     def __call__(self, text: str) -> Doc:
-        """RAISES (MultibertError): For a lone half of a surrogate pair, which is no text: spaCy
-        cannot store it, and `doc.text` would not be the input without it.
+        """Make a doc. A text with half a surrogate pair is an error where one of our components
+        raises it, see `surrogates.py`; `doc.text` is not the input then.
+        RAISES (MultibertError): For such a text, if the pipeline has none of them.
         """
-        half = _LONE_SURROGATE.search(text)
-        if half is not None:
-            raise MultibertError(
-                f"Character {half.start()} of a text is the lone surrogate {half.group()!r}. "
-                'Replace it first: text.encode("utf-16", "surrogatepass").decode("utf-16", '
-                '"replace")'
-            )
-        return super().__call__(text)
+        error = error_of(text)
+        if error is None:
+            return super().__call__(text)
+        if not self._is_told():
+            raise error
+        logger.warning("%s", error)
+        return mark(super().__call__(mend(text)), error)
+
+    def _is_told(self) -> bool:
+        nlp = self.nlp()
+        if nlp is None:
+            return self.told
+        return any(getattr(proc, "checks_texts", False) for _, proc in nlp.pipeline)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What spaCy pickles, and not the pipeline."""
+        made, args, *_ = super().__reduce__()
+        return made, args, {"told": self._is_told()}
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "PersianTokenizer":
+        """Read what `to_bytes` wrote, or what spaCy's own tokenizer did."""
+        super().from_bytes(bytes_data, exclude=exclude)
+        if isinstance(finder := getattr(self.infix_finditer, "__self__", None), re.Pattern):
+            self.infix_finditer = _Reader(finder.pattern).finditer
+        return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write what spaCy writes behind a line with its SHA-256."""
+        if is_whole(exclude):
+            SAVED.begin(Path(path).parent, to_come=self._has_ours())
         data = self.to_bytes(exclude=exclude)
         head = _MAGIC + hashlib.sha256(data).hexdigest().encode("ascii")
         Path(path).write_bytes(head + b"\n" + data)
+        if is_whole(exclude):
+            SAVED.note(Path(path), hashlib.sha256(head + b"\n" + data).hexdigest()[:ID_LENGTH])
+
+    def _has_ours(self) -> bool:
+        """Whether the pipeline, if it is known, has a component that is saved as a part."""
+        nlp = self.nlp()
+        steps = [] if nlp is None else nlp.pipeline
+        package = __name__.split(".")[0]
+        return any(type(step).__module__.split(".")[0] == package for _, step in steps)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "PersianTokenizer":
         """Read what `to_disk` wrote, or what spaCy's own tokenizer did.
         RAISES (MultibertError): If the file is missing or damaged.
         """
         try:
-            data = Path(path).read_bytes()
+            data = read_regular(Path(path), largest=_LARGEST)
+            own = hashlib.sha256(data).hexdigest()[:ID_LENGTH]
             if data.startswith(_MAGIC):
                 head, _, data = data.partition(b"\n")
                 if head != _MAGIC + hashlib.sha256(data).hexdigest().encode("ascii"):
@@ -118,6 +223,8 @@ class PersianTokenizer(Tokenizer):
             self.from_bytes(data, exclude=exclude)
         except Exception as e:  # msgpack and re have a type for each kind of damage
             raise MultibertError(f"{path} is missing or damaged: {e}") from e
+        if is_whole(exclude):
+            LOADED.note(Path(path), own)
         return self
 
 
@@ -129,6 +236,8 @@ def build_persian_tokenizer_v1() -> Callable[[Language], Tokenizer]:
     """
 
     def create_tokenizer(nlp: Language) -> Tokenizer:
-        return PersianTokenizer(nlp.vocab, infix_finditer=_TOKEN.finditer)
+        tokenizer = PersianTokenizer(nlp.vocab, infix_finditer=_Reader(_TOKEN).finditer)
+        tokenizer.nlp = weakref.ref(nlp)
+        return tokenizer
 
     return create_tokenizer

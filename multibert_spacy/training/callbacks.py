@@ -9,7 +9,23 @@ from ..errors import ConfigError
 from ..pipeline.frozen_transformer import FrozenTransformer
 from ..pipeline.multibert_ner import MultibertNER
 
-__all__ = ["build_start_domain_v1"]
+__all__ = ["build_fill_optimizer_v1", "build_start_domain_v1"]
+
+
+@registry.callbacks("multibert_spacy.fill_optimizer.v1")
+def build_fill_optimizer_v1() -> Callable[[Language], Language]:
+    """To be `initialize.before_init` of a config whose optimizer has variables, such as
+    `${vars.learn_rate}`: `Language.create_optimizer` does not fill them in, so that
+    `nlp.initialize()`, `nlp.resume_training()` of what was trained, `spacy debug data` and
+    `spacy debug model` fail.
+    """
+
+    def fill_optimizer(nlp: Language) -> Language:
+        training = nlp.config["training"]
+        training["optimizer"] = nlp.config.interpolate()["training"]["optimizer"]
+        return nlp
+
+    return fill_optimizer
 
 
 @registry.callbacks("multibert_spacy.start_domain.v1")

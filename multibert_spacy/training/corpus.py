@@ -30,7 +30,11 @@ _GIVEAWAY = re.compile("[A-Za-z\u00c0-\u024f\\d#＃@＠]|//")
 
 
 def read_docs(
-    path: str | Path, vocab: Vocab, *, domains: Sequence[str] = (), exclude: Sequence[str] = ()
+    path: str | Path | None,
+    vocab: Vocab,
+    *,
+    domains: Sequence[str] = (),
+    exclude: Sequence[str] = (),
 ) -> list[Doc]:
     """Read the docs of a file, or of all files of a folder, in order of their names. Where a folder
     has a file of each wanted domain's name, only those are opened.
@@ -42,6 +46,10 @@ def read_docs(
     RAISES (CorpusError): If the path is missing or holds no file, if a file is damaged, or if a
         wanted domain has no doc.
     """
+    if path is None:
+        raise CorpusError(
+            "A corpus has no path: give --paths.train and --paths.dev, .spacy files or folders"
+        )
     if not Path(path).exists():
         raise CorpusError(f"{path} is missing: expected a .spacy file or a folder of them")
     own_files = [Path(path) / f"{domain}.spacy" for domain in domains]
@@ -101,7 +109,7 @@ def _remember(load: Callable[[Vocab], list[Doc]]) -> Callable[[Vocab], list[Doc]
 
 @registry.readers("multibert_spacy.DomainCorpus.v1")
 def build_domain_corpus_v1(
-    path: str | Path,
+    path: str | Path | None,
     domains: list[str] | str = [],  # noqa: B006
     exclude: list[str] = [],  # noqa: B006
     keep_domain: bool = True,
@@ -110,7 +118,7 @@ def build_domain_corpus_v1(
 ) -> Reader:
     """Examples for the tagger.
 
-    path (Path): A `.spacy` file or a folder of them.
+    path (Path): A `.spacy` file or a folder of them; None is an error once it is read.
     domains (list[str] | str): Read only these, or this one; empty is all.
     exclude (list[str]): Leave these out.
     keep_domain (bool): Whether the predicted doc is given its domain. False where one adapter is
@@ -144,7 +152,7 @@ def build_domain_corpus_v1(
 
 @registry.readers("multibert_spacy.GroupCorpus.v1")
 def build_group_corpus_v1(
-    path: str | Path,
+    path: str | Path | None,
     domains: list[str] | str = [],  # noqa: B006
     exclude: list[str] = [],  # noqa: B006
     group_size: int = 8,

@@ -1,6 +1,6 @@
 """Scores by label and by domain."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,13 +23,17 @@ def build_domain_scorer_v1() -> Callable[..., dict[str, Any]]:
     return score_domains
 
 
-def score_ner(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+def score_ner(
+    examples: Iterable[Example], *, default_domain: str | None = None, **kwargs: Any
+) -> dict[str, Any]:
     """Strict span scores: start, end and label must all be right.
 
     examples (Iterable[Example]): Domains come from the references' `doc._.domain`.
+    default_domain (str): What was used for predicted docs without a domain.
     RETURNS (dict): ents_p, ents_r, ents_f (micro) and ents_per_type as spaCy's NER has them;
-        ents_per_domain, the same four for each domain, and ents_macro_f, the mean of the
-        domains' F. None where nothing is annotated.
+        ents_per_domain, the same four for each domain of the references, with `used`, how many of
+        its docs were tagged as which domain; and ents_macro_f, the mean of the domains' F. None
+        where nothing is annotated.
     """
     by_domain: dict[str, list[Example]] = defaultdict(list)
     examples = list(examples)
@@ -39,7 +43,10 @@ def score_ner(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
     scores: dict[str, Any] = get_ner_prf(examples)
     per_domain = {name: get_ner_prf(own) for name, own in sorted(by_domain.items())}
     scores["ents_per_domain"] = {
-        name: {key.removeprefix("ents_"): value for key, value in own.items()}
+        name: {
+            **{key.removeprefix("ents_"): value for key, value in own.items()},
+            "used": _count_used(by_domain[name], default_domain),
+        }
         for name, own in per_domain.items()
     } or None
     known = [own["ents_f"] for own in per_domain.values() if own["ents_f"] is not None]
@@ -47,19 +54,34 @@ def score_ner(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
     return scores
 
 
-def score_domains(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+def _count_used(examples: Iterable[Example], default_domain: str | None) -> dict[str, int]:
+    """RETURNS (dict): How many predicted docs have which domain, the most frequent first."""
+    used = (eg.predicted._.domain for eg in examples)
+    return dict(Counter(str(name or default_domain) for name in used).most_common())
+
+
+def score_domains(
+    examples: Iterable[Example], *, labels: Iterable[str] | None = None, **kwargs: Any
+) -> dict[str, Any]:
     """Scores of the detector, one vote per doc.
 
     examples (Iterable[Example]): The truth is in the references' `doc.cats`, or else in their
         `doc._.domain`; the prediction in the predicted docs' `doc._.domain`.
+    labels (Iterable[str]): The detector's. Other keys of `doc.cats` belong to others; None is all.
     RETURNS (dict): domain_acc, the share that is right, and domain_per_type, p, r and f for each
-        domain. None where there is no truth.
+        domain. None where there is no truth. Unless another component classifies the texts,
+        cats_score, cats_score_desc and cats_f_per_type repeat them: the names under which
+        `spacy evaluate` prints a classifier's.
     """
+    own = None if labels is None else set(labels)
     per_domain: dict[str, PRFScore] = defaultdict(PRFScore)
     right = total = 0
+    alone = True
     for eg in examples:
-        cats = eg.reference.cats
-        gold = max(cats, key=lambda name: cats[name]) if cats else eg.reference._.domain
+        cats = {k: v for k, v in eg.reference.cats.items() if own is None or k in own}
+        alone &= own is not None and own.issuperset([*eg.reference.cats, *eg.predicted.cats])
+        gold = max(cats, key=lambda name: cats[name]) if any(cats.values()) else None
+        gold = eg.reference._.domain if gold is None else gold
         if gold is None:
             continue
         predicted = eg.predicted._.domain
@@ -70,8 +92,11 @@ def score_domains(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         else:
             per_domain[gold].fn += 1
             per_domain[str(predicted)].fp += 1
-    return {
-        "domain_acc": right / total if total else None,
-        "domain_per_type": {name: prf.to_dict() for name, prf in sorted(per_domain.items())}
-        or None,
-    }
+    accuracy = right / total if total else None
+    per_type = {name: prf.to_dict() for name, prf in sorted(per_domain.items())} or None
+    scores: dict[str, Any] = {"domain_acc": accuracy, "domain_per_type": per_type}
+    if alone and total:
+        scores["cats_score"] = accuracy
+        scores["cats_score_desc"] = "domain_acc"
+        scores["cats_f_per_type"] = per_type
+    return scores

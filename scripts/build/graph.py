@@ -38,7 +38,9 @@ def make_graphs(folder: Path, *, precision: str) -> list[Path]:
         module = getattr(model, "module", None)
         if isinstance(module, AdaptedModule) and module.graph is not None:
             bank = Bank(module.adapters, torch.float32)
-            keep_graph(model.listener.core, bank, module.n_layers, module.graph)
+            core = model.listener.core
+            keep_graph(core, bank, module.n_layers, module.graph)
+            module.runner(core).prepare()  # type: ignore[attr-defined]
             kept.append(module.graph)
             console.print(f"{name}: {module.graph}")
     if not kept:

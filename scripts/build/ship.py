@@ -18,10 +18,24 @@ import typer
 from rich.console import Console
 from spacy.language import Language
 
-from ..domains import DOMAINS
-from ..record import cite
+from multibert_spacy.errors import AdapterError
+from multibert_spacy.models.manifest import read_json, write_json
+from multibert_spacy.models.storage import MANIFEST, SETTINGS
 
-__all__ = ["app", "card", "detector_card", "round_to_half", "ship", "write_cards"]
+from ..domains import CorpusEntry
+from ..record import cite
+from .sources import SHIPPED, corpora_of, licence_of_weights
+
+__all__ = [
+    "app",
+    "card",
+    "detector_card",
+    "learned_from",
+    "round_to_half",
+    "ship",
+    "stamp",
+    "write_cards",
+]
 
 app = typer.Typer(add_completion=False)
 console = Console()
@@ -50,7 +64,7 @@ def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
     RETURNS (str): Markdown.
     """
     manifest = json.loads((folder / "multibert.json").read_text(encoding="utf8"))
-    corpus = DOMAINS[name].corpus
+    corpora = corpora_of(name)
     low, high = scores["f_interval"]
     types = [
         f"| {label} | {100 * s['f']:.1f} |" if s["f"] is not None else f"| {label} | - |"
@@ -65,8 +79,8 @@ def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
             "multibert-spacy).",
             "",
             f"- Labels: {', '.join(manifest['labels'])}",
-            f"- Data: {corpus.name} ({corpus.what}), its train and dev parts",
-            f"- Licence of the data: {corpus.licence}",
+            f"- Learned from: {learned_from(corpora)}",
+            f"- Licence of these weights: {licence_of_weights(corpora)}",
             f"- Test F1 (strict spans): {100 * scores['f']:.1f} "
             f"(95 % interval {100 * low:.1f}-{100 * high:.1f}), P {100 * scores['p']:.1f}, "
             f"R {100 * scores['r']:.1f}",
@@ -80,6 +94,14 @@ def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
     )
 
 
+def learned_from(corpora: Sequence[CorpusEntry]) -> str:
+    """RETURNS (str): The corpora, each with what it is and its licence."""
+    listed = "; ".join(
+        f"{corpus.name} ({corpus.what}; licence: {corpus.licence})" for corpus in corpora
+    )
+    return f"the train and dev parts of {listed}"
+
+
 def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) -> str:
     """labels (Sequence[str]): The domains. scores (dict): Of the detector, raw and masked.
     RETURNS (str): Markdown.
@@ -89,7 +111,10 @@ def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) ->
         [
             "# detector",
             "",
-            f"Domains: {', '.join(labels)}. Data: the train and dev parts of all of them.",
+            f"Domains: {', '.join(labels)}.",
+            "",
+            f"- Learned from: {learned_from(SHIPPED)}",
+            f"- Licence of these weights: {licence_of_weights(SHIPPED)}",
             "",
             "| texts per group | accuracy | without Latin, digits, hashtags, mentions, links |",
             "|---|---|---|",
@@ -150,9 +175,38 @@ def folders(
     console.print(f"{to}: {len(files)} files, {size:.1f} MB")
 
 
+def stamp(nlp: Language, out: Path) -> list[str]:
+    """Say in each manifest, as `nlp.to_disk` does, what settings of the core its weights need.
+
+    nlp (Language): The pipeline that was scored with these very adapters.
+    out (Path): With `domains/` and `detector/`.
+    RETURNS (list[str]): The folders that did not say it yet.
+    """
+    transformer: Any = nlp.get_pipe("transformer")
+    done = []
+    for folder in [*sorted((out / "domains").iterdir()), out / "detector" / "adapter"]:
+        path = folder / MANIFEST
+        manifest = read_json(path, AdapterError)
+        if manifest["core"] != transformer.fingerprint:
+            raise AdapterError(f"{folder} was made for another core than the pipeline's")
+        if SETTINGS not in manifest:
+            write_json(path, manifest | {SETTINGS: transformer.core.settings})
+            done.append(folder.name)
+    return done
+
+
+@app.command()
+def settings(
+    model: Annotated[Path, typer.Argument(help="Folder of the pipeline built from them.")],
+    to: To = Path("assets/adapters"),
+) -> None:
+    """Add the core's settings to manifests of version 0.1.0."""
+    console.print(f"{to}: {', '.join(stamp(spacy.load(model), to)) or 'nothing to add'}")
+
+
 @app.command()
 def cards(
-    metrics: Annotated[Path, typer.Option(help="What scripts.evaluate wrote.")],
+    metrics: Annotated[Path, typer.Option(help="What scripts.build.evaluate wrote.")],
     to: To = Path("assets/adapters"),
 ) -> None:
     """Write the model cards."""

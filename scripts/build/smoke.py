@@ -4,6 +4,7 @@ It runs the project's own configs with a small budget rather than toy twins of t
 is smoked is what is shipped.
 """
 
+import json
 import shutil
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from spacy.util import load_config, load_model_from_config
 
 from .. import show
 from ..corpora.sample import write_example, write_sample
-from . import evaluate, train
+from . import evaluate, publish, train
 from .toy_core import build_toy_core
 
 console = Console()
@@ -52,9 +53,13 @@ def smoke(root: Path, *, configs: Path = Path("configs")) -> None:
         nlp.initialize()
     nlp.to_disk(out / "fa_multibert")
     evaluate.main(str(out / "fa_multibert"), corpus=corpus, metrics=root / "evaluate.json")
+    report = json.loads((root / "evaluate.json").read_text(encoding="utf8"))
+    published = out / "published" / "fa_multibert"
+    about = {"version": "0.0.0", "report": report}
+    publish.publish(out / "fa_multibert", published, "sample", **about)
     (root / "packages").mkdir()
     package(
-        out / "fa_multibert",
+        published,
         root / "packages",
         name="multibert",
         version="0.0.0",

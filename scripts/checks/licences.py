@@ -15,7 +15,10 @@ from rich.console import Console
 
 __all__ = ["main", "pinned", "table"]
 
-START, END = "<!-- PACKAGES START (written by scripts/licences.py) -->", "<!-- PACKAGES END -->"
+START, END = (
+    "<!-- PACKAGES START (written by scripts/checks/licences.py) -->",
+    "<!-- PACKAGES END -->",
+)
 
 
 def pinned(constraints: Path) -> list[str]:

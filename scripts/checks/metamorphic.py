@@ -2,15 +2,18 @@
 
     python -m scripts.checks.metamorphic training/pretrained/fa_multibert --corpus corpus/persian \
         --metrics metrics/persian/metamorphic.json
+    python -m scripts.checks.metamorphic training/pretrained/fa_multibert --corpus dev.jsonl
 
 Nobody types Persian in one way: letters come from an Arabic keyboard, words are stretched,
-vowelled or joined, digits are of three kinds. Each variant changes the spelling of a text and
+vowelled or joined, digits are of three kinds, what comes from the web has white space of all
+kinds, invisible marks and HTML references. Each variant changes the spelling of a text and
 nothing that it says. An entity stays the same if the text has one at the same place there, with
 the same label. Domains are given, so that only the tagger is asked.
 """
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -85,6 +88,40 @@ def _vowels(text: str) -> Spelling:
     return Spelling(parts)
 
 
+def _every(n: int, char: str, new: str) -> Callable[[str], Spelling]:
+    """Every n-th of a character becomes something else."""
+
+    def vary(text: str) -> Spelling:
+        count = 0
+        parts = []
+        for own in text:
+            count += own == char
+            parts.append(new if own == char and count % n == 0 else own)
+        return Spelling(parts)
+
+    return vary
+
+
+def _around(mark: str) -> Callable[[str], Spelling]:
+    """A mark at the end of each word and in front of the next."""
+    return _exchange({" ": f"{mark} {mark}"})
+
+
+def _spaced_verbs(text: str) -> Spelling:
+    """The prefix of a verb is set apart with a space: `می روم`."""
+    ends = {match.end() - 1 for match in re.finditer("(?<![^ ])ن?می\u200c", text)}
+    return Spelling([" " if i in ends else char for i, char in enumerate(text)])
+
+
+def _numeric(text: str) -> Spelling:
+    """Every third letter as a number."""
+    n, parts = 0, []
+    for char in text:
+        n += char in LETTERS
+        parts.append(f"&#{ord(char)};" if char in LETTERS and n % 3 == 0 else char)
+    return Spelling(parts)
+
+
 VARIANTS: dict[str, Callable[[str], Spelling]] = {
     "Arabic yeh": _exchange({"ی": "ي"}),
     "Arabic kaf": _exchange({"ک": "ك"}),
@@ -95,6 +132,25 @@ VARIANTS: dict[str, Callable[[str], Spelling]] = {
     "Arabic digits": _digits("arabic"),
     "Latin digits": _digits("latin"),
     "trailing URL": lambda text: Spelling(list(text), " https://t.co/aB3xYz9Qw1"),
+    "doubled spaces": _exchange({" ": "  "}),
+    "no-break spaces": _exchange({" ": "\u00a0"}),
+    "thin spaces": _exchange({" ": "\u2009"}),
+    "tabs": _exchange({" ": "\t"}),
+    "CRLF": _exchange({"\n": "\r\n"}),
+    "lines of ten words": _every(10, " ", "\r\n"),
+    "spaces at the end": lambda text: Spelling(list(text), "  \n\t\n"),
+    "RLM": _around("\u200f"),
+    "LRM": _around("\u200e"),
+    "zero width spaces": _around("\u200b"),
+    "byte order marks": _around("\ufeff"),
+    "soft hyphens": _around("\u00ad"),
+    "&nbsp;": _exchange({" ": "&nbsp;"}),
+    "&zwnj;": _exchange({"\u200c": "&zwnj;"}),
+    "&amp;": _exchange({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}),
+    "numeric references": _numeric,
+    "ZWNJ at the end": _exchange({" ": "\u200c "}),
+    "doubled ZWNJ": _exchange({"\u200c": "\u200c\u200c"}),
+    "ZWNJ of verbs as a space": _spaced_verbs,
 }
 
 
@@ -134,18 +190,31 @@ def shares(nlp: Language, pairs: Sequence[tuple[str, str]]) -> dict[str, dict[st
     return result
 
 
+def _texts(corpus: Path, split: str, nlp: Language) -> Iterator[tuple[str, str]]:
+    """YIELDS (tuple): Texts and their domains."""
+    if corpus.suffix == ".jsonl":
+        for line in corpus.read_text(encoding="utf8").splitlines():
+            row = json.loads(line)
+            yield row["text"], row["domain"]
+    else:
+        for doc in read_docs(corpus / split, nlp.vocab):
+            yield doc.text, doc._.domain
+
+
 def main(
     pipeline: Path,
-    corpus: Annotated[Path, typer.Option(help="Folder with test/")] = Path("corpus/sample"),
+    corpus: Annotated[
+        Path, typer.Option(help="Folder with test/, or a .jsonl of text and domain")
+    ] = Path("corpus/sample"),
     split: Annotated[str, typer.Option(help="Part of the corpus")] = "test",
     limit: Annotated[int, typer.Option(help="Texts per domain; 0 is all")] = 0,
     metrics: Annotated[Path | None, typer.Option(help="JSON of the result")] = None,
 ) -> None:
-    """Tag a corpus in nine spellings and count the entities that stay the same."""
+    """Tag a corpus in many spellings and count the entities that stay the same."""
     nlp = spacy.load(pipeline)
     by_domain: dict[str, list[str]] = {}
-    for doc in read_docs(corpus / split, nlp.vocab):
-        by_domain.setdefault(doc._.domain, []).append(doc.text)
+    for text, domain in _texts(corpus, split, nlp):
+        by_domain.setdefault(domain, []).append(text)
     pairs = [(t, name) for name, own in by_domain.items() for t in own[: limit or None]]
     result = shares(nlp, pairs)
     table = Table("variant", "texts", "entities", "same", "new", "share")

@@ -2,7 +2,8 @@
 
     python -m scripts.checks.tokenizer_agreement PARSTWINER [--raw FILE] [--social FOLDER]
 
-Three views, each as precision, recall and F1 over exact character spans of tokens:
+Three views, each as precision, recall and F1 over exact spans of visible characters: whether an
+invisible one at the edge of a word is a token of its own is no disagreement.
 
 - `raw`: tweets as collected, where they are the labelled tweet apart from white space. Here the
   text is as a user wrote it, so this is the view to choose by.
@@ -29,6 +30,7 @@ import typer
 from spacy.lang.fa import PersianDefaults
 from spacy.language import Language
 
+from multibert_spacy.text.normalize import INVISIBLE
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
 
 OUTPUT = Path("metrics/tokenizer.json")
@@ -37,7 +39,7 @@ Tokens = list[tuple[str, str]]
 Tokenize = Callable[[str], Sequence[str]]
 Span = tuple[int, int]
 
-_INVISIBLE = re.compile("[\\s\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufe0f\ufeff]+")
+_INVISIBLE = re.compile(f"[\\s{INVISIBLE}]+")
 _SPACE = re.compile(r"\s+")
 _ONE_SCRIPT = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩يكى", "01234567890123456789یکی")
 _SHRED = re.compile("[/\\\\\u2190-\u2bff\u3030\ufe0f\U0001f000-\U0001faff]")
@@ -53,6 +55,11 @@ def plain(text: str) -> str:
 def folded(text: str) -> str:
     """Drop white space and invisible characters, and use one script for digits."""
     return _INVISIBLE.sub("", text.translate(_ONE_SCRIPT))
+
+
+def visible(text: str) -> str:
+    """Drop white space and invisible characters."""
+    return _INVISIBLE.sub("", text)
 
 
 def read_tokens(path: Path) -> Iterator[Tokens]:
@@ -174,10 +181,11 @@ def agreement(
     for name, squeeze in (("raw", plain), ("raw_folded", folded)):
         by_key = {squeeze(text): text for text in raw}
         keyed = ((tokens, squeeze("".join(word for word, _ in tokens))) for tokens in labelled)
-        views[name] = [(tokens, by_key[key]) for tokens, key in keyed if key in by_key], squeeze
+        texts = [(tokens, by_key[key]) for tokens, key in keyed if key in by_key]
+        views[name] = texts, visible if squeeze is plain else squeeze
     for name, corpus in (("rejoined", labelled), ("social", [_without_shreds(s) for s in social])):
         texts = [(tokens, rejoin(word for word, _ in tokens)) for tokens in corpus if tokens]
-        views[name] = texts, plain
+        views[name] = texts, visible
     tokenizers = candidates()
     return {
         name: {

@@ -46,8 +46,8 @@ def _open_fold(source: Path, fold: int) -> tuple[list[Source], dict[str, str]]:
             )
         files, inputs = [Source.from_path(path) for path in loose], {}
     else:
-        files = read_archive(archive, names)
         inputs = {archive.name: Source.from_path(archive).sha256}
+        files = read_archive(archive, names)
     digests = {name: file.sha256 for name, file in zip(names, files, strict=True)}
     return files, {**inputs, **digests}
 

@@ -7,9 +7,14 @@ Decisions on what such files hold beside well-behaved tokens:
   entities that begin or end with it: it is dropped and counted. Its neighbours' tags stay; an
   I- that lost its B- starts the entity.
 - White space around a token is removed (counted); inside a token it is kept (counted).
+- A control character (NUL and its like), a byte order mark anywhere and what Unicode calls no
+  character is no part of a word: files that were joined or badly converted have them. It is
+  removed (counted), or else the word would be another than the same word elsewhere.
 - A token of invisible characters or marks only (ZWNJ, directional marks, a lone hamza) is not
   white space for Python or spaCy: it keeps its place and its tag (counted).
-- A line of spaces or tabs only is a blank line.
+- A line of spaces, tabs or byte order marks only is a blank line.
+- A file of more than 16 MiB is none of these corpora (the largest has 2), and is refused before
+  it is read: lines as Python's strings take fifty times as much.
 """
 
 import hashlib
@@ -24,12 +29,42 @@ from multibert_spacy.errors import CorpusError
 from .bio import parse_tag, repair_bio
 from .sentence import Sentence, Tally
 
-__all__ = ["BLANK", "INNER_SPACE", "INVISIBLE", "TRIMMED", "Layout", "Source", "read_sentences"]
+__all__ = [
+    "BLANK",
+    "CONTROL",
+    "INNER_SPACE",
+    "INVISIBLE",
+    "LARGEST",
+    "TRIMMED",
+    "Layout",
+    "Source",
+    "check_size",
+    "read_sentences",
+]
 
+LARGEST = 2**24
+"""Bytes of an input file."""
+
+BOM = "\ufeff"
 BLANK = "empty or white space (dropped)"
 TRIMMED = "white space around it (removed)"
+CONTROL = "control characters or byte order marks (removed)"
 INNER_SPACE = "white space inside (kept)"
 INVISIBLE = "invisible characters or marks only (kept)"
+
+
+def check_size(path: str, n_bytes: int) -> None:
+    """Refuse an input that is too large to be one of the corpora, before it is read.
+
+    path (str): How error messages call it.
+    n_bytes (int): Its size once unpacked.
+    RAISES (CorpusError): If it is larger than `LARGEST`.
+    """
+    if n_bytes > LARGEST:
+        raise CorpusError(
+            f"{path}: expected a file of at most {LARGEST:,} bytes, found {n_bytes:,}: this is no "
+            "file of the corpus"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +82,11 @@ class Source:
     def from_path(cls, path: Path) -> "Source":
         """Read a file.
 
-        RAISES (CorpusError): If there is none.
+        RAISES (CorpusError): If there is none, or a larger one than any corpus has.
         """
         if not path.is_file():
             raise CorpusError(f"{path}: expected a file of the corpus here, found none")
+        check_size(str(path), path.stat().st_size)
         return cls(str(path), path.read_bytes())
 
     @property
@@ -82,7 +118,9 @@ class Layout:
 
 
 def _decode(source: Source) -> str:
-    """Bytes to text without BOM; an undecodable byte is reported with its line."""
+    """Bytes to text without BOM; an undecodable byte is reported with its line. Any further BOM
+    is one character among others.
+    """
     data = source.data.removeprefix(b"\xef\xbb\xbf")
     try:
         return data.decode("utf-8")
@@ -98,7 +136,7 @@ def _blocks(text: str) -> Iterator[tuple[int, list[tuple[int, str]]]]:
     gap = before = 0
     for number, line in enumerate(text.split("\n"), start=1):
         line = line.removesuffix("\r")
-        if not line.strip(" \t"):
+        if not line.strip(f" \t{BOM}"):
             if block:
                 yield before, block
                 block = []
@@ -127,13 +165,30 @@ def _read_line(source: Source, number: int, line: str, layout: Layout) -> tuple[
     return cells[0], tag
 
 
+def _is_control(char: str) -> bool:
+    """Whether a character has no place in a word. Separators that end no line here (NEL, vertical
+    tab, form feed) are white space, which is another matter. U+001C to U+001F are called so by
+    Python alone.
+    """
+    kind = unicodedata.category(char)
+    space = char.isspace() and not "\x1c" <= char <= "\x1f"
+    return char == BOM or (kind == "Cc" and not space) or _is_noncharacter(char)
+
+
+def _is_noncharacter(char: str) -> bool:
+    """The 66 code points that Unicode promises never to assign."""
+    code = ord(char)
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+
+
 def _clean(raw: str) -> tuple[str, list[str]]:
     """The token as it is kept ('' to drop it) and what was odd about it."""
-    token = raw.strip()
+    shown = "".join(char for char in raw if not _is_control(char))
+    token = shown.strip()
+    odd = [] if shown == raw else [CONTROL]
     if not token:
-        return "", [BLANK]
-    odd = []
-    if token != raw:
+        return "", [*odd, BLANK]
+    if token != shown:
         odd.append(TRIMMED)
     if any(char.isspace() for char in token):
         odd.append(INNER_SPACE)

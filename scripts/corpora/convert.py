@@ -13,7 +13,7 @@ from ..domains import CORPORA
 from .docbin import write_corpora
 from .report import build_report, save_report
 from .sentence import Corpus
-from .splits import drop_leaks
+from .splits import check_splits, drop_leaks
 
 __all__ = ["convert_corpus", "convert_persian"]
 
@@ -23,6 +23,7 @@ Report = dict[str, Any]
 def _write(corpora: list[Corpus], out: Path, *, seed: int | None, fold: int | None) -> Report:
     """Everything is read and checked before the first file is written."""
     dropped = drop_leaks(corpora)
+    check_splits(corpora)
     report = build_report(corpora, dropped, seed=seed, fold=fold)
     write_corpora(corpora, out)
     save_report(report, out)
@@ -38,7 +39,8 @@ def convert_corpus(name: str, source: Path, out: Path, *, fold: int = 1, seed: i
     fold (int): Of ARMAN: 1, 2 or 3.
     seed (int): Of the splits that are drawn here.
     RETURNS (Report): What stands in report.json.
-    RAISES (CorpusError): If the input is not in its publisher's format.
+    RAISES (CorpusError): If the input is not in its publisher's format, or nothing of a domain
+        is left for one of the splits.
     """
     corpora = [CORPORA[name].read(source, fold=fold, seed=seed)]
     return _write(corpora, out, seed=seed, fold=fold)

@@ -95,8 +95,11 @@ def write_refit(source: Path, out: Path) -> list[Path]:
     source (Path): A converted corpus, with train, dev and test.
     out (Path): Folder, made if needed; its dev and test are those of `source`.
     RETURNS (list[Path]): The files of its train part.
-    RAISES (CorpusError): If a part is missing or damaged, or train and dev differ in domains.
+    RAISES (CorpusError): If a part is missing or damaged, or train and dev differ in domains, or
+        `out` is `source`, whose train part would then hold dev twice the next time.
     """
+    if out.resolve() == source.resolve():
+        raise CorpusError(f"{out} is the corpus itself: choose another folder to write to")
     names = {split: sorted(p.name for p in (source / split).glob("*.spacy")) for split in SPLITS}
     if not names["train"] or names["train"] != names["dev"] or not names["test"]:
         raise CorpusError(f"{source} has no train, dev and test with a file per domain")

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TypeVar
 
-from .sentence import Corpus, Sentence
+from multibert_spacy.errors import CorpusError
 
-__all__ = ["drop_leaks", "hold_out", "normal_form", "posts_of"]
+from .sentence import SPLITS, Corpus, Sentence
+
+__all__ = ["check_splits", "drop_leaks", "hold_out", "normal_form", "posts_of"]
 
 T = TypeVar("T")
 
@@ -83,6 +85,24 @@ def hold_out(
     for index, item in enumerate(items):
         parts[names[index]].append(item)
     return parts
+
+
+def check_splits(corpora: Iterable[Corpus]) -> None:
+    """Refuse corpora that have nothing to train or to be scored on. `drop_leaks` leaves a split
+    empty where all of it stands in another, as when train and test are the same file.
+
+    corpora (Iterable[Corpus]): As they are to be written.
+    RAISES (CorpusError): If a domain has no sentence in one of the splits; names both.
+    """
+    for corpus in corpora:
+        found = {name: {s.domain for s in own} for name, own in corpus.splits.items()}
+        for split in SPLITS:
+            if missing := sorted(set().union(*found.values()) - found[split]):
+                raise CorpusError(
+                    f"{corpus.name} has no sentence left in {split} for {', '.join(missing)}: "
+                    "what stands in test is taken out of train and dev, and what stands in dev "
+                    "out of train. Are two of its files the same, or is one too short?"
+                )
 
 
 def drop_leaks(corpora: Iterable[Corpus]) -> dict[str, dict[str, dict[str, Counter[str]]]]:

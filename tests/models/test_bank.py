@@ -169,7 +169,9 @@ class TestMixed:
             results.append([hidden, *(g for g in gradients if g is not None)])
         assert len(results[0]) > 1
         for one, other in zip(*results, strict=True):
-            assert_close(one, other, rtol=1e-3, atol=1e-4)
+            # sums of large terms may be near 0: what is lost there depends on the processor
+            largest = max(1.0, float(other.detach().abs().max()))
+            assert_close(one, other, rtol=1e-3, atol=1e-4 * largest)
 
     def test_gradients_of_one_adapter_in_bf16_are_close(self, bert_folder, kind):
         adapter = make_adapter(load_core(bert_folder), KINDS[kind][0])

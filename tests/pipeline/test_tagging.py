@@ -17,6 +17,7 @@ from multibert_spacy.pipeline.tagging import (
     check_name,
     doc_loss,
     doc_rows,
+    doc_words,
     gold_tags,
     join_by_doc,
     row_batches,
@@ -85,16 +86,18 @@ def test_rows_by_hand():
     (row,) = rows_of(["ab", "c"])
     assert (row.doc, row.domain, list(row.ids)) == (0, "news", [97, 98, 99])
     assert row.firsts.tolist() == [1, 3]
+    assert row.words.tolist() == [0, 1]
 
 
 def test_the_normal_form_is_what_is_seen():
     (row,) = rows_of(["ab", "xx", "c"], normalizer=lambda word: word.replace("x", "").upper())
     assert list(row.ids) == [65, 66, 67]
-    assert row.firsts.tolist() == [1, -1, 3]
+    assert row.firsts.tolist() == [1, 3]
+    assert row.words.tolist() == [0, 2]
 
 
 def test_docs_without_words_have_no_row():
-    rows = rows_of([], ["a"], [], ["b"])
+    rows = rows_of([], ["a"], ["\u200e", " ", "https://t.co/a"], ["b"], normalizer=no_marks)
     assert [(row.doc, list(row.ids)) for row in rows] == [(1, [97]), (3, [98])]
 
 
@@ -122,20 +125,28 @@ def test_the_overlap_may_be_more_than_the_core_allows():
 )
 def test_each_word_is_kept_in_one_row(docs, window, overlap):
     """And where it has pieces, the row has its first one at that place."""
+    sizes = {"window": window, "overlap": overlap}
     rows = rows_of(
-        *[[word or "x" for word in words] for words in docs],
-        window=window,
-        overlap=overlap,
-        normalizer=lambda word: word.replace("x", ""),
+        *[[word or " " for word in words] for words in docs], normalizer=no_marks, **sizes
     )
     for i, words in enumerate(docs):
         own = [row for row in rows if row.doc == i]
-        assert sum(len(row.firsts) for row in own) == len(words)
-        firsts = [(row, first) for row in own for first in row.firsts]
-        for word, (row, first) in zip(words, firsts, strict=True):
-            assert (first == -1) == (not word)
-            assert not word or row.ids[first - 1] == ord(word[0])
+        found = [
+            (int(word), chr(row.ids[first - 1]))
+            for row in own
+            for word, first in zip(row.words, row.firsts, strict=True)
+        ]
+        assert found == [(j, word[0]) for j, word in enumerate(words) if word]
     assert all(len(row.ids) <= window - 2 for row in rows)
+    plain = rows_of(*[[word for word in words if word] for words in docs], **sizes)
+    assert [(row.ids, row.firsts.tolist()) for row in rows] == [
+        (row.ids, row.firsts.tolist()) for row in plain
+    ]
+
+
+def no_marks(word):
+    """White space and marks have no normal form."""
+    return word.strip(" \n\u200e")
 
 
 # Batches
@@ -179,22 +190,32 @@ def test_splitting_and_joining_are_inverse(docs, width):
     """docs: for each, the number of kept words of its windows."""
     rng = np.random.default_rng(0)
     rows = [
-        Row(i, "news", [], np.zeros(n, dtype=np.int64))
-        for i, parts in enumerate(docs)
-        for n in parts
+        a_row(i, range(sum(own[:j]), sum(own[: j + 1])))
+        for i, own in enumerate(docs)
+        for j in range(len(own))
     ]
+    words = doc_words(rows, [Doc(VOCAB, words=["a"] * sum(own)) for own in docs])
     parts = [rng.random((len(row.firsts), width)).astype("f") for row in rows]
-    joined = join_by_doc(rows, parts, len(docs))
+    joined = join_by_doc(rows, parts, words)
     assert [len(values) for values in joined] == [sum(own) for own in docs]
-    for a, b in zip(split_by_row(rows, joined), parts, strict=True):
+    for a, b in zip(split_by_row(rows, joined, words), parts, strict=True):
         assert a.tolist() == b.tolist()
 
 
+def a_row(i, words):
+    return Row(i, "news", [], np.ones(len(words), dtype=np.int64), np.array(words, dtype=np.int64))
+
+
 def test_joining_by_hand():
-    rows = [Row(i, "news", [], np.zeros(n, dtype=np.int64)) for i, n in ((0, 2), (0, 1), (2, 1))]
+    """A word is bridged, one is a link; nothing is seen of the second doc."""
+    docs = [["a", " ", "b", "http://a", "c"], [" "], ["a"]]
+    rows = [a_row(0, [0, 2]), a_row(0, [4]), a_row(2, [0])]
+    words = doc_words(rows, [Doc(VOCAB, words=own) for own in docs])
     parts = [np.array(x, dtype="f") for x in ([[1], [2]], [[3]], [[4]])]
-    joined = join_by_doc(rows, parts, 3)
-    assert [values.tolist() for values in joined] == [[[1], [2], [3]], [], [[4]]]
+    joined = join_by_doc(rows, parts, words)
+    assert [values.tolist() for values in joined] == [[[1], [2], [30], [3]], [], [[4]]]
+    back = split_by_row(rows, joined, words)
+    assert [part.tolist() for part in back] == [part.tolist() for part in parts]
 
 
 # Gold tags

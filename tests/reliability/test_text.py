@@ -1,5 +1,6 @@
 """Strings that nobody should send, and everybody does."""
 
+import pickle
 import random
 import unicodedata
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from multibert_spacy.errors import MultibertError
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
 from scripts.checks.metamorphic import VARIANTS, shares
-from tests.conftest import NAMES, toy_text
+from tests.conftest import NAMES, TOKENIZER, toy_text
 
 POOLS = {
     "Persian": "ابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهیآئ    ،.؟!",
@@ -116,11 +117,48 @@ def test_words_are_the_text(text):
 
 @pytest.mark.parametrize("text, at", [("\ud800", 0), ("سفر \udc80 ایران", 4), ("\udfff\ud800", 0)])
 def test_half_a_character_is_no_text(trained, text, at):
-    """spaCy cannot store it, and another text in its place would not be the input."""
+    """spaCy cannot store it, and another text in its place would not be the input. A stream goes
+    on with an error handler that ignores it, whichever of our components meets it first.
+    """
     with pytest.raises(MultibertError, match=rf"Character {at} of a text is the lone surrogate"):
         trained(text)
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     assert trained(whole).text == whole
+    told = []
+    trained.set_error_handler(lambda name, proc, docs, e: told.append((name, len(docs), str(e))))
+    stream = [("سفر به تبریز", 1), (text, 2), ("ایران", 3), ("a" + text, 4)]
+    assert [i for _, i in trained.pipe(stream, as_tuples=True)] == [1, 3]
+    assert [(name, n) for name, n, _ in told] == [("transformer", 1)] * 2
+    assert told[1][2].startswith(f"Character {at + 1} of a text is the lone surrogate")
+    with trained.select_pipes(disable=["transformer", "domain_detector"]):
+        contexts = [(text, {"domain": "travel"}) for text, _ in stream]
+        assert len(list(trained.pipe(contexts, as_tuples=True))) == 2
+        assert told[-1][0] == "multibert_ner"
+
+
+def test_a_tokenizer_alone_raises(trained):
+    """Nobody else would."""
+    trained.set_error_handler(lambda name, proc, docs, e: None)
+    with trained.select_pipes(enable=[]), pytest.raises(MultibertError, match="lone surrogate"):
+        list(trained.pipe(["\ud800"]))
+    with pytest.raises(MultibertError, match="lone surrogate"):
+        spacy.blank("fa", config={"nlp": {"tokenizer": TOKENIZER}})("\ud800")
+
+
+def test_a_tokenizer_that_was_pickled_knows_whether_somebody_will_raise(trained):
+    """And holds no pipeline: a process that was spawned makes its own."""
+    bare = spacy.blank("fa", config={"nlp": {"tokenizer": TOKENIZER}}).tokenizer
+    for tokenizer in (pickle.loads(pickle.dumps(own)) for own in (trained.tokenizer, bare)):
+        assert [word.text for word in tokenizer("از شیراز")] == ["از", "شیراز"]
+        assert tokenizer.nlp() is None
+        if tokenizer.told:
+            doc = tokenizer("سفر \ud800")
+            assert doc.text == "سفر \ufffd"
+            with pytest.raises(MultibertError, match="Character 4 of a text"):
+                trained(doc)
+        else:
+            with pytest.raises(MultibertError, match="lone surrogate"):
+                tokenizer("\ud800")
 
 
 # The same text in another spelling
@@ -145,6 +183,13 @@ def test_places_of_a_spelling():
     assert VARIANTS["Latin digits"]("۱۲٣4").text == "1234"
     assert VARIANTS["Arabic yeh"]("یک").text == "يک"
     assert VARIANTS["diacritics"]("ایران").text == "ای\u0631\u0650ان"
+    assert VARIANTS["&zwnj;"]("می\u200cرود").text == "می&zwnj;رود"
+    assert VARIANTS["RLM"]("در قم").text == "در\u200f \u200fقم"
+    assert VARIANTS["RLM"]("در قم").place((3, 5, "LOC")) == (5, 7, "LOC")
+    assert VARIANTS["lines of ten words"]("a " * 11).text == "a " * 9 + "a\r\na "
+    assert VARIANTS["numeric references"]("ایران").text == "ای&#1585;ان"
+    verbs = "نمی\u200cرود می\u200cآید آدمی\u200cزاد"
+    assert VARIANTS["ZWNJ of verbs as a space"](verbs).text == "نمی رود می آید آدمی\u200cزاد"
     assert VARIANTS["trailing URL"]("سفر").place((0, 3, "LOC")) == (0, 3, "LOC")
 
 
@@ -152,7 +197,15 @@ def test_spellings_that_the_normaliser_knows(trained):
     """Letters, signs and digits of another keyboard are the same to the network."""
     pairs = [(toy_text(name, n_words=8, seed=i), name) for name in NAMES for i in range(12)]
     result = shares(trained, pairs)
-    for name in ("Arabic yeh", "tatweel", "diacritics", "trailing URL"):
+    known = ("Arabic yeh", "tatweel", "diacritics", "trailing URL", "doubled spaces", "tabs")
+    for name in (
+        *known,
+        "no-break spaces",
+        "RLM",
+        "byte order marks",
+        "&nbsp;",
+        "ZWNJ at the end",
+    ):
         assert result[name]["entities"] > 50
         assert result[name]["share"] == 1.0
         assert result[name]["new"] == 0

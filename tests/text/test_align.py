@@ -97,7 +97,7 @@ class TestWindowRow:
     def test_whole_doc(self):
         ids, firsts = window_row(self.PIECES, Window(0, 5, 0, 5), size=10)
         assert ids == [10, 11, 12, 13, 14, 15, 16]
-        assert firsts.tolist() == [1, -1, 3, 4, 7]
+        assert firsts.tolist() == [1, 3, 4, 7]
         assert firsts.dtype == np.int64
 
     def test_words_of_the_window_that_are_not_kept_are_seen_but_not_labelled(self):
@@ -108,7 +108,7 @@ class TestWindowRow:
     def test_a_window_in_the_middle(self):
         ids, firsts = window_row(self.PIECES, Window(1, 4, 1, 3), size=10)
         assert ids == [12, 13, 14, 15]
-        assert firsts.tolist() == [-1, 1]
+        assert firsts.tolist() == [1]
 
     def test_a_word_longer_than_the_window_is_cut_and_keeps_its_label(self):
         ids, firsts = window_row([(1, 2, 3, 4, 5)], Window(0, 1, 0, 1), size=3)
@@ -118,7 +118,7 @@ class TestWindowRow:
     def test_only_words_without_pieces(self):
         ids, firsts = window_row([(), ()], Window(0, 2, 0, 2), size=3)
         assert ids == []
-        assert firsts.tolist() == [-1, -1]
+        assert firsts.tolist() == []
 
     @settings(deadline=None)
     @given(st.lists(st.integers(0, 6), max_size=30), st.integers(1, 8), st.data())
@@ -130,19 +130,19 @@ class TestWindowRow:
             ids, firsts = window_row(pieces, window, size=size)
             assert len(ids) <= size
             row = [-1, *ids]
-            found.extend(None if first < 0 else row[first] for first in firsts)
-        assert found == [100 * i if n else None for i, n in enumerate(counts)]
+            found.extend(row[first] for first in firsts)
+        assert found == [100 * i for i, n in enumerate(counts) if n]
 
 
 class TestPackRows:
     def test_literal(self):
-        firsts = [array(1, 2), array(-1), array()]
+        firsts = [array(1, 2), array(), array(1)]
         batch = pack_rows([[7, 8], [], [9]], firsts, ["a", "b", "a"], bos=1, eos=2, pad=0)
         assert batch.ids.tolist() == [[1, 7, 8, 2], [1, 2, 0, 0], [1, 9, 2, 0]]
         assert batch.lengths.tolist() == [4, 2, 3]
         assert batch.ids.dtype == batch.lengths.dtype == np.int64
         assert batch.domains == ["a", "b", "a"]
-        assert [first.tolist() for first in batch.firsts] == [[1, 2], [-1], []]
+        assert [first.tolist() for first in batch.firsts] == [[1, 2], [], [1]]
 
     def test_padding_that_is_not_zero(self):
         batch = pack_rows([[5], [5, 6]], [array(1), array(1)], ["a", "a"], bos=0, eos=2, pad=1)

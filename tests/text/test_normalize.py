@@ -17,10 +17,15 @@ from multibert_spacy.text.normalize import (
     join_word,
     normalize_word,
 )
+from multibert_spacy.text.references import read_references
 
 LETTERS = "آابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی"
 OWN_RULES = "۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩٪٫٬ةۀٱـ"
-OWN_RANGES = ["\ufb50\ufdff", "\ufe00\ufe0f", "\ufe70\ufefc", "\U000e0100\U000e01ef"]
+OWN_RANGES = ["\ufb50\ufdff", "\ufe00\ufe0f", "\ufe70\ufefc", "\U000e0000\U000e0fff"]
+OWN_RANGES += [
+    "\u180b\u180f",
+    *(2 * char for char in "\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0"),
+]
 ZWNJ = "\u200c"
 
 
@@ -71,6 +76,17 @@ def hazm():
         ("کتاب‌", "کتاب"),
         ("‌کتاب", "کتاب"),
         ("می\u200f‌\u200eروم", "می‌روم"),
+        ("می&zwnj;روم", "می‌روم"),
+        ("&#1593;&#1604;&#1610;", "علی"),
+        ("علی&nbsp;", "علی"),
+        ("&nbsp;", ""),
+        ("&rlm;&#8203;", ""),
+        ("&amp;", "&"),
+        ("&amp;amp;zwnj;", ""),
+        ("&#۱۵۹۳;", "ع"),
+        ("&am\u200ep;", "&"),
+        ("AT&T", "AT&T"),
+        ("\u3164\u2800\u034f", ""),
         ("\u202bتهران\u202c", "تهران"),
         ("تهر\u200bان", "تهران"),
         ("ه\u200d", "ه"),
@@ -188,6 +204,18 @@ def test_idempotent_on_arabic_script(word):
 
 
 @settings(deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([*"&;#amp۱۲۳1593x\u200e\u200cع", "&amp;", "&#38;", "nbsp;", "&#1777;"])
+    )
+)
+def test_idempotent_on_references(parts):
+    for normalize in (normalize_word, join_word):
+        once = normalize("".join(parts))
+        assert normalize(once) == once
+
+
+@settings(deadline=None)
 @given(st.text(LETTERS + ZWNJ, min_size=1, max_size=12), st.data())
 def test_ways_to_type_a_word_share_a_form(word, data):
     typed = "".join(
@@ -208,7 +236,8 @@ def test_digits_of_all_scripts_share_a_form(number, digits):
 @settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126)))
 def test_ascii_is_never_touched(word):
-    assert normalize_word(word) == word
+    """Apart from HTML references."""
+    assert normalize_word(word) == word or read_references(word) != word
 
 
 @pytest.mark.parametrize(

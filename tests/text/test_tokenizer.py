@@ -1,5 +1,7 @@
 """Words of raw Persian text: literal sentences, and the text that never changes."""
 
+import re
+
 import pytest
 import spacy
 from hypothesis import given, settings
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 from spacy.tokenizer import Tokenizer
 from spacy.util import registry
 
+from multibert_spacy.text.normalize import INVISIBLE
+from multibert_spacy.text.references import read_references
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
 from scripts.checks.tokenizer_agreement import (
     agreement,
@@ -77,6 +81,21 @@ def words(nlp, text):
         ("علی \u200fرضا\u200e، می\u200fروم", "علی|\u200f|رضا|\u200e|،|می\u200fروم"),
         ("\u202bتهران\u202c", "\u202b|تهران|\u202c"),
         ("ﷺ ﷼ ﻻ", "ﷺ|﷼|ﻻ"),
+        ("از شیراز\u200c به اصفهان\u200c", "از|شیراز|\u200c|به|اصفهان|\u200c"),
+        ("\u200cشیراز\u200c، می\u200c\u200cروم", "\u200c|شیراز|\u200c|،|می\u200c\u200cروم"),
+        ("قم\u200d ری\x00 \u3164یزد\ufe0f", "قم|\u200d|ری|\x00|\u3164|یزد|\ufe0f"),
+        ("#هم\u200cدلی\u200c @علی\u200c", "#هم\u200cدلی|\u200c|@علی|\u200c"),
+        ("بانک &amp; بانک", "بانک|&amp;|بانک"),
+        ("علی&nbsp;کریمی&nbsp;&ensp;", "علی|&nbsp;|کریمی|&nbsp;&ensp;"),
+        ("می&zwnj;گویند علی&zwnj; &zwnj;رضا", "می&zwnj;گویند|علی|&zwnj;|&zwnj;|رضا"),
+        ("&#1593;&#1604;&#1740; &#x639;لی، رفت", "&#1593;&#1604;&#1740;|&#x639;لی|،|رفت"),
+        ("&laquo;قم&raquo;&rlm;&hellip;", "&laquo;|قم|&raquo;|&rlm;|&hellip;"),
+        ("&amp;nbsp;قم&amp;amp;", "&amp;nbsp;|قم|&amp;amp;"),
+        ("https://a.ir/?b=1&amp;c=2، قم", "https://a.ir/?b=1&amp;c=2|،|قم"),
+        ("&foo; &copy", "&|foo|;|&|copy"),
+        ("به\u200cتهران به\u200cویژه به\u200cش", "به|\u200c|تهران|به\u200cویژه|به\u200cش"),
+        ("پرسپولیسی\u200cها ایرانی ها تهرانو", "پرسپولیسی\u200cها|ایرانی|ها|تهرانو"),
+        ("تهران/اصفهان #تهران", "تهران|/|اصفهان|#تهران"),
         ("हिन्दी Москва Çelik", "हिन्दी|Москва|Çelik"),
         ("", ""),
         ("  سلام  ", "  |سلام| "),
@@ -131,6 +150,7 @@ def test_social_text_is_kept_and_cut_at_white_space(nlp, text):
         "<3",
         "^",
     ]
+    + ["ا\u200c", "\u200c", "#ا\u200c", "به\u200c", "&amp;", "&#38;", "&nbsp;", "&", "&zwnj;ا"]
     + ["a-", "www.", "%", "e.g", "\u0301", "!\u0301", "[", "=", "'"],
 )
 def test_units_that_are_repeated(nlp, unit):
@@ -138,6 +158,23 @@ def test_units_that_are_repeated(nlp, unit):
     text = (unit * 100_000)[:100_000]
     doc = Tokenizer(spacy.vocab.Vocab(), infix_finditer=nlp.tokenizer.infix_finditer)(text)
     assert doc.text == text
+
+
+@settings(deadline=None)
+@given(
+    text=st.lists(st.sampled_from([*PARTS, "&nbsp;", "&zwnj;", "&#1593;", "&amp;", ";"])).map(
+        "".join
+    )
+)
+def test_no_word_with_letters_has_an_invisible_edge(nlp, text):
+    """References in the text or not: the tokens are those of the text that they stand for."""
+    doc = nlp.make_doc(text)
+    assert doc.text == text
+    invisible = re.compile(f"[\\s{INVISIBLE}]")
+    for token in doc:
+        plain = read_references(token.text)
+        if any(char.isalpha() for char in plain) and "://" not in plain:
+            assert not invisible.match(plain[0]) and not invisible.match(plain[-1])
 
 
 def test_saved_pipeline_gives_the_same_tokens(nlp, tmp_path):
@@ -150,6 +187,7 @@ def test_saved_pipeline_gives_the_same_tokens(nlp, tmp_path):
 def test_bytes_give_the_same_tokens(nlp):
     other = spacy.blank("fa", config=CONFIG).from_bytes(nlp.to_bytes())
     assert words(other, SAMPLE) == words(nlp, SAMPLE)
+    assert words(other, "علی&nbsp;رضا") == words(nlp, "علی&nbsp;رضا") == ["علی", "&nbsp;", "رضا"]
     bare = Tokenizer(other.vocab).from_bytes(nlp.tokenizer.to_bytes())
     assert [token.text for token in bare(SAMPLE)] == words(nlp, SAMPLE)
     assert bare.infix_finditer.__self__.pattern == nlp.tokenizer.infix_finditer.__self__.pattern

@@ -46,7 +46,7 @@ def test_ner_by_hand():
     assert (news["p"], news["r"], news["f"]) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
     assert (travel["p"], travel["r"], travel["f"]) == (0.0, 0.0, 0.0)
     assert sorted(news["per_type"]) == ["LOC", "ORG", "PER"]
-    assert sorted(news) == ["f", "p", "per_type", "r"]
+    assert sorted(news) == ["f", "p", "per_type", "r", "used"]
     assert scores["ents_macro_f"] == pytest.approx(1 / 3)
 
 
@@ -67,7 +67,7 @@ def test_ner_of_nothing(examples):
         assert scores[name] is None
     if examples:
         assert scores["ents_per_domain"] == {
-            "news": {"p": None, "r": None, "f": None, "per_type": None}
+            "news": {"p": None, "r": None, "f": None, "per_type": None, "used": {"None": 1}}
         }
     else:
         assert scores["ents_per_domain"] is None
@@ -134,3 +134,39 @@ def test_the_truth_in_cats_goes_before_the_domain():
 @pytest.mark.parametrize("examples", [[], [vote("news")]])
 def test_no_truth(examples):
     assert score_domains(examples) == {"domain_acc": None, "domain_per_type": None}
+
+
+OWN = {"news", "travel"}
+
+
+def test_a_domain_is_what_the_detector_has_labels_for():
+    """Other categories of a text are others', be they true or not."""
+    votes = [
+        vote("news", cats={"angry": 1.0, "news": 1.0, "travel": 0.0}),
+        vote("news", cats={"angry": 1.0}, domain="travel"),
+        vote("news", cats={"angry": 1.0}),
+        vote("news", cats={"news": 0.0, "travel": 0.0}, domain="news"),
+    ]
+    scores = score_domains(votes, labels=OWN)
+    assert scores["domain_acc"] == pytest.approx(2 / 3)
+    assert set(scores) == {"domain_acc", "domain_per_type"}
+
+
+def test_what_spacy_prints_of_a_classifier():
+    scores = score_domains([vote("news", domain="news"), vote("news", domain="travel")], labels=OWN)
+    assert (scores["cats_score"], scores["cats_score_desc"]) == (0.5, "domain_acc")
+    assert scores["cats_f_per_type"] == scores["domain_per_type"]
+    eg = vote("news", domain="news")
+    eg.predicted.cats = {"angry": 0.3, "news": 1.0}
+    assert "cats_score" not in score_domains([eg], labels=OWN)
+    assert "cats_score" not in score_domains([vote("news")], labels=OWN)
+
+
+def test_which_domain_was_used():
+    examples = [example(["O"], ["B-PER"], "news") for _ in range(4)]
+    for eg, used in zip(examples, ["sports", "sports", "news", None], strict=True):
+        eg.predicted._.domain = used
+    scores = score_ner(examples, default_domain="travel")
+    used = scores["ents_per_domain"]["news"]["used"]
+    assert used == {"sports": 2, "news": 1, "travel": 1}
+    assert list(used)[0] == "sports"

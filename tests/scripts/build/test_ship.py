@@ -1,6 +1,7 @@
 """Shipped adapters: fp16, read back by `configs/pretrained.cfg`, with a card each."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from safetensors.torch import load_file
 from spacy.util import load_config, load_model_from_config
 
 from multibert_spacy.errors import AdapterError
-from scripts.build.ship import detector_card, round_to_half, ship, write_cards
+from multibert_spacy.models.manifest import write_json
+from scripts.build.ship import detector_card, round_to_half, ship, stamp, write_cards
 
 TEXTS = ["بازی تبریز و سپاهان", "هتل ایران در تبریز", "گل گل گل"]
 CONFIG = Path(__file__).parents[3] / "configs" / "pretrained.cfg"
@@ -32,6 +34,7 @@ def test_what_is_assembled_from_them_answers_the_same(shipped, bert_folder, tmp_
         "components.transformer.precision": "fp32",
         "components.domain_detector.model.layers": 0,  # the toy core has two
         "components.domain_detector.model.bag": False,
+        "components.domain_detector.fallback_domain": "news",
         "paths.core": str(bert_folder),
         "paths.detector": str(folder / "detector"),
         "paths.adapters": str(folder / "domains"),
@@ -108,7 +111,11 @@ def test_cards(shipped):
     assert "| LOC | 25.0 |\n| ORG | - |" in text
     assert "`python -m x`, commit abc, seed 3, test part" in text
     news = (folder / "domains" / "news" / "README.md").read_text("utf8")
-    assert "research only" in news
+    licence = "- Licence of these weights: research use only, as ARMAN"
+    assert licence in news
+    assert "ParsNER-social (ten Telegram channels; licence: none stated)" in text
+    assert "- Licence of these weights: ParsNER-social states none: ask its" in text
+    assert licence in (folder / "detector" / "README.md").read_text("utf8")
     assert (folder / "detector" / "README.md").read_text("utf8") == detector_card(
         ["news", "sports", "travel"],
         report["detector"],
@@ -116,3 +123,17 @@ def test_cards(shipped):
     )
     assert "| 8 | 0.990 | 0.990 |" in detector_card([], report["detector"], "")
     nlp.get_pipe("multibert_ner").model.read_domain(folder / "domains" / "sports")
+
+
+def test_manifests_of_an_older_version_are_stamped(nlp, tmp_path):
+    ship(nlp, tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    for path in (tmp_path / "b").rglob("multibert.json"):
+        manifest = json.loads(path.read_text(encoding="utf8"))
+        del manifest["core_settings"]
+        write_json(path, {key: value for key, value in manifest.items() if key != "seal"})
+    assert stamp(nlp, tmp_path / "b") == ["news", "sports", "travel", "adapter"]
+    for path in (tmp_path / "b").rglob("multibert.json"):
+        other = tmp_path / "a" / path.relative_to(tmp_path / "b")
+        assert json.loads(path.read_text("utf8")) == json.loads(other.read_text("utf8"))
+    assert stamp(nlp, tmp_path / "b") == []

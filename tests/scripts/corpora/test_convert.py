@@ -206,3 +206,39 @@ def test_real_corpora_do_not_leak(tmp_path, fold):
     assert all(found == {"news", "tweet", *DOMAINS} for found in domains.values())
     assert report["splits"]["test"]["tweet"]["sentences"] == 303
     assert sum(report["splits"]["test"]["tweet"]["entities"].values()) == 660
+
+
+def test_train_that_is_test_is_an_error(source, tmp_path):
+    """It ended well, without a train file: all of it stands in test."""
+    folder = source / "parstwiner"
+    (folder / "train.txt").write_bytes((folder / "test.txt").read_bytes())
+    args = ["--source", str(folder), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, ["parstwiner", *args])
+    assert result.exit_code == 1
+    assert "parstwiner has no sentence left in train for tweet" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("a", "b"), [("dev", "test"), ("train", "dev"), ("train", "test")])
+def test_parts_that_are_the_same_are_an_error(source, tmp_path, a, b):
+    folder = source / "parstwiner"
+    (folder / f"{a}.txt").write_bytes((folder / f"{b}.txt").read_bytes())
+    with pytest.raises(CorpusError, match=f"parstwiner has no sentence left in {a} for tweet"):
+        convert_persian(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_channel_without_a_part_is_named(source, tmp_path):
+    """Of ten channels one is too short for a dev and a test part; the others do not hide it."""
+    (source / "parsner_social" / "fun.pos").write_text("یک\tN\tO\n", encoding="utf8")
+    with pytest.raises(CorpusError, match="parsner_social has no sentence left in dev for fun:"):
+        convert_corpus("parsner_social", source / "parsner_social", tmp_path / "out")
+
+
+def test_refit_does_not_write_over_its_own_corpus(source, tmp_path):
+    out = tmp_path / "out"
+    convert_persian(source, out)
+    before = {name: (out / name).read_bytes() for name in files_in(out)}
+    result = CliRunner().invoke(app, ["refit", "--source", str(out), "--out", f"{out}/../out"])
+    assert result.exit_code == 1 and "is the corpus itself" in result.output
+    assert {name: (out / name).read_bytes() for name in files_in(out)} == before

@@ -1,11 +1,17 @@
+import unicodedata
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from multibert_spacy.errors import CorpusError
 from scripts.corpora.bio import AFTER_O, AT_START
 from scripts.corpora.conll import (
     BLANK,
+    CONTROL,
     INNER_SPACE,
     INVISIBLE,
+    LARGEST,
     TRIMMED,
     Layout,
     Source,
@@ -108,6 +114,54 @@ def test_errors_name_file_line_and_expectation(text, layout, line, parts):
     assert message.startswith(f"f.txt, line {line}: expected ")
     for part in parts:
         assert part in message
+
+
+def test_a_second_byte_order_mark_is_no_part_of_a_word():
+    bom = b"\xef\xbb\xbf"
+    text = (
+        bom + bom + "علی\tB-PER\nرفت\tO\n".encode() + bom + b"\n" + bom + "تهران\tB-LOC\n".encode()
+    )
+    sentences, repaired, odd = read(text)
+    assert words_of(sentences) == [("علی", "رفت"), ("تهران",)]
+    assert odd == {("d", CONTROL): 2}
+    assert not repaired
+
+
+def test_control_characters_are_no_part_of_a_word():
+    rows = ["ع\x00لی\tB-PER", "\x00\tI-PER", "ر\ufeffفت\tO", "\x1b[0mبه\tO", "قم\x7f\uffff\tB-LOC"]
+    text = "".join(f"{row}\n" for row in rows)
+    sentences, _, odd = read(text)
+    assert words_of(sentences) == [("علی", "رفت", "[0mبه", "قم")]
+    assert sentences[0].tags == ("B-PER", "O", "O", "B-LOC")
+    assert odd == {("d", CONTROL): 5, ("d", BLANK): 1}
+
+
+def test_one_byte_order_mark_is_nothing_odd():
+    _, _, odd = read(b"\xef\xbb\xbfa\tO\n")
+    assert not odd
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n"), max_size=8))
+def test_no_word_keeps_what_is_no_text(raw):
+    """Whatever stands in the first column; what is left is as it was, in its order."""
+    sentences, _, _ = read(f"آ\tO\n{raw}\tB-PER\nب\tO\n")
+    (sentence,) = sentences
+    for word in sentence.words:
+        assert word and "\ufeff" not in word and "\x00" not in word
+        odd = [c for c in word if unicodedata.category(c) == "Cc" and not c.isspace()]
+        assert not odd and word == word.strip()
+    own = "".join(sentence.words[1:-1])
+    letters = [c for c in raw if c.isalnum()]
+    assert [c for c in own if c.isalnum()] == letters
+    assert len(sentence.words) == len(sentence.tags)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path):
+    path = tmp_path / "train.txt"
+    with path.open("wb") as file:
+        file.truncate(LARGEST + 1)
+    with pytest.raises(CorpusError, match=r"train\.txt: expected .* 16,777,216 bytes.*16,777,217"):
+        Source.from_path(path)
 
 
 def test_missing_file(tmp_path):

@@ -1,15 +1,23 @@
 """Each publisher's layout, from invented files to the docs of the .spacy files."""
 
 import hashlib
+import io
+import struct
+import tempfile
+import tracemalloc
 import zipfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from spacy.tokens import DocBin
 from spacy.vocab import Vocab
 
 from multibert_spacy.errors import ConfigError, CorpusError
 from scripts.corpora import Sentence, read_arman, read_parsner_social, read_parstwiner
 from scripts.corpora.arman import ARCHIVE
+from scripts.corpora.conll import LARGEST
 from scripts.corpora.docbin import to_doc, write_atomically, write_corpora
 from scripts.corpora.parsner_social import DOMAINS
 
@@ -110,6 +118,71 @@ def test_arman_errors(tmp_path):
     write(tmp_path, {"test_fold1.txt": "الف O\n\nب B-nat\n"})
     with pytest.raises(CorpusError, match=r"test_fold1\.txt, line 3: expected .* the tag 'B-nat'"):
         read_arman(tmp_path, fold=1, seed=0)
+
+
+def zipped(method=zipfile.ZIP_DEFLATED):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", method) as file:
+        for name, text in ARMAN.items():
+            file.writestr(name, text)
+    return data.getvalue()
+
+
+def test_a_small_zip_that_holds_much_is_not_unpacked(tmp_path):
+    """6 MB held 6 GB, and took twice that."""
+    archive = tmp_path / ARCHIVE
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+        with file.open("train_fold2.txt", "w") as member:
+            for _ in range(64):
+                member.write(b"a O\n" * 2**18)
+        file.writestr("test_fold2.txt", ARMAN["test_fold2.txt"])
+    assert archive.stat().st_size < 2**20
+    tracemalloc.start()
+    with pytest.raises(CorpusError, match=r"train_fold2\.txt: expected .* 67,108,864"):
+        read_arman(tmp_path, fold=2, seed=0)
+    assert tracemalloc.get_traced_memory()[1] < LARGEST
+    tracemalloc.stop()
+
+
+def test_a_header_that_lies_about_the_size_unpacks_no_more(tmp_path):
+    """The size in both headers is 100, of 4 MB: zipfile stops there, and the checksum is wrong."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("train_fold2.txt", b"a O\n" * 2**20)
+        file.writestr("test_fold2.txt", ARMAN["test_fold2.txt"])
+    lying = data.getvalue().replace(struct.pack("<I", 2**22), struct.pack("<I", 100))
+    (tmp_path / ARCHIVE).write_bytes(lying)
+    with pytest.raises(CorpusError, match="readable zip archive"):
+        read_arman(tmp_path, fold=2, seed=0)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_packed_otherwise_is_refused(tmp_path, method):
+    (tmp_path / ARCHIVE).write_bytes(zipped(method))
+    with pytest.raises(CorpusError, match="stored or deflated, found the compression method"):
+        read_arman(tmp_path, fold=2, seed=0)
+
+
+@given(st.data())
+def test_a_damaged_zip_is_an_error_or_the_same_corpus(data):
+    whole = bytearray(zipped())
+    for _ in range(data.draw(st.integers(1, 3))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(whole)))
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / ARCHIVE).write_bytes(whole[: cut or None])
+        try:
+            corpus = read_arman(Path(folder), fold=2, seed=0)
+        except CorpusError as err:
+            assert len(str(err)) < 1000
+        else:
+            assert corpus.splits == read_arman_whole()
+
+
+def read_arman_whole():
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / ARCHIVE).write_bytes(zipped())
+        return read_arman(Path(folder), fold=2, seed=0).splits
 
 
 def test_arman_zip_errors(tmp_path):

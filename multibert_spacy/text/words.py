@@ -1,0 +1,140 @@
+"""Which words of a doc get a tag, and what stands between them.
+
+    seen     has pieces; what the network sees
+    bridged  has none: white space, invisible marks, lone diacritics. It is as if it were not
+             there: a name goes on behind it, and none begins or ends with it
+    cut      has none either, and is a certain O: no entity crosses a link, or a blank line. Only
+             between words that are seen: behind the last one it would move the tags before it
+
+The tagger's sequence holds the words that are seen or cut. A single line break is neither: text
+is wrapped inside a name, and a list has a name on each line. The network does not see it; that an
+entity goes on behind it has a price, by which the logits of the I- tags there are lower.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc
+
+from ..types import Entity, Floats2d
+from .normalize import is_link
+from .references import read_references
+
+__all__ = ["LINE_BREAK", "LIST_BREAK", "Words", "tagged_words"]
+
+Floats = NDArray[np.float32]
+
+CERTAIN = 30.0
+"""A logit that says O with a probability of 1 in float32 where all others are 0."""
+LINE_BREAK = 1.0
+LIST_BREAK = 5.0
+"""The price of a line break, in log-odds: the second where the lines in front of it and behind it
+have 2 to 4 words each, as those of a list of names have. Chosen on `outside/dev.jsonl` with the
+domains given: of the names on two or three lines of their own, how many are found right, and of
+multi-word entities with a line break inside, how many stay (alone, and in their sentences).
+
+    price          0    1    2    3    5    8
+    two persons   32   37   38   39   41   41 of 68
+    three         12   12   12   13   14   15 of 45
+    two places    31   40   42   46   51   55 of 93
+    one, alone   263  253  248  233  179    0 of 263
+    in sentences 359  335  301  278  197    6 of 359
+
+With both prices: 41, 14, 42, 251, 324.
+"""
+_LIST_LINES = (2, 4)
+
+
+@dataclass(frozen=True)
+class Words:
+    """The w words of a doc that get a tag.
+
+    places (w,) int64: Which words of the doc they are, in order.
+    cut (w,) bool: Which of them are a certain O.
+    breaks (w,) float32: The price of a line break in front of each of them, mostly 0.
+    """
+
+    places: NDArray[np.int64]
+    cut: NDArray[np.bool_]
+    breaks: Floats
+
+    def spread(self, logits: Floats2d) -> Floats2d:
+        """logits (seen words, k). RETURNS (w, k): With what is known of the other words."""
+        if self.cut.any():
+            seen, logits = logits, np.zeros((len(self.cut), logits.shape[1]), dtype=np.float32)
+            logits[~self.cut] = seen
+            logits[self.cut, 0] = CERTAIN
+        if self.breaks.any():
+            logits = logits.copy()
+            logits[:, 2::2] -= self.breaks[:, None]
+        return logits
+
+    def gather(self, gradients: Floats2d) -> Floats2d:
+        """The way back: gradients (w, k). RETURNS (seen words, k)."""
+        return gradients[~self.cut] if self.cut.any() else gradients
+
+    def gold(self, tags: NDArray[np.int64]) -> NDArray[np.int64]:
+        """tags (words of the doc,): Gold tags, -100 where one is not known.
+        RETURNS (w,): Those of these words: what a cut parts is two entities, and one that begins
+            with a bridged word begins behind it.
+        """
+        own = tags[self.places]
+        own[self.cut & (own > 0)] = 0
+        before = np.concatenate(([0], own[:-1]))
+        inside = (own > 0) & (own % 2 == 0)
+        own[inside & (before >= 0) & (before != own) & (before != own - 1)] -= 1
+        return own
+
+    def place(self, entities: Sequence[Entity]) -> list[Entity]:
+        """entities (Sequence[Entity]): By these words. RETURNS (list[Entity]): By the doc's."""
+        at = self.places
+        if not entities or at[-1] + 1 == len(at):
+            return list(entities)
+        return [e._replace(start=int(at[e.start]), end=int(at[e.end - 1]) + 1) for e in entities]
+
+
+def tagged_words(doc: Doc, seen: NDArray[np.int64]) -> Words:
+    """doc (Doc): Any doc.
+    seen (n,) int64: Those of its words that have pieces, in order.
+    RETURNS (Words): Those that get a tag; none where none is seen.
+    """
+    if len(seen) in (0, len(doc)):
+        return Words(seen, np.zeros(len(seen), np.bool_), np.zeros(len(seen), np.float32))
+    is_seen = np.zeros(len(doc), dtype=np.bool_)
+    is_seen[seen] = True
+    cut, ends = [], []
+    last, n_breaks = -1, 0
+    for i in (np.flatnonzero(~is_seen[seen[0] : seen[-1]]) + seen[0]).tolist():
+        text = doc[i].text
+        n_breaks = _line_breaks(text) + (n_breaks if i == last + 1 else 0)
+        last = i
+        if is_link(text) or n_breaks > 1:
+            cut.append(i)
+            n_breaks = 0
+        elif n_breaks:
+            ends.append(i)
+    is_cut = np.zeros(len(doc), dtype=np.bool_)
+    is_cut[cut] = True
+    places = np.flatnonzero(is_seen | is_cut)
+    broken = np.zeros(len(places) + 1, dtype=np.bool_)
+    broken[np.searchsorted(places, ends)] = True
+    return Words(places, is_cut[places], _prices(broken[:-1], is_cut[places]))
+
+
+def _prices(broken: NDArray[np.bool_], cut: NDArray[np.bool_]) -> Floats:
+    """broken (w,) bool: In front of which words a line ends.
+    cut (w,) bool: Which are cut.
+    RETURNS (w,) float32: What each line break costs.
+    """
+    line = np.cumsum(broken | cut | np.concatenate(([False], cut[:-1])))
+    length = np.bincount(line)[line]
+    listed = (length >= _LIST_LINES[0]) & (length <= _LIST_LINES[1])
+    before = np.concatenate(([False], listed[:-1]))
+    return np.where(broken, np.where(listed & before, LIST_BREAK, LINE_BREAK), 0).astype("f")
+
+
+def _line_breaks(text: str) -> int:
+    """RETURNS (int): A CRLF is one."""
+    return len(f"{read_references(text)}.".splitlines()) - 1
