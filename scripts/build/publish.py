@@ -32,9 +32,9 @@ from spacy.language import Language
 from multibert_spacy.errors import ConfigError
 
 from ..record import readable_errors
-from .sources import CORE, SAMPLE, SHIPPED, licence_of_weights, source
+from .sources import CORE, SAMPLE, SHIPPED, licence_of_weights, render, source
 
-__all__ = ["build_meta", "drop_paths", "find_paths", "licence_text", "performance", "publish"]
+__all__ = ["build_meta", "drop_paths", "find_paths", "performance", "publish", "texts_of"]
 
 console = Console()
 
@@ -108,31 +108,6 @@ def performance(report: Report, groups: Report | None = None) -> dict[str, Any]:
     return scores
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
-def _in_words(scores: Mapping[str, Any], report: Report) -> str:
-    """The scores as a paragraph, which `spacy info` shows and the card ends with."""
-    per_type, per_domain = (
-        ", ".join(f"{name} {_percent(row['f'])}" for name, row in scores[key].items())
-        for key in ("ents_per_type", "ents_per_domain")
-    )
-    by_size = scores.get("domain_acc_by_group_size", {})
-    sizes = ", ".join(f"{_percent(acc)} in groups of {size}" for size, acc in by_size.items())
-    return (
-        f"Entities on the corpora's test parts, strict spans, domains detected in groups of 8 "
-        f"texts: F {_percent(scores['ents_f'])}, P {_percent(scores['ents_p'])}, "
-        f"R {_percent(scores['ents_r'])}, mean F of the domains "
-        f"{_percent(scores['ents_macro_f'])}; F with given domains "
-        f"{_percent(scores['ents_f_given'])}. F by type: {per_type}. F by domain: {per_domain}. "
-        f"Right domains (domain_acc): {sizes or _percent(scores['domain_acc'])}, of texts out of "
-        "the same corpora; of texts that look otherwise far fewer are right, so give the domain "
-        f"where you know it. Scored at commit {report['commit']}, seed {report['seed']}, on the "
-        f"{report['split']} part of {report['corpus']}."
-    )
-
-
 def build_meta(
     nlp: Language,
     corpus: str,
@@ -175,50 +150,19 @@ def build_meta(
     if report is not None:
         scores = performance(report, groups)
         meta["performance"] = {**scores, "size": size}
-        meta["notes"] = _in_words(scores, report)
+        notes = render("notes", scores=scores, report=report)
+        meta["notes"] = " ".join(notes.split())
     return meta
 
 
-def licence_text(meta: Mapping[str, Any]) -> str:
-    """RETURNS (str): Of `LICENSE`: what holds for the whole, then the code's licence."""
+def texts_of(meta: Mapping[str, Any]) -> dict[str, str]:
+    """RETURNS (dict): Name of a file -> what holds for the whole and then the code's licence, the
+    sources, as spaCy's own pipelines have them, and spaCy's card with a word on how to begin.
+    """
     mit = LICENCE.read_text(encoding="utf8")
-    if meta["license"] == "MIT":
-        return mit
-    return (
-        "This package holds trained weights, which are under no more than the corpora that they "
-        "were\nlearned from (LICENSES_SOURCES):\n\n"
-        f"    {meta['license']}.\n\n"
-        f"As a whole it is for academic research only. The code's licence:\n\n{mit}"
-    )
-
-
-def _sources_text(meta: Mapping[str, Any]) -> str:
-    """RETURNS (str): Of `LICENSES_SOURCES`, the file that spaCy's own pipelines have."""
-    return "\n".join(
-        f"{source['name']}\n  by {source['author']}\n  licence: {source['license']}\n"
-        + (f"  {source['url']}\n" if source["url"] else "")
-        for source in meta["sources"]
-    )
-
-
-def _readme(meta: Mapping[str, Any]) -> str:
-    """The card: spaCy's own, with a word on how to begin."""
-    shown = {key: value for key, value in meta.items() if key != "url" or value}
-    package = f"{meta['lang']}_{meta['name']}"
-    use = (
-        "```python\nimport spacy\n\n"
-        f'nlp = spacy.load("{package}")\n'
-        'texts = [("تبریز بردیم!", {"thread": 7}), ("چه گلی زد سپاهان", {"thread": 7})]\n'
-        "for doc, context in nlp.pipe(texts, as_tuples=True):\n"
-        "    print(doc._.domain, [(ent.text, ent.label_) for ent in doc.ents])\n```"
-    )
-    labels = (
-        "`spacy.explain` says what the corpora mean by a label; their MISC is numbers, dates, "
-    )
-    labels += "durations and money."
-    return (
-        f"# {package}\n\n{generate_readme(dict(shown)).strip()}\n\n### Use\n\n{use}\n\n{labels}\n"
-    )
+    card = generate_readme({key: own for key, own in meta.items() if key != "url" or own}).strip()
+    names = ("LICENSE", "LICENSES_SOURCES", "README.md")
+    return {name: render(name, meta=meta, mit=mit.rstrip(), card=card) for name in names}
 
 
 def publish(pipeline: Path, out: Path, corpus: str, **about: Any) -> Language:
@@ -238,12 +182,7 @@ def publish(pipeline: Path, out: Path, corpus: str, **about: Any) -> Language:
     shutil.rmtree(draft, ignore_errors=True)
     draft.parent.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(draft)
-    texts = {
-        "LICENSE": licence_text(nlp.meta),
-        "LICENSES_SOURCES": _sources_text(nlp.meta),
-        "README.md": _readme(nlp.meta),
-    }
-    for name, text in texts.items():
+    for name, text in texts_of(nlp.meta).items():
         (draft / name).write_text(text, encoding="utf8")
     shutil.rmtree(out, ignore_errors=True)
     draft.rename(out)

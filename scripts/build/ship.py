@@ -18,24 +18,10 @@ import typer
 from rich.console import Console
 from spacy.language import Language
 
-from multibert_spacy.errors import AdapterError
-from multibert_spacy.models.manifest import read_json, write_json
-from multibert_spacy.models.storage import MANIFEST, SETTINGS
-
-from ..domains import CorpusEntry
 from ..record import cite
-from .sources import SHIPPED, corpora_of, licence_of_weights
+from .sources import SHIPPED, corpora_of, render
 
-__all__ = [
-    "app",
-    "card",
-    "detector_card",
-    "learned_from",
-    "round_to_half",
-    "ship",
-    "stamp",
-    "write_cards",
-]
+__all__ = ["app", "card", "detector_card", "round_to_half", "ship", "write_cards"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
@@ -64,70 +50,16 @@ def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
     RETURNS (str): Markdown.
     """
     manifest = json.loads((folder / "multibert.json").read_text(encoding="utf8"))
-    corpora = corpora_of(name)
-    low, high = scores["f_interval"]
-    types = [
-        f"| {label} | {100 * s['f']:.1f} |" if s["f"] is not None else f"| {label} | - |"
-        for label, s in sorted(scores["per_type"].items())
-    ]
-    return "\n".join(
-        [
-            f"# {name}",
-            "",
-            f"A {manifest['kind']} adapter with the head `{manifest['head']}` for the core "
-            f"`{manifest['core'][:16]}` (SHA-256 of its weights; the embedded core of "
-            "multibert-spacy).",
-            "",
-            f"- Labels: {', '.join(manifest['labels'])}",
-            f"- Learned from: {learned_from(corpora)}",
-            f"- Licence of these weights: {licence_of_weights(corpora)}",
-            f"- Test F1 (strict spans): {100 * scores['f']:.1f} "
-            f"(95 % interval {100 * low:.1f}-{100 * high:.1f}), P {100 * scores['p']:.1f}, "
-            f"R {100 * scores['r']:.1f}",
-            f"- Scored by: {source}",
-            "",
-            "| type | F1 |",
-            "|---|---|",
-            *types,
-            "",
-        ]
-    )
-
-
-def learned_from(corpora: Sequence[CorpusEntry]) -> str:
-    """RETURNS (str): The corpora, each with what it is and its licence."""
-    listed = "; ".join(
-        f"{corpus.name} ({corpus.what}; licence: {corpus.licence})" for corpus in corpora
-    )
-    return f"the train and dev parts of {listed}"
+    about = {"manifest": manifest, "scores": scores, "source": source}
+    return render("adapter.md", name=name, corpora=corpora_of(name), **about)
 
 
 def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) -> str:
     """labels (Sequence[str]): The domains. scores (dict): Of the detector, raw and masked.
     RETURNS (str): Markdown.
     """
-    raw, masked = scores["raw"], scores["masked"]
-    return "\n".join(
-        [
-            "# detector",
-            "",
-            f"Domains: {', '.join(labels)}.",
-            "",
-            f"- Learned from: {learned_from(SHIPPED)}",
-            f"- Licence of these weights: {licence_of_weights(SHIPPED)}",
-            "",
-            "| texts per group | accuracy | without Latin, digits, hashtags, mentions, links |",
-            "|---|---|---|",
-            *(
-                f"| {size} | {raw[size]['accuracy']:.3f} | {masked[size]['accuracy']:.3f} |"
-                for size in raw
-                if size.isdigit()
-            ),
-            "",
-            f"Scored by: {source}",
-            "",
-        ]
-    )
+    about = {"labels": labels, "scores": scores, "source": source}
+    return render("detector.md", corpora=SHIPPED, **about)
 
 
 def ship(nlp: Language, out: Path) -> None:
@@ -173,35 +105,6 @@ def folders(
     files = [path for path in to.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
     console.print(f"{to}: {len(files)} files, {size:.1f} MB")
-
-
-def stamp(nlp: Language, out: Path) -> list[str]:
-    """Say in each manifest, as `nlp.to_disk` does, what settings of the core its weights need.
-
-    nlp (Language): The pipeline that was scored with these very adapters.
-    out (Path): With `domains/` and `detector/`.
-    RETURNS (list[str]): The folders that did not say it yet.
-    """
-    transformer: Any = nlp.get_pipe("transformer")
-    done = []
-    for folder in [*sorted((out / "domains").iterdir()), out / "detector" / "adapter"]:
-        path = folder / MANIFEST
-        manifest = read_json(path, AdapterError)
-        if manifest["core"] != transformer.fingerprint:
-            raise AdapterError(f"{folder} was made for another core than the pipeline's")
-        if SETTINGS not in manifest:
-            write_json(path, manifest | {SETTINGS: transformer.core.settings})
-            done.append(folder.name)
-    return done
-
-
-@app.command()
-def settings(
-    model: Annotated[Path, typer.Argument(help="Folder of the pipeline built from them.")],
-    to: To = Path("assets/adapters"),
-) -> None:
-    """Add the core's settings to manifests of version 0.1.0."""
-    console.print(f"{to}: {', '.join(stamp(spacy.load(model), to)) or 'nothing to add'}")
 
 
 @app.command()

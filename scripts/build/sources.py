@@ -8,10 +8,14 @@ ARMAN as much as `news` has, and with the shipped adapters the two are even the 
 """
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..domains import CORPORA, DOMAINS, HEADS, CorpusEntry
 
-__all__ = ["CORE", "SAMPLE", "SHIPPED", "corpora_of", "licence_of_weights", "source"]
+__all__ = ["CORE", "SAMPLE", "SHIPPED", "corpora_of", "licence_of_weights", "render", "source"]
 
 NONE_STATED = "none stated"
 RESEARCH_ONLY = "academic research only"
@@ -59,3 +63,28 @@ def licence_of_weights(corpora: Iterable[CorpusEntry]) -> str:
     if unstated:
         parts.append(f"{unstated} states none: ask its authors before more than research")
     return "; ".join(parts) or "MIT"
+
+
+def learned_from(corpora: Iterable[CorpusEntry]) -> str:
+    """RETURNS (str): The corpora, each with what it is and its licence."""
+    listed = (f"{own.name} ({own.what}; licence: {own.licence})" for own in corpora)
+    return f"the train and dev parts of {'; '.join(listed)}"
+
+
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+TEXTS = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("texts"), encoding="utf8"),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    keep_trailing_newline=True,
+)
+TEXTS.filters["percent"] = percent
+TEXTS.globals |= {"learned_from": learned_from, "licence_of_weights": licence_of_weights}
+
+
+def render(template: str, **values: Any) -> str:
+    """RETURNS (str): A card, a licence or a note. template (str): One in texts/."""
+    return TEXTS.get_template(f"{template}.jinja").render(values)

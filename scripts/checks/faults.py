@@ -28,7 +28,7 @@ import spacy
 import typer
 from rich.console import Console
 
-from ..record import command_line, commit
+from ..record import command_line, commit, save
 
 __all__ = ["Fault", "damages", "run_faults", "try_out"]
 
@@ -179,10 +179,7 @@ def main(
             "outcomes": dict(counts),
             "by_file": {name: dict(own) for name, own in by_file.items()},
         }
-        metrics.parent.mkdir(parents=True, exist_ok=True)
-        metrics.write_text(
-            json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf8"
-        )
+        save(report, metrics)
     if counts["silent"]:
         raise typer.Exit(1)
 

@@ -11,6 +11,7 @@ nothing that it says. An entity stays the same if the text has one at the same p
 the same label. Domains are given, so that only the tagger is asked.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -20,12 +21,11 @@ from typing import Annotated, NamedTuple
 import spacy
 import typer
 from rich.console import Console
-from rich.table import Table
 from spacy.language import Language
 
 from multibert_spacy.training.corpus import read_docs
 
-from ..record import command_line, commit
+from ..record import command_line, commit, save, table
 
 __all__ = ["VARIANTS", "Spelling", "main", "shares"]
 
@@ -92,12 +92,8 @@ def _every(n: int, char: str, new: str) -> Callable[[str], Spelling]:
     """Every n-th of a character becomes something else."""
 
     def vary(text: str) -> Spelling:
-        count = 0
-        parts = []
-        for own in text:
-            count += own == char
-            parts.append(new if own == char and count % n == 0 else own)
-        return Spelling(parts)
+        count = itertools.count(1)
+        return Spelling([new if c == char and next(count) % n == 0 else c for c in text])
 
     return vary
 
@@ -115,11 +111,9 @@ def _spaced_verbs(text: str) -> Spelling:
 
 def _numeric(text: str) -> Spelling:
     """Every third letter as a number."""
-    n, parts = 0, []
-    for char in text:
-        n += char in LETTERS
-        parts.append(f"&#{ord(char)};" if char in LETTERS and n % 3 == 0 else char)
-    return Spelling(parts)
+    n = itertools.count(1)
+    turned = (char in LETTERS and next(n) % 3 == 0 for char in text)
+    return Spelling([f"&#{ord(c)};" if own else c for c, own in zip(text, turned, strict=True)])
 
 
 VARIANTS: dict[str, Callable[[str], Spelling]] = {
@@ -217,10 +211,8 @@ def main(
         by_domain.setdefault(domain, []).append(text)
     pairs = [(t, name) for name, own in by_domain.items() for t in own[: limit or None]]
     result = shares(nlp, pairs)
-    table = Table("variant", "texts", "entities", "same", "new", "share")
-    for name, row in result.items():
-        table.add_row(name, *(f"{value:g}" for value in row.values()))
-    console.print(table)
+    rows = [{"variant": name, **row, "share": f"{row['share']:g}"} for name, row in result.items()]
+    console.print(table("Entities that stay in another spelling", rows))
     if metrics is not None:
         report = {
             "command": command_line("scripts.checks.metamorphic"),
@@ -230,9 +222,7 @@ def main(
             "texts": len(pairs),
             "variants": result,
         }
-        metrics.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(report, ensure_ascii=False, indent=1)
-        metrics.write_text(text + "\n", encoding="utf8")
+        save(report, metrics)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ colons were set apart, so `social` is asked without pictures and slashes, where 
 shreds of links or words glued to an emoji.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -32,6 +31,8 @@ from spacy.language import Language
 
 from multibert_spacy.text.normalize import INVISIBLE
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
+
+from ..record import save
 
 OUTPUT = Path("metrics/tokenizer.json")
 
@@ -222,9 +223,7 @@ def main(
     command = f"python -m scripts.checks.tokenizer_agreement {parstwiner.name}"
     command += f" --raw {raw.name}" if raw else ""
     command += f" --social {social.name}" if social else ""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    report = {"command": command, "labelled_tweets": len(labelled), **result}
-    output.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf8")
+    save({"command": command, "labelled_tweets": len(labelled), **result}, output)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,5 @@ from .parstwiner import read_parstwiner
 from .sentence import SPLITS, Corpus, Sentence
 
 __all__ = [
-    "SPLITS",
-    "Corpus",
-    "Sentence",
-    "read_arman",
-    "read_parsner_social",
-    "read_parstwiner",
-]
+    "SPLITS", "Corpus", "Sentence", "read_arman", "read_parsner_social", "read_parstwiner",
+]  # fmt: skip

@@ -1,6 +1,6 @@
 """Run a module as `python -m` does, from the root of the repository, wherever one stands:
 
-    python at_root.py scripts.experiments.leak --metrics metrics/persian/arman_leak.json
+    python at_root.py scripts.experiments.sizes --metrics metrics/sizes.json
 
 `spacy project run` runs the commands of a project in its own folder; those of this one need the
 repository's.

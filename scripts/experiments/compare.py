@@ -3,8 +3,8 @@
     python -m scripts.experiments.compare metrics/persian/evaluate.json:given metrics/other.json
     python -m scripts.experiments.compare
 
-A and B are reports of `scripts.build.evaluate` or `scripts.experiments.crf` on the same part; a
-report with more than one mode needs its name after a colon. Without A and B, the pairs of the
+A and B are reports of `scripts.build.evaluate` on the same part; a report with more than one mode
+needs its name after a colon. Without A and B, the pairs of the
 report (PAIRS) are compared. The docs of each domain are drawn again with replacement, the same
 ones for both systems. The difference is A minus B: of the micro F1 of each domain, of the macro of
 the ten channels, and of the macro of all domains.

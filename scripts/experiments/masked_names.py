@@ -145,28 +145,22 @@ def evaluate_masked(
         "after", the scores; "difference", after minus before, as `compare` has it; "doc_counts"
         of both.
     """
-    given: dict[str, Any] = {
-        "seed": seed,
-        "limit_groups": limit_groups,
-        "n_resamples": n_resamples,
-    }
-    report: dict[str, Any] = {}
+    given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
+    given["n_resamples"] = n_resamples
     if isinstance(model, Language):
-        docs = read_docs(path, model.vocab)
+        docs, mode = read_docs(path, model.vocab), "given"
         with model.select_pipes(disable=[n for n in model.pipe_names if n == "domain_detector"]):
             before = evaluate(model, docs, **given)
             after = evaluate(model, [inventor.doc(doc) for doc in docs], **given)
-        mode = "given"
     else:
-        before = evaluate_single(model, path, **given)
+        before, mode = evaluate_single(model, path, **given), "single"
         after = evaluate_single(model, path, **given, change=inventor.doc)
-        mode, report["models"] = "single", before["models"]
-    counts = {"before": before["doc_counts"][mode], "after": after["doc_counts"][mode]}
+    report = {"models": before["models"]} if "models" in before else {}
     report |= {"names": dict(inventor.counts), "before": before[mode], "after": after[mode]}
-    report["difference"] = compare(
-        counts["after"], counts["before"], seed=seed, n_resamples=n_draws
-    )
-    return {**report, "doc_counts": counts}
+    counts = {"before": before["doc_counts"][mode], "after": after["doc_counts"][mode]}
+    both = counts["after"], counts["before"]
+    difference = compare(*both, seed=seed, n_resamples=n_draws)
+    return {**report, "difference": difference, "doc_counts": counts}
 
 
 def _known_words(parts: Iterable[Path]) -> set[str]:

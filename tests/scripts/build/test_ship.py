@@ -1,7 +1,6 @@
 """Shipped adapters: fp16, read back by `configs/pretrained.cfg`, with a card each."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,7 @@ from safetensors.torch import load_file
 from spacy.util import load_config, load_model_from_config
 
 from multibert_spacy.errors import AdapterError
-from multibert_spacy.models.manifest import write_json
-from scripts.build.ship import detector_card, round_to_half, ship, stamp, write_cards
+from scripts.build.ship import detector_card, round_to_half, ship, write_cards
 
 TEXTS = ["بازی تبریز و سپاهان", "هتل ایران در تبریز", "گل گل گل"]
 CONFIG = Path(__file__).parents[3] / "configs" / "pretrained.cfg"
@@ -123,17 +121,3 @@ def test_cards(shipped):
     )
     assert "| 8 | 0.990 | 0.990 |" in detector_card([], report["detector"], "")
     nlp.get_pipe("multibert_ner").model.read_domain(folder / "domains" / "sports")
-
-
-def test_manifests_of_an_older_version_are_stamped(nlp, tmp_path):
-    ship(nlp, tmp_path / "a")
-    shutil.copytree(tmp_path / "a", tmp_path / "b")
-    for path in (tmp_path / "b").rglob("multibert.json"):
-        manifest = json.loads(path.read_text(encoding="utf8"))
-        del manifest["core_settings"]
-        write_json(path, {key: value for key, value in manifest.items() if key != "seal"})
-    assert stamp(nlp, tmp_path / "b") == ["news", "sports", "travel", "adapter"]
-    for path in (tmp_path / "b").rglob("multibert.json"):
-        other = tmp_path / "a" / path.relative_to(tmp_path / "b")
-        assert json.loads(path.read_text("utf8")) == json.loads(other.read_text("utf8"))
-    assert stamp(nlp, tmp_path / "b") == []
