@@ -1,6 +1,5 @@
 """The numbers of a conversion, as JSON and as tables."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,8 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ..record import table
-from .docbin import write_atomically
+from ..record import save, table
 from .sentence import SPLITS, Corpus, Sentence, Tally
 
 __all__ = ["build_report", "print_report", "save_report"]
@@ -83,10 +81,8 @@ def build_report(
 
 def save_report(report: Mapping[str, Any], out: Path) -> Path:
     """Write `<out>/report.json`."""
-    path = out / "report.json"
-    text = json.dumps(report, indent=2, ensure_ascii=False)
-    write_atomically(path, f"{text}\n".encode())
-    return path
+    save(report, out / "report.json")
+    return out / "report.json"
 
 
 def print_report(report: Mapping[str, Any], console: Console) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from multibert_spacy.colors import COLORS
+from multibert_spacy.glossary import MEANINGS
 from scripts.corpora import read_parsner_social
 from scripts.corpora.sentence import SPLITS
 from scripts.domains import CORPORA, DOMAINS, HEADS, LABELS, domains_of
@@ -19,6 +20,7 @@ def test_heads_labels_and_corpora_are_whole():
     assert {domain.corpus.key for domain in DOMAINS.values()} == CORPORA.keys()
     for labels in LABELS.values():
         assert labels.keys() <= COLORS.keys() and all(labels.values())
+    assert {label for labels in LABELS.values() for label in labels} == MEANINGS.keys()
     assert "numbers, dates, durations and money" in LABELS["social"]["MISC"]
 
 
