@@ -32,4 +32,4 @@ $(VENV)/project: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) training packages corpus/sample assets/core project.lock
+	rm -rf $(VENV) training packages corpus/sample assets/core project.lock scripts/experiments/project.lock

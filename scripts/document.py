@@ -1,5 +1,6 @@
 """Bring the README up to date, or check that it is: the table of project commands, which is
-`spacy project document`'s, and the results, which come from metrics/.
+`spacy project document`'s, and the results, which come from metrics/. A page in docs/ that has the
+markers of the results gets them too.
 """
 
 import shutil
@@ -9,35 +10,38 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from weasel.cli.document import project_document
+from weasel.cli.document import MARKER_START, project_document
 
-from scripts.results import with_results
+from scripts.report.render import START, with_results
 
 
-def documented(project: Path) -> str:
-    """RETURNS (str): README.md as it should be."""
+def documented(project: Path, path: Path) -> str:
+    """RETURNS (str): A Markdown file as it should be."""
     with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder) / "README.md"
-        shutil.copy(project / "README.md", draft)
-        project_document(project, draft)
-        return with_results(draft.read_text(encoding="utf8"), project / "metrics")
+        draft = Path(folder) / path.name
+        shutil.copy(path, draft)
+        if MARKER_START in draft.read_text(encoding="utf8"):
+            project_document(project, draft)
+        text = draft.read_text(encoding="utf8")
+    return with_results(text, project / "metrics") if START in text else text
 
 
 def main(
-    check: Annotated[bool, typer.Option("--check", help="Fail if the README differs")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Fail if a file differs")] = False,
     project: Annotated[Path, typer.Option(help="Folder of project.yml")] = Path(),
 ) -> None:
-    """Bring the README up to date, or check it."""
-    readme = project / "README.md"
-    text = documented(project)
-    if check and text != readme.read_text(encoding="utf8"):
-        typer.echo(
-            "README.md differs from project.yml or metrics: run python -m scripts.document",
-            err=True,
-        )
-        sys.exit(1)
-    if not check:
-        readme.write_text(text, encoding="utf8")
+    """Bring README and docs up to date, or check them."""
+    for path in [project / "README.md", *sorted((project / "docs").rglob("*.md"))]:
+        text = documented(project, path)
+        if text == path.read_text(encoding="utf8"):
+            continue
+        if check:
+            typer.echo(
+                f"{path} differs from project.yml or metrics: run python -m scripts.document",
+                err=True,
+            )
+            sys.exit(1)
+        path.write_text(text, encoding="utf8")
 
 
 if __name__ == "__main__":

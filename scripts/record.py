@@ -1,28 +1,29 @@
-"""What a result says of its origin, and how a command says what went wrong."""
+"""What a result says of its origin, how it is written and shown; what a failed command says."""
 
+import json
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from spacy.language import Language
+from spacy.tokens import Doc
 
 from multibert_spacy.errors import MultibertError
 
+from .corpora.docbin import write_atomically
+
 __all__ = [
-    "cite",
-    "command_line",
-    "commit",
-    "plain_path",
-    "readable_errors",
-    "run_app",
-    "running_module",
-]
+    "build_header", "cite", "command_line", "commit", "describe_model", "plain_path",
+    "readable_errors", "run_app", "running_module", "save", "table",
+]  # fmt: skip
 
 
 def commit() -> str:
@@ -54,12 +55,14 @@ def running_module(default: str) -> str:
 
 
 def command_line(module: str) -> str:
-    """RETURNS (str): The running command as one would type it, with plain paths."""
+    """module (str): What the command is, if it is none of ours that is running.
+    RETURNS (str): The running command as one would type it, with plain paths.
+    """
     args = [
         re.sub(r"(^|[=,])(/[^,]*)", lambda match: match[1] + plain_path(match[2]), arg)
         for arg in sys.argv[1:]
     ]
-    return shlex.join(["python", "-m", module, *args])
+    return shlex.join(["python", "-m", running_module(module), *args])
 
 
 def cite(report: Mapping[str, Any]) -> str:
@@ -68,6 +71,94 @@ def cite(report: Mapping[str, Any]) -> str:
         f"`{report['command']}`, commit {report['commit']}, seed {report['seed']}, "
         f"{report['split']}"
     )
+
+
+def build_header(
+    module: str,
+    docs: Sequence[Doc],
+    *,
+    corpus: Path,
+    split: str,
+    seed: int,
+    limit_groups: int = 0,
+) -> dict[str, Any]:
+    """Say what was run on what.
+
+    module (str): What is run, if none of our scripts is.
+    docs (Sequence[Doc]): What is scored, if there is no limit.
+    corpus (Path): Its folder. Only the name is kept.
+    RETURNS (dict): command, commit and settings, and the numbers of docs and entities by domain.
+    """
+    domains = {name: {"docs": 0, "entities": 0} for name in sorted({doc._.domain for doc in docs})}
+    for doc in docs:
+        domains[doc._.domain]["docs"] += 1
+        domains[doc._.domain]["entities"] += len(doc.ents)
+    return {
+        "command": command_line(module),
+        "commit": commit(),
+        "seed": seed,
+        "corpus": corpus.name,
+        "split": split,
+        "limit_groups": limit_groups,
+        "domains": domains,
+    }
+
+
+def describe_model(nlp: Language, source: str) -> dict[str, Any]:
+    """RETURNS (dict): Name and version of a pipeline, and the folder or package it is from."""
+    name = f"{nlp.meta['lang']}_{nlp.meta['name']}"
+    return {"name": name, "version": nlp.meta["version"], "source": plain_path(source)}
+
+
+def save(report: Mapping[str, Any], path: Path) -> None:
+    """Write a report as JSON, floats with four decimals, a list of lists (the counts of the docs
+    of a domain) on one line.
+    """
+    write_atomically(path, f"{_to_json(_rounded(report))}\n".encode())
+
+
+def _to_json(value: Any, line: str = "\n") -> str:
+    """RETURNS (str): As `json.dumps` with indent=1, but for lists of lists."""
+    inner = f"{line} "
+    if isinstance(value, dict) and value:
+        items = [
+            f"{json.dumps(key, ensure_ascii=False)}: {_to_json(item, inner)}"
+            for key, item in value.items()
+        ]
+        return f"{{{inner}{f',{inner}'.join(items)}{line}}}"
+    if isinstance(value, list) and value and not all(isinstance(item, list) for item in value):
+        return f"[{inner}{f',{inner}'.join(_to_json(item, inner) for item in value)}{line}]"
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def table(title: str, rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Make a table for the terminal.
+    rows (Iterable[Mapping]): Column -> text or number; what is neither is not shown.
+    """
+    rows = list(rows) or [{"": "nothing"}]
+    result = Table(title=title)
+    every = dict.fromkeys(column for row in rows for column in row)
+    columns = [name for name in every if any(_cell(row.get(name)) != "-" for row in rows)]
+    for column in columns:
+        text = all(isinstance(row.get(column, ""), str) for row in rows)
+        result.add_column(column, justify="left" if text else "right")
+    for row in rows:
+        result.add_row(*(_cell(row.get(column, "")) for column in columns))
+    return result
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return str(value) if isinstance(value, str | int) else "-"
 
 
 @contextmanager

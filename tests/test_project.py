@@ -1,5 +1,6 @@
-"""project.yml: what it names is there, and the corpora go where the converters look."""
+"""The project files: what they name is there, short, and the corpora go where the readers look."""
 
+import os
 import re
 from pathlib import Path
 
@@ -7,52 +8,71 @@ import pytest
 import srsly
 
 from scripts.corpora.arman import ARCHIVE
-from scripts.corpora.parsner_social import DOMAINS
+from scripts.corpora.parsner_social import ARCHIVE as CHANNELS
 from scripts.corpora.sentence import SPLITS
+from scripts.domains import CORPORA
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = srsly.read_yaml(ROOT / "project.yml")
-COMMANDS = {command["name"]: command for command in PROJECT["commands"]}
-NOT_OF_THE_PAPER = {"detector", "assemble", "evaluate", "baseline", "ship", "walk"}
-NOT_OF_THE_PAPER |= {"refit", "benchmark", "stream"}
-"""What the shipped pipeline is trained with, our own corpus, and speed."""
+FOLDERS = {"": ROOT, "experiments": ROOT / "scripts" / "experiments"}
+PROJECTS = {name: srsly.read_yaml(folder / "project.yml") for name, folder in FOLDERS.items()}
+COMMANDS = [(name, own) for name, project in PROJECTS.items() for own in project["commands"]]
+NAMES = [f"{name}/{own['name']}" for name, own in COMMANDS]
 
 
-def test_workflows_are_made_of_commands():
-    for steps in PROJECT["workflows"].values():
-        assert set(steps) <= COMMANDS.keys()
+@pytest.mark.parametrize("name", PROJECTS)
+def test_workflows_are_made_of_commands(name):
+    known = {command["name"] for command in PROJECTS[name]["commands"]}
+    for steps in PROJECTS[name]["workflows"].values():
+        assert set(steps) <= known
         assert len(steps) == len(set(steps))
 
 
-def test_the_paper_is_all_experiments():
-    others = {name for name in COMMANDS if name.startswith("package")} | NOT_OF_THE_PAPER
-    assert set(PROJECT["workflows"]["paper"]) == COMMANDS.keys() - others
+def test_the_experiments_are_all_of_the_paper():
+    project = PROJECTS["experiments"]
+    assert project["workflows"]["paper"] == [own["name"] for own in project["commands"]]
+    assert "experiments" in PROJECTS[""]["workflows"]["paper"]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_names_what_is_there(name):
-    command = COMMANDS[name]
+def test_what_a_newcomer_runs_is_there():
+    names = {*PROJECTS[""]["workflows"], *(own["name"] for own in PROJECTS[""]["commands"])}
+    wanted = {"all", "pretrained", "smoke", "paper", "report", "refit", "ship", "benchmark"}
+    assert wanted <= names
+
+
+@pytest.mark.parametrize("name, command", COMMANDS, ids=NAMES)
+def test_a_command_names_what_is_there(name, command):
     for line in command["script"]:
-        module = re.match(r"python -m (scripts[\w.]*)", line)
-        if module:
-            path = ROOT / module[1].replace(".", "/")
+        module = re.match(r"python (?:-m|at_root.py) ([\w.]+)", line)[1]
+        if module != "spacy":
+            path = ROOT / module.replace(".", "/")
             assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
+        for config in re.findall(r"configs/[\w/]+\.cfg", line):
+            assert (ROOT / config).is_file()
     for dep in command.get("deps", []):
-        if dep.split("/")[0] in ("scripts", "configs", "multibert_spacy"):
-            assert (ROOT / dep).exists(), dep
+        path = Path(os.path.normpath(FOLDERS[name] / dep))
+        if path.relative_to(ROOT).parts[0] in ("scripts", "configs", "multibert_spacy"):
+            assert "${" in dep or path.exists(), dep
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_variables_are_defined(name):
-    text = str(COMMANDS[name])
-    assert set(re.findall(r"\$\{vars\.(\w+)\}", text)) <= PROJECT["vars"].keys()
+@pytest.mark.parametrize("name, command", COMMANDS, ids=NAMES)
+def test_a_command_has_at_most_five_flags(name, command):
+    for line in command["script"]:
+        assert len(re.findall(r" --\w", line)) <= 5, line
 
 
-def test_the_corpora_go_where_the_converters_look():
-    wanted = {f"arman/{ARCHIVE}"}
+@pytest.mark.parametrize("name, command", COMMANDS, ids=NAMES)
+def test_variables_are_defined(name, command):
+    used = set(re.findall(r"\$\{vars\.(\w+)\}", str(command)))
+    assert used <= PROJECTS[name]["vars"].keys()
+
+
+def test_the_project_is_short():
+    assert len((ROOT / "project.yml").read_text(encoding="utf8").splitlines()) < 250
+
+
+def test_the_corpora_go_where_the_readers_look():
+    wanted = {f"arman/{ARCHIVE}", f"parsner_social/{CHANNELS}"}
     wanted |= {f"parstwiner/{part}.txt" for part in SPLITS}
-    wanted |= {f"parsner_social/{domain}.pos" for domain in DOMAINS}
-    found = {asset["dest"].removeprefix("assets/persian/") for asset in PROJECT["assets"]}
+    found = {own["dest"].removeprefix("assets/persian/") for own in PROJECTS[""]["assets"]}
     assert found == wanted
-    for asset in PROJECT["assets"]:
-        assert Path(asset["url"]).name == Path(asset["dest"]).name
+    assert {path.partition("/")[0] for path in found} == CORPORA.keys()

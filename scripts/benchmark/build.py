@@ -5,7 +5,6 @@ one word in eight is in an entity, and a detector answers with many domains. Ada
 to fp16, in which trained ones are shipped.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,49 +18,20 @@ from spacy.training import Example
 from spacy.util import minibatch
 from transformers import AutoConfig
 
-from multibert_spacy.models.classifier import ClassifierModel
 from multibert_spacy.pipeline.domain_detector import join_docs
 from multibert_spacy.pipeline.tagging import doc_rows, row_batches
 from multibert_spacy.types import Floats2d
 
-from ..sampling.labels import HEAD_OF, LABELS
-from ..ship import round_to_half
+from ..build.ship import round_to_half
+from ..domains import DOMAINS, LABELS
 from .texts import GROUP_SIZE, domain_names
-
-__all__ = [
-    "ADAPTERS",
-    "DETECTORS",
-    "ENGINES",
-    "build_pipeline",
-    "calibrated",
-    "engines",
-    "load",
-    "write_pipelines",
-]
 
 ADAPTERS: dict[str, dict[str, Any]] = {
     "lora": {"@misc": "multibert_spacy.LoRA.v1", "rank": 16, "alpha": 32},
     "prefix": {"@misc": "multibert_spacy.Prefix.v1", "n_virtual": 22},
 }
-DETECTORS: dict[str, dict[str, Any]] = {
-    "lora": {
-        "model": {
-            "adapter": {"@misc": "multibert_spacy.LoRA.v1", "rank": 8, "alpha": 16},
-            "max_pieces": 256,
-            "bag": True,
-        }
-    },
-    "bow": {
-        "model": {
-            "@architectures": "spacy.TextCatBOW.v3",
-            "exclusive_classes": True,
-            "length": 262144,
-            "ngram_size": 2,
-            "no_output_layer": False,
-        }
-    },
-}
-"""As shipped, and as in configs/detector_bow.cfg."""
+DETECTOR = {"@misc": "multibert_spacy.LoRA.v1", "rank": 8, "alpha": 16}
+"""The shipped detector's adapter; it reads 256 pieces and the lower quarter of the layers."""
 ENGINES = {
     "torch": {"engine": "torch", "precision": "bf16"},
     "OpenVINO bf16": {"engine": "openvino", "precision": "bf16"},
@@ -79,19 +49,15 @@ def build_pipeline(
     *,
     adapter: str = "lora",
     detector: str | None = None,
-    precision: str = "bf16",
     seed: int = 0,
 ) -> Language:
     """Make a pipeline with random adapters.
 
-    core (str): Hugging Face name or folder.
     n_domains (int): Domains of the tagger. Each has its adapter from its own seed: the same
         one, however many others there are.
     texts (Sequence[str]): Some text, for what must see any.
     adapter (str): Of ADAPTERS.
-    detector (str): Of DETECTORS, or None.
-    precision (str): That the core computes in.
-    seed (int): Of all weights.
+    detector (str): "lora", or None.
     """
     names = domain_names(n_domains)
     nlp = spacy.blank(
@@ -106,14 +72,12 @@ def build_pipeline(
     nlp.add_pipe(
         "frozen_transformer",
         name="transformer",
-        config={"model": {"name": core}, "precision": precision},
+        config={"model": {"name": core}, "precision": "bf16"},
     )
     if detector:
-        config = copy.deepcopy(DETECTORS[detector])
-        if detector == "lora":  # the shipped one runs the lower quarter of the core
-            layers = AutoConfig.from_pretrained(core).num_hidden_layers // 4
-            config["model"]["layers"] = max(layers, 1)
-        nlp.add_pipe("domain_detector", config=config)
+        layers = max(AutoConfig.from_pretrained(core).num_hidden_layers // 4, 1)
+        config = {"adapter": DETECTOR, "max_pieces": 256, "bag": True, "layers": layers}
+        nlp.add_pipe("domain_detector", config={"model": config})
         nlp.config["initialize"]["components"]["domain_detector"] = {"labels": names}
     model = {"adapter": ADAPTERS[adapter], "dropout": 0.0}
     tagger: Any = nlp.add_pipe("multibert_ner", config={"model": model})
@@ -143,14 +107,14 @@ def build_pipeline(
     torch.manual_seed(seed)
     _set_heads(nlp, texts[:N_SAMPLE], names)
     if detector:
-        _set_detector(nlp, texts[:N_SAMPLE], rng)
+        _set_detector(nlp, texts[:N_SAMPLE])
     round_to_half(nlp, ["multibert_ner"])
     tagger.model.weights_changed()
     return nlp
 
 
 def _head_of(name: str) -> str:
-    return HEAD_OF.get(name, "social")
+    return DOMAINS[name].head if name in DOMAINS else "social"
 
 
 def _pieces(nlp: Language, text: str) -> list[int]:
@@ -198,15 +162,9 @@ def _set_heads(nlp: Language, texts: Sequence[str], names: Sequence[str]) -> Non
         head.linear.bias.data.copy_(bias)
 
 
-def _set_detector(nlp: Language, texts: Sequence[str], rng: np.random.Generator) -> None:
+def _set_detector(nlp: Language, texts: Sequence[str]) -> None:
     """Random weights whose answers prefer no domain."""
     detector: Any = nlp.get_pipe("domain_detector")
-    if not isinstance(detector.model, ClassifierModel):
-        for node in detector.model.walk():
-            if node.has_param("W"):
-                w = rng.normal(size=node.get_param("W").shape)
-                node.set_param("W", w.astype(np.float32))
-        return
     module = detector.model.module
     _shake(module.adapter)
     torch.nn.init.normal_(module.linear.weight)
@@ -215,7 +173,7 @@ def _set_detector(nlp: Language, texts: Sequence[str], rng: np.random.Generator)
     docs = [join_docs(group, nlp.vocab) for group in groups]
     logits = np.log(np.maximum(detector.predict(docs), 1e-30))
     module.linear.bias.data.copy_(torch.from_numpy(-logits.mean(axis=0)))
-    detector.model.module.weights_changed()
+    module.weights_changed()
 
 
 def write_pipelines(
@@ -223,11 +181,8 @@ def write_pipelines(
 ) -> None:
     """Make pipelines and save them, to be called in a process of its own.
 
-    core (str): Hugging Face name or folder.
     wanted (Sequence): Adapter, number of domains and detector of each.
-    texts (Sequence[str]): As in `build_pipeline`.
     folder (str): Gets a folder for each, see `folder_of`.
-    seed (int): Of all weights.
     """
     for adapter, n_domains, detector in wanted:
         nlp = build_pipeline(core, n_domains, texts, adapter=adapter, detector=detector, seed=seed)
@@ -244,13 +199,6 @@ def engines() -> list[str]:
     return [] if find_spec("openvino") is None else [name for name in ENGINES if name != "torch"]
 
 
-def load(folder: Path, *, precision: str | None = None, engine: str = "torch") -> Language:
-    """Load a saved pipeline.
-
-    precision (str): That it computes in; None is the engine's.
-    engine (str): Of ENGINES.
-    """
-    settings = dict(ENGINES[engine])
-    if precision is not None:
-        settings["precision"] = precision
-    return spacy.load(folder, config={"components": {"transformer": settings}})
+def load(folder: Path, *, engine: str = "torch") -> Language:
+    """Load a saved pipeline. engine (str): Of ENGINES."""
+    return spacy.load(folder, config={"components": {"transformer": ENGINES[engine]}})

@@ -33,8 +33,7 @@ def call(
 ) -> tuple[Any, float]:
     """Call a function in a process of its own.
 
-    function (Callable): Of a module; returns a JSON value.
-    kwargs (dict): Its arguments, JSON values.
+    function (Callable): Of a module; takes and returns JSON values.
     threads (int): Of OpenMP (torch) and rayon (tokenizers).
     RETURNS (tuple): What it returned, and the process's peak in MB.
     RAISES (FreshError): If it failed.
@@ -42,15 +41,8 @@ def call(
     name = f"{function.__module__}:{function.__qualname__}"
     command = [sys.executable, "-m", "scripts.benchmark.fresh", name]
     env = {**os.environ, "OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads)}
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=env,
-        input=json.dumps(kwargs),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    given = {"input": json.dumps(kwargs), "stdout": subprocess.PIPE, "text": True}
+    done = subprocess.run(command, cwd=ROOT, env=env, check=False, **given)
     if done.returncode:
         raise FreshError(f"{name} failed in its own process, see above")
     reply = json.loads(done.stdout.splitlines()[-1])

@@ -2,7 +2,6 @@
 
 import resource
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +9,14 @@ from typing import Any
 
 from . import fresh
 
-__all__ = ["folder_megabytes", "load_and_tag", "measure_memory", "resident_megabytes"]
+__all__ = ["folder_megabytes", "load_and_tag", "measure_memory"]
 
 TIMES = ("import", "blank", "load", "tag")
 """spaCy and torch imported; the first empty pipeline, for which spaCy imports every package that
 registers a component, spacy-transformers among them; ours loaded; texts tagged."""
 
 
-def resident_megabytes() -> float:
+def _resident_megabytes() -> float:
     """RETURNS (float): Memory that this process has resident now; where /proc is missing, its
     most so far.
     """
@@ -33,33 +32,30 @@ def load_and_tag(
 ) -> dict[str, Any]:
     """Do what `TIMES` says; to be called in a process of its own.
 
-    RETURNS (dict): Seconds of each step, resident MB after each, and whether hazm was imported.
+    RETURNS (dict): Seconds of each step and resident MB after each, and entities.
     """
-    clock = [time.perf_counter()]
-    resident = []
+    clock, resident = [time.perf_counter()], []
+
+    def tick() -> None:
+        clock.append(time.perf_counter())
+        resident.append(_resident_megabytes())
+
     import spacy
     import torch
 
-    clock.append(time.perf_counter())
-    resident.append(resident_megabytes())
+    tick()
     torch.set_num_threads(threads)
     spacy.blank("fa")
-    clock.append(time.perf_counter())
-    resident.append(resident_megabytes())
+    tick()
     nlp = spacy.load(folder)
-    clock.append(time.perf_counter())
-    resident.append(resident_megabytes())
-    hazm_after_load = "hazm" in sys.modules
+    tick()
     pairs = ((text, {"domain": name}) for text, name in zip(texts, domains, strict=True))
     n_entities = sum(len(doc.ents) for doc, _ in nlp.pipe(pairs, as_tuples=True))
-    clock.append(time.perf_counter())
-    resident.append(resident_megabytes())
+    tick()
     took = [end - start for start, end in zip(clock, clock[1:], strict=False)]
     return {
         "seconds": dict(zip(TIMES, took, strict=True)),
         "resident_mb": dict(zip(TIMES, resident, strict=True)),
-        "hazm_after_load": hazm_after_load,
-        "hazm_after_tag": "hazm" in sys.modules,
         "entities": n_entities,
     }
 
@@ -83,35 +79,26 @@ def measure_memory(
     texts (Sequence[str]): What is tagged.
     domains (dict): Number of domains -> domain of each text.
     threads (int): Of torch.
-    repeats (int): Processes for each, in turn; medians are returned.
+    repeats (int): Processes for each; medians are returned.
     RETURNS (dict): "by_domains": number of domains -> seconds and resident MB of each step, peak
         and disk MB. "disk_mb_per_domain": what a further domain adds.
     """
-    runs: dict[int, list[tuple[dict[str, Any], float]]] = {n: [] for n in folders}
-    for _ in range(repeats):
-        for n, folder in folders.items():
-            arguments = {
-                "folder": str(folder.resolve()),
-                "texts": list(texts),
-                "domains": domains[n],
-                "threads": threads,
-            }
-            runs[n].append(fresh.call(load_and_tag, arguments, threads=threads))
     report: dict[str, Any] = {"by_domains": {}}
-    for n, own in runs.items():
+    sizes = {n: folder_megabytes(folder) for n, folder in folders.items()}
+    for n, folder in folders.items():
+        given = {"folder": str(folder.resolve()), "texts": list(texts), "domains": domains[n]}
+        runs = [
+            fresh.call(load_and_tag, {**given, "threads": threads}, threads=threads)
+            for _ in range(repeats)
+        ]
         medians = {
-            key: {step: statistics.median(run[key][step] for run, _ in own) for step in TIMES}
+            key: {step: statistics.median(run[key][step] for run, _ in runs) for step in TIMES}
             for key in ("seconds", "resident_mb")
         }
-        flags = {key: own[0][0][key] for key in ("hazm_after_load", "hazm_after_tag", "entities")}
-        report["by_domains"][str(n)] = {
-            **medians,
-            "peak_mb": statistics.median(peak for _, peak in own),
-            "disk_mb": folder_megabytes(folders[n]),
-            **flags,
-        }
+        peak = statistics.median(peak for _, peak in runs)
+        own = {"peak_mb": peak, "disk_mb": sizes[n], "entities": runs[0][0]["entities"]}
+        report["by_domains"][str(n)] = {**medians, **own}
     few, many = min(folders), max(folders)
     if few < many:
-        added = folder_megabytes(folders[many]) - folder_megabytes(folders[few])
-        report["disk_mb_per_domain"] = added / (many - few)
+        report["disk_mb_per_domain"] = (sizes[many] - sizes[few]) / (many - few)
     return report

@@ -9,29 +9,20 @@ is most frequent, as it is in real text.
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import spacy
 import torch
 import transformers
-from spacy.language import Language
-from torch import Tensor
 from transformers import AutoModel, AutoModelForTokenClassification, AutoTokenizer, pipeline
 
 from multibert_spacy.text.batching import batch_by_pieces
 
-from ..sampling.labels import LABELS
+from ..domains import LABELS
 from .build import ADAPTERS, calibrated
 
-__all__ = [
-    "BUDGET",
-    "hf_pipeline",
-    "peft_mixed",
-    "peft_model",
-    "peft_one_by_one",
-    "quiet",
-    "spacy_ner",
-]
+if TYPE_CHECKING:
+    from .systems import Setup
 
 Run = Callable[[], int]
 
@@ -58,12 +49,12 @@ def quiet() -> Iterator[None]:
         transformers.logging.set_verbosity(before)
 
 
-def spacy_ner(core: str, texts: Sequence[str]) -> Run:
+def spacy_ner(setup: "Setup") -> Run:
     """spacy-transformers' `transformer` and spaCy's `ner`, as in `spacy init config --gpu`."""
     nlp = spacy.blank("fa", config={"nlp": {"batch_size": 128}})
     spans = {"@span_getters": "spacy-transformers.strided_spans.v1", "window": 128, "stride": 96}
     architecture = "spacy-transformers.TransformerModel.v3"
-    model = {"@architectures": architecture, "name": core, "get_spans": spans}
+    model = {"@architectures": architecture, "name": setup.core, "get_spans": spans}
     nlp.add_pipe("transformer", config={"model": model})
     listener = {
         "@architectures": "spacy-transformers.TransformerListener.v1",
@@ -84,22 +75,22 @@ def spacy_ner(core: str, texts: Sequence[str]) -> Run:
         ner.add_label(label)
     with quiet():
         nlp.initialize()
-    return lambda: _count_entities(nlp, texts)
+
+    def run() -> int:
+        with quiet():
+            return sum(len(doc.ents) for doc in nlp.pipe(setup.strings))
+
+    return run
 
 
-def _count_entities(nlp: Language, texts: Sequence[str]) -> int:
-    with quiet():
-        return sum(len(doc.ents) for doc in nlp.pipe(texts))
-
-
-def hf_pipeline(core: str, texts: Sequence[str], dtype: torch.dtype) -> Run:
+def hf_pipeline(setup: "Setup", *, dtype: torch.dtype) -> Run:
     """Hugging Face's pipeline with its batches of 32."""
     with quiet():
-        tokenizer = AutoTokenizer.from_pretrained(core)
+        tokenizer = AutoTokenizer.from_pretrained(setup.core)
         model = AutoModelForTokenClassification.from_pretrained(
-            core, num_labels=len(TAGS), id2label=dict(enumerate(TAGS))
+            setup.core, num_labels=len(TAGS), id2label=dict(enumerate(TAGS))
         ).eval()
-        _calibrate(model, tokenizer, texts[:16])
+        _calibrate(model, tokenizer, setup.strings[:16])
         pipe = pipeline(
             "token-classification",
             model=model.to(dtype),
@@ -108,11 +99,7 @@ def hf_pipeline(core: str, texts: Sequence[str], dtype: torch.dtype) -> Run:
             aggregation_strategy="simple",
             stride=STRIDE,
         )
-
-    def run() -> int:
-        return sum(len(entities) for entities in pipe(list(texts)))
-
-    return run
+    return lambda: sum(len(entities) for entities in pipe(list(setup.strings)))
 
 
 @torch.inference_mode()
@@ -124,94 +111,58 @@ def _calibrate(model: Any, tokenizer: Any, texts: Sequence[str]) -> None:
     model.classifier.bias.copy_(torch.from_numpy(calibrated(logits.numpy())))
 
 
-def peft_model(core: str, names: Sequence[str], dtype: torch.dtype | None = None) -> Any:
-    """The core with a LoRA adapter of our size for each name.
+def peft(setup: "Setup", *, n_domains: int, mixed: bool) -> Run:
+    """Raw texts to tags of pieces with PEFT's LoRA, with random weights of our size; a linear
+    layer serves as head of all.
 
-    dtype (torch.dtype): Of core and adapters; None is PEFT's own choice, fp32.
+    mixed (bool): Whether domains are mixed in a batch (`adapter_names`), or come one after the
+        other (`set_adapter`).
     """
     from peft import LoraConfig, get_peft_model
 
-    settings = ADAPTERS["lora"]
-    config = LoraConfig(
-        r=settings["rank"],
-        lora_alpha=settings["alpha"],
-        target_modules="all-linear",
-        init_lora_weights=dtype is None,  # with values that add nothing only for training
-    )
+    domains = setup.domains(n_domains)
+    names = sorted(set(domains))
+    size = {"r": ADAPTERS["lora"]["rank"], "lora_alpha": ADAPTERS["lora"]["alpha"]}
+    config = LoraConfig(**size, target_modules="all-linear", init_lora_weights=False)
     with quiet():
-        model = AutoModel.from_pretrained(core, add_pooling_layer=False, torch_dtype=dtype)
-        own = dtype is None
-        model = get_peft_model(model, config, adapter_name=names[0], autocast_adapter_dtype=own)
+        tokenizer = AutoTokenizer.from_pretrained(setup.core)
+        model: Any = AutoModel.from_pretrained(
+            setup.core, add_pooling_layer=False, torch_dtype=torch.bfloat16
+        )
+        own = {"autocast_adapter_dtype": False}
+        model = get_peft_model(model, config, adapter_name=names[0], **own)
         for name in names[1:]:
-            model.add_adapter(name, config, autocast_adapter_dtype=own)
-    return model
+            model.add_adapter(name, config, **own)
+        model.eval()
+    head = torch.nn.Linear(model.config.hidden_size, len(TAGS), dtype=torch.bfloat16)
 
-
-def _tokenise(tokenizer: Any, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
-    """RETURNS (tuple): Pieces of each window, and the text that it is of."""
-    found = tokenizer(
-        list(texts),
-        truncation=True,
-        max_length=512,
-        stride=STRIDE,
-        return_overflowing_tokens=True,
-        return_attention_mask=False,
-    )
-    return found["input_ids"], found["overflow_to_sample_mapping"]
-
-
-def _pad(rows: Sequence[list[int]], pad: int) -> dict[str, Tensor]:
-    ids = torch.full((len(rows), max(map(len, rows))), pad)
-    mask = torch.zeros_like(ids)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = torch.tensor(row)
-        mask[i, : len(row)] = 1
-    return {"input_ids": ids, "attention_mask": mask}
-
-
-class _Peft:
-    """Raw texts to tags of pieces with PEFT's LoRA; a linear layer serves as head of all."""
-
-    def __init__(self, core: str, texts: Sequence[str], domains: Sequence[str]) -> None:
-        self.texts = texts
-        self.domains = domains
-        with quiet():
-            self.tokenizer = AutoTokenizer.from_pretrained(core)
-        self.names = sorted(set(domains))
-        self.model = peft_model(core, self.names, torch.bfloat16).eval()
-        self.head = torch.nn.Linear(self.model.config.hidden_size, len(TAGS), dtype=torch.bfloat16)
-
-    def tag(self, rows: Sequence[list[int]], **options: Any) -> int:
-        batch = _pad(rows, self.tokenizer.pad_token_id)
-        tags = self.head(self.model(**batch, **options).last_hidden_state).argmax(-1)
+    def tag(rows: Sequence[list[int]], **options: Any) -> int:
+        batch = tokenizer.pad({"input_ids": list(rows)}, return_tensors="pt")
+        tags = head(model(**batch, **options).last_hidden_state).argmax(-1)
         return int((tags * batch["attention_mask"]).count_nonzero())
 
     @torch.inference_mode()
-    def mixed(self) -> int:
-        rows, owners = _tokenise(self.tokenizer, self.texts)
+    def run() -> int:
+        windows = tokenizer(
+            list(setup.strings),
+            truncation=True,
+            max_length=512,
+            stride=STRIDE,
+            return_overflowing_tokens=True,
+            return_attention_mask=False,
+        )
+        rows = windows["input_ids"]
+        own = [domains[i] for i in windows["overflow_to_sample_mapping"]]
+        parts = [None] if mixed else names
         found = 0
-        for index in batch_by_pieces([len(row) for row in rows], BUDGET):
-            names = [self.domains[owners[i]] for i in index]
-            found += self.tag([rows[i] for i in index], adapter_names=names)
+        for part in parts:
+            if part is not None:
+                model.set_adapter(part)
+            chosen = [i for i, name in enumerate(own) if part in (None, name)]
+            for index in batch_by_pieces([len(rows[i]) for i in chosen], BUDGET):
+                batch = [chosen[i] for i in index]
+                options = {"adapter_names": [own[i] for i in batch]} if mixed else {}
+                found += tag([rows[i] for i in batch], **options)
         return found
 
-    @torch.inference_mode()
-    def one_by_one(self) -> int:
-        rows, owners = _tokenise(self.tokenizer, self.texts)
-        found = 0
-        for name in self.names:
-            own = [row for row, i in zip(rows, owners, strict=True) if self.domains[i] == name]
-            self.model.set_adapter(name)
-            for index in batch_by_pieces([len(row) for row in own], BUDGET):
-                found += self.tag([own[i] for i in index])
-        return found
-
-
-def peft_mixed(core: str, texts: Sequence[str], domains: Sequence[str]) -> Run:
-    """PEFT's `adapter_names`: domains mixed in a batch."""
-    return _Peft(core, texts, domains).mixed
-
-
-def peft_one_by_one(core: str, texts: Sequence[str], domains: Sequence[str]) -> Run:
-    """PEFT's `set_adapter`: one domain after the other."""
-    return _Peft(core, texts, domains).one_by_one
+    return run

@@ -15,7 +15,7 @@ from multibert_spacy.text.batching import batch_by_pieces
 from multibert_spacy.types import WindowBatch
 
 from . import rivals
-from .build import engines, folder_of, load
+from .build import ADAPTERS, engines, folder_of, load
 from .texts import Text, domain_names, given_domains
 
 __all__ = ["LIMIT", "Setup", "System", "choose", "systems", "tag"]
@@ -46,13 +46,7 @@ class System:
 
 @dataclass
 class Setup:
-    """What all systems share.
-
-    core (str): Hugging Face name or folder.
-    texts (list[Text]): What is tagged.
-    folders (Path): With the saved pipelines.
-    seed (int): Of the domains that are drawn.
-    """
+    """What all systems share: a core, texts, and the folder of the pipelines."""
 
     core: str
     texts: list[Text]
@@ -82,7 +76,7 @@ class Setup:
         """The pieces of all texts as our tagger sees them, sorted over all texts, in batches of
         the size that is best for the bare core.
         """
-        nlp = self.load(*self.saved()[0])
+        nlp = self.load("lora", MANY, None)
         tagger: Any = nlp.get_pipe("multibert_ner")
         docs = [nlp.make_doc(text) for text in self.strings]
         core = tagger.model.core
@@ -92,14 +86,6 @@ class Setup:
         )
         batches = batch_by_pieces([row.length for row in rows], rivals.BUDGET)
         return [pack([rows[i] for i in index], core) for index in batches]
-
-    def saved(self) -> list[tuple[str, int, str | None]]:
-        """RETURNS (list): Adapter, domains and detector of each pipeline that is saved."""
-        found = []
-        for path in sorted(self.folders.iterdir()):
-            adapter, n_domains, detector = path.name.split("-")
-            found.append((adapter, int(n_domains), None if detector == "given" else detector))
-        return found
 
     @cached_property
     def n_pieces(self) -> int:
@@ -128,7 +114,7 @@ def _bare(setup: Setup, *, dtype: torch.dtype) -> Callable[[], int]:
 
 def _our_core(setup: Setup) -> Callable[[], int]:
     """`Core.forward` without an adapter."""
-    tagger: Any = setup.load(*setup.saved()[0]).get_pipe("multibert_ner")
+    tagger: Any = setup.load("lora", MANY, None).get_pipe("multibert_ner")
     core = tagger.model.core
     batches = [(torch.from_numpy(b.ids), torch.from_numpy(b.lengths)) for b in setup.batches]
 
@@ -162,11 +148,10 @@ def _our_system(
     adapter: str, n_domains: int, detector: str | None = None, *, engine: str = "torch"
 ) -> System:
     pipeline = (adapter, n_domains, detector)
+    name, note = f"ours {adapter} {n_domains}", "raw text to doc.ents, domains given"
     if detector:
-        name = f"ours {adapter} {n_domains}, detected by {detector}"
+        name = f"{name}, detected by {detector}"
         note = "raw text to doc.ents, the domain detected in groups of 8"
-    else:
-        name, note = f"ours {adapter} {n_domains}", "raw text to doc.ents, domains given"
     if engine != "torch":
         name = f"{name}, {engine}"
     make = partial(_ours, pipeline=pipeline, engine=engine)
@@ -176,57 +161,34 @@ def _our_system(
 def systems(sizes: Sequence[int] = (1, MANY, 100)) -> list[System]:
     """RETURNS (list[System]): All of them; ours with so many domains."""
     fp32, bf16 = torch.float32, torch.bfloat16
+    bare, entities = "forward pass of transformers' model", "raw text to entities, one domain"
+    ours = [(adapter, n, None) for adapter in ADAPTERS for n in sizes]
+    ours += [(adapter, MANY, "lora") for adapter in ADAPTERS]
+    fast = [own for own in ours if own[1] == MANY or own[0] == "lora"]
     return [
-        System("bare fp32", "forward pass of transformers' model", partial(_bare, dtype=fp32)),
-        System(LIMIT, "forward pass of transformers' model", partial(_bare, dtype=bf16)),
+        System("bare fp32", bare, partial(_bare, dtype=fp32)),
+        System(LIMIT, bare, partial(_bare, dtype=bf16)),
         System("our core", "Core.forward without an adapter, bf16", _our_core),
-        System(
-            "spacy-transformers + ner",
-            "raw text to doc.ents, one domain, fp32",
-            lambda s: rivals.spacy_ner(s.core, s.strings),
-        ),
-        System(
-            "HF pipeline fp32",
-            "raw text to entities, one domain, batches of 32",
-            lambda s: rivals.hf_pipeline(s.core, s.strings, fp32),
-        ),
-        System(
-            "HF pipeline bf16",
-            "raw text to entities, one domain, batches of 32",
-            lambda s: rivals.hf_pipeline(s.core, s.strings, bf16),
-        ),
+        System("spacy-transformers + ner", f"{entities}, fp32", rivals.spacy_ner),
+        System("HF pipeline fp32", f"{entities}", partial(rivals.hf_pipeline, dtype=fp32)),
+        System("HF pipeline bf16", f"{entities}", partial(rivals.hf_pipeline, dtype=bf16)),
         System(
             f"PEFT set_adapter {MANY}",
             "raw text to tags of pieces, LoRA, domain after domain, bf16",
-            lambda s: rivals.peft_one_by_one(s.core, s.strings, s.domains(MANY)),
+            partial(rivals.peft, n_domains=MANY, mixed=False),
         ),
         System(
             f"PEFT adapter_names {MANY}",
             "raw text to tags of pieces, LoRA, domains mixed, bf16",
-            lambda s: rivals.peft_mixed(s.core, s.strings, s.domains(MANY)),
+            partial(rivals.peft, n_domains=MANY, mixed=True),
         ),
-        *(_our_system(adapter, n) for adapter in ("lora", "prefix") for n in sizes),
-        *(_our_system("lora", MANY, detector) for detector in ("lora", "bow")),
-        _our_system("prefix", MANY, "lora"),
-        *(
-            _our_system("lora", n, engine=engine)
-            for engine in engines()
-            for n in sizes
-            if n != MANY
-        ),
-        *(
-            _our_system(adapter, MANY, detector, engine=engine)
-            for engine in engines()
-            for adapter in ("lora", "prefix")
-            for detector in (None, "lora")
-        ),
+        *(_our_system(*own) for own in ours),
+        *(_our_system(*own, engine=engine) for engine in engines() for own in fast),
     ]
 
 
 def choose(all_systems: Sequence[System], names: str) -> list[System]:
-    """Filter the systems.
-
-    names (str): Parts of names, comma-separated; empty is all. LIMIT is always taken.
+    """names (str): Parts of names, comma-separated; empty is all. LIMIT is always taken.
     RAISES (ValueError): If a part is in no name.
     """
     parts = [part.strip() for part in names.split(",") if part.strip()]

@@ -1,16 +1,14 @@
 """The texts that are timed: short ones and long ones, each with a domain."""
 
-import json
 import random
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from spacy.tokens import Doc
 
-from ..sampling.labels import DOMAINS
+from ..domains import DOMAINS
 
-__all__ = ["GROUP_SIZE", "LENGTHS", "Text", "domain_names", "given_domains", "mix", "read_texts"]
+__all__ = ["GROUP_SIZE", "LENGTHS", "Text", "domain_names", "given_domains", "mix"]
 
 GROUP_SIZE = 8
 """Neighbours that are of one domain, as the posts of a thread or channel."""
@@ -20,10 +18,10 @@ in the mean (the raw tweets of ParsTwiNER have 49), and one in a hundred is long
 
 
 class Text(NamedTuple):
-    """A raw text and its domain, if it has one."""
+    """A raw text and its domain."""
 
     text: str
-    domain: str | None = None
+    domain: str
 
 
 def mix(docs: Sequence[Doc], n_texts: int, *, seed: int = 0) -> list[Text]:
@@ -41,43 +39,12 @@ def mix(docs: Sequence[Doc], n_texts: int, *, seed: int = 0) -> list[Text]:
     names = sorted(by_domain)
     weights = [len(by_domain[name]) for name in names]
     sizes = list(LENGTHS)
-    texts = []
+    texts: list[Text] = []
     while len(texts) < n_texts:
         name = rng.choices(names, weights)[0]
         for n in rng.choices(sizes, list(LENGTHS.values()), k=GROUP_SIZE):
             texts.append(Text(" ".join(rng.choices(by_domain[name], k=n)), name))
     return texts[:n_texts]
-
-
-def read_texts(path: Path, n_texts: int) -> list[Text]:
-    """Read one's own texts.
-
-    path (Path): JSONL with `text` and perhaps `domain`, if its name ends in .jsonl, or else one
-        text per line.
-    n_texts (int): At the most; 0 is all. Empty ones are left out.
-    RAISES (ValueError): If a line is no JSON object with a text, or if there is no text.
-    """
-    texts = []
-    with path.open(encoding="utf8") as file:
-        for number, line in enumerate(file, 1):
-            if n_texts and len(texts) == n_texts:
-                break
-            if line.strip():
-                own = path.suffix == ".jsonl"
-                texts.append(_parse(line, path, number) if own else Text(line.strip()))
-    if not texts:
-        raise ValueError(f"{path} holds no text")
-    return texts
-
-
-def _parse(line: str, path: Path, number: int) -> Text:
-    try:
-        row: Any = json.loads(line)
-    except ValueError:
-        row = None
-    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-        raise ValueError(f'{path}, line {number}: expected {{"text": …}}, found {line[:60]!r}')
-    return Text(row["text"], row.get("domain"))
 
 
 def domain_names(n_domains: int) -> list[str]:
@@ -88,16 +55,10 @@ def domain_names(n_domains: int) -> list[str]:
 
 
 def given_domains(texts: Sequence[Text], names: Sequence[str], *, seed: int = 0) -> list[str]:
-    """The domain that each text is tagged as: its own if the pipeline has it, else a drawn one.
-
-    texts (Sequence[Text]): The texts.
-    names (Sequence[str]): Domains of the pipeline.
-    seed (int): Of the drawing.
+    """RETURNS (list[str]): The domain that each text is tagged as: its own if the pipeline has it
+    among its names, else a drawn one.
     """
     rng = random.Random(seed)
     drawn = [rng.choice(names) for _ in texts]
     known = set(names)
-    return [
-        text.domain if text.domain is not None and text.domain in known else other
-        for text, other in zip(texts, drawn, strict=True)
-    ]
+    return [t.domain if t.domain in known else d for t, d in zip(texts, drawn, strict=True)]

@@ -3,7 +3,7 @@
 import gc
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.progress import Progress
@@ -11,7 +11,6 @@ from rich.progress import Progress
 from .systems import LIMIT, Setup, System
 
 __all__ = ["summary", "time_systems"]
-
 
 LIMIT_EVERY = 4
 """Systems between two times of the limit. The speed of a rented machine drifts by a tenth and more
@@ -31,37 +30,31 @@ def time_systems(
     progress (Progress): Is told how far it is.
     RETURNS (dict): Name -> see `summary`.
     """
-    task = progress.add_task("systems", total=len(chosen) * (rounds + 2))
-    runs: dict[str, Callable[[], int]] = {}
-    for system in chosen:
-        progress.update(task, description=f"load {system.name}")
-        runs[system.name] = system.make(setup)
-        progress.advance(task)
+    task = progress.add_task("systems", total=len(chosen) * (rounds + 1))
+    runs = {system.name: system.make(setup) for system in chosen}
     found: dict[str, int] = {}
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    limits: dict[str, list[float]] = {name: [] for name in runs}
 
     def seconds_of(name: str) -> float:
+        progress.update(task, description=name, advance=name != LIMIT)
         gc.collect()
         start = time.perf_counter()
         found[name] = runs[name]()
         return time.perf_counter() - start
 
     others = [name for name in runs if name != LIMIT]
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    limits: dict[str, list[float]] = {name: [] for name in runs}
-    for number in range(rounds + 1):
+    for _ in range(rounds + 1):
         limit = [seconds_of(LIMIT)]
         for i in range(0, len(others), LIMIT_EVERY):
             few = others[i : i + LIMIT_EVERY]
             for name in few:
-                progress.update(task, description=f"round {number}: {name}")
                 seconds[name].append(seconds_of(name))
-                progress.advance(task)
             limit.append(seconds_of(LIMIT))
             for name in few:  # before and behind them
                 limits[name].append(statistics.mean(limit[-2:]))
         for own in (seconds, limits):
             own[LIMIT].append(statistics.median(limit))
-        progress.advance(task)
     progress.remove_task(task)
     return {
         system.name: {

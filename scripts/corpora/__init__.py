@@ -2,7 +2,7 @@
 
 One module per corpus knows its publisher's layout (`arman`, `parstwiner`, `parsner_social`) and
 returns a `Corpus`; the rest is common: `conll` (lines to sentences), `bio` (tags), `splits`
-(chance and leaks), `docbin` (spaCy files), `report` (numbers). `scripts.convert` is the command.
+(chance and leaks), `docbin` (spaCy files), `report` (numbers). `convert` converts.
 """
 
 from .arman import read_arman
@@ -11,10 +11,5 @@ from .parstwiner import read_parstwiner
 from .sentence import SPLITS, Corpus, Sentence
 
 __all__ = [
-    "SPLITS",
-    "Corpus",
-    "Sentence",
-    "read_arman",
-    "read_parsner_social",
-    "read_parstwiner",
-]
+    "SPLITS", "Corpus", "Sentence", "read_arman", "read_parsner_social", "read_parstwiner",
+]  # fmt: skip

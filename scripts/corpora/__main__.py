@@ -1,36 +1,56 @@
-"""The corpus of the project by name: `sample` is made, `persian` is converted from assets/."""
+"""Make or convert a corpus.
+
+    python -m scripts.corpora sample
+    python -m scripts.corpora persian --fold 1 --source assets/persian --out corpus/persian
+    python -m scripts.corpora refit --source corpus/persian --out corpus/persian-refit
+
+`sample` is made, `persian` converted from assets/, as is each of its corpora alone, and `refit`
+puts dev to train, for what is shipped.
+"""
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
-from scripts import convert, sample
+from ..domains import CORPORA
+from ..record import readable_errors
+from .convert import convert_corpus, convert_persian
+from .docbin import write_refit
+from .report import print_report
+from .sample import write_sample
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False)
+Name = StrEnum("Name", ["sample", "persian", "refit", *CORPORA])
 
 
-class Name(StrEnum):
-    """Corpora of the project."""
-
-    sample = "sample"
-    persian = "persian"
-
-
+@app.command(help=__doc__)
 def main(
     name: Name,
-    fold: Annotated[int, typer.Option(help="Fold of ARMAN")] = 1,
+    fold: Annotated[int, typer.Option(min=1, max=3, help="Fold of ARMAN")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of sample and splits")] = 0,
-    source: Annotated[Path, typer.Option(help="The corpora as downloaded")] = Path(
-        "assets/persian"
-    ),
-    out: Annotated[Path, typer.Option(help="Folder of the corpora")] = Path("corpus"),
+    source: Annotated[Path | None, typer.Option(help="The publishers' files")] = None,
+    out: Annotated[Path | None, typer.Option(help="By default corpus/NAME")] = None,
 ) -> None:
-    """Make or convert a corpus into out/NAME/{train,dev,test}."""
-    if name is Name.sample:
-        sample.write_sample(out / name, seed=seed)
-    else:
-        convert.persian(source=source, out=out / name, fold=fold, seed=seed)
+    assets, out = Path("assets/persian"), out or Path("corpus", name)
+    given: dict[str, Any] = {"fold": fold, "seed": seed}
+    with readable_errors():
+        if name == "sample":
+            write_sample(out, seed=seed)
+            return
+        if name == "refit":
+            write_refit(source or Path("corpus/persian"), out)
+            return
+        if name == "persian":
+            report = convert_persian(source or assets, out, **given)
+        else:
+            report = convert_corpus(name, source or assets / name, out, **given)
+    print_report(report, Console())
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -4,12 +4,13 @@ Published scores near 99 join the three train parts and the three test parts, wh
 test sentence into train; here one fold is taken at a time.
 """
 
-import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from multibert_spacy.errors import ConfigError, CorpusError
 
-from .conll import Layout, Source, check_size, read_sentences
+from ..domains import domains_of
+from .archive import read_archive
+from .conll import Layout, Source, read_sentences
 from .sentence import Corpus
 from .splits import hold_out
 
@@ -17,7 +18,7 @@ __all__ = ["ARCHIVE", "FOLDS", "read_arman"]
 
 ARCHIVE = "ArmanPersoNERCorpus.zip"
 FOLDS = (1, 2, 3)
-DOMAIN = "news"
+(DOMAIN,) = domains_of("arman")
 DEV_SHARE = 0.1
 LAYOUT = Layout(
     columns=("token", "tag"),
@@ -33,49 +34,6 @@ LAYOUT = Layout(
 )
 
 
-def _read_archive(archive: Path, names: list[str]) -> list[Source]:
-    """Read members by base name, wherever in the archive they lie, without extracting it. Nothing
-    is unpacked whose size was not looked at first: 6 MB can hold gigabytes.
-    """
-    sources = []
-    try:
-        with zipfile.ZipFile(archive) as file:
-            members = [m for m in file.infolist() if not m.filename.startswith("__MACOSX/")]
-            paths = [PurePosixPath(member.filename) for member in members]
-            for name in names:
-                found = [m for m, path in zip(members, paths, strict=True) if path.name == name]
-                if len(found) != 1:
-                    listed = ", ".join(sorted(p.name for p in paths if p.suffix)) or "nothing"
-                    raise CorpusError(
-                        f"{archive}: expected one file '{name}' inside, found {len(found)}. "
-                        f"The archive has: {_shortened(listed)}"
-                    )
-                sources.append(_read_member(archive, file, found[0]))
-    except CorpusError:
-        raise
-    except Exception as err:  # zipfile and what it unpacks with raise a dozen types
-        raise CorpusError(f"{archive}: expected a readable zip archive, found: {err!r}") from err
-    return sources
-
-
-def _read_member(archive: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Source:
-    """One member. What its header says of its size is where zipfile stops reading, for the two
-    ways of packing that publishers use; others are unpacked by the block, whatever its size.
-    """
-    path = f"{archive}/{member.filename}"
-    check_size(path, member.file_size)
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise CorpusError(
-            f"{path}: expected a member that is stored or deflated, found the compression method "
-            f"{member.compress_type}"
-        )
-    return Source(path, file.read(member))
-
-
-def _shortened(text: str, most: int = 300) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"
-
-
 def _open_fold(source: Path, fold: int) -> tuple[list[Source], dict[str, str]]:
     """Train and test part of a fold, and the digests of what was read."""
     names = [f"train_fold{fold}.txt", f"test_fold{fold}.txt"]
@@ -89,12 +47,12 @@ def _open_fold(source: Path, fold: int) -> tuple[list[Source], dict[str, str]]:
         files, inputs = [Source.from_path(path) for path in loose], {}
     else:
         inputs = {archive.name: Source.from_path(archive).sha256}
-        files = _read_archive(archive, names)
+        files = read_archive(archive, names)
     digests = {name: file.sha256 for name, file in zip(names, files, strict=True)}
     return files, {**inputs, **digests}
 
 
-def read_arman(source: Path, *, fold: int, seed: int) -> Corpus:
+def read_arman(source: Path, *, fold: int = 1, seed: int = 0) -> Corpus:
     """Read one fold; a tenth of its train part becomes dev.
 
     source (Path): Folder with the fold files or the publisher's zip, or that zip itself.

@@ -30,17 +30,9 @@ from .bio import parse_tag, repair_bio
 from .sentence import Sentence, Tally
 
 __all__ = [
-    "BLANK",
-    "CONTROL",
-    "INNER_SPACE",
-    "INVISIBLE",
-    "LARGEST",
-    "TRIMMED",
-    "Layout",
-    "Source",
-    "check_size",
-    "read_sentences",
-]
+    "BLANK", "CONTROL", "INNER_SPACE", "INVISIBLE", "LARGEST", "TRIMMED", "Layout", "Source",
+    "check_size", "read_sentences",
+]  # fmt: skip
 
 LARGEST = 2**24
 """Bytes of an input file."""
@@ -170,15 +162,10 @@ def _is_control(char: str) -> bool:
     tab, form feed) are white space, which is another matter. U+001C to U+001F are called so by
     Python alone.
     """
-    kind = unicodedata.category(char)
     space = char.isspace() and not "\x1c" <= char <= "\x1f"
-    return char == BOM or (kind == "Cc" and not space) or _is_noncharacter(char)
-
-
-def _is_noncharacter(char: str) -> bool:
-    """The 66 code points that Unicode promises never to assign."""
-    code = ord(char)
-    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    code = ord(char)  # of the 66 that Unicode promises never to assign?
+    never = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    return char == BOM or (unicodedata.category(char) == "Cc" and not space) or never
 
 
 def _clean(raw: str) -> tuple[str, list[str]]:

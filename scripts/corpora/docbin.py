@@ -15,7 +15,9 @@ from multibert_spacy.training.corpus import read_docs
 
 from .sentence import SPLITS, Corpus, Sentence
 
-__all__ = ["to_doc", "write_atomically", "write_corpora", "write_refit"]
+__all__ = [
+    "make_vocab", "to_doc", "write_atomically", "write_corpora", "write_docs", "write_refit",
+]  # fmt: skip
 
 # ORTH and SPACY are always stored. ENT_IOB tells an explicit O from a missing annotation.
 ATTRS = ("ENT_IOB", "ENT_TYPE")
@@ -49,12 +51,12 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _vocab() -> Vocab:
+def make_vocab() -> Vocab:
     """The one of spacy.blank("fa"), without importing every installed pipeline component."""
     return create_vocab(Persian.lang, Persian.Defaults)
 
 
-def _write_docs(path: Path, docs: Iterable[Doc]) -> None:
+def write_docs(path: Path, docs: Iterable[Doc]) -> None:
     doc_bin = DocBin(attrs=ATTRS, docs=docs, store_user_data=True)
     write_atomically(path, doc_bin.to_bytes())
 
@@ -67,7 +69,7 @@ def write_corpora(corpora: Iterable[Corpus], out: Path) -> list[Path]:
     out (Path): Folder, made if needed.
     RETURNS (list[Path]): The files.
     """
-    vocab = _vocab()
+    vocab = make_vocab()
     paths = []
     for corpus in corpora:
         for split in SPLITS:
@@ -76,7 +78,7 @@ def write_corpora(corpora: Iterable[Corpus], out: Path) -> list[Path]:
                 by_domain.setdefault(sentence.domain, []).append(to_doc(sentence, vocab))
             for domain, docs in by_domain.items():
                 path = out / split / f"{domain}.spacy"
-                _write_docs(path, docs)
+                write_docs(path, docs)
                 paths.append(path)
     return paths
 
@@ -96,12 +98,12 @@ def write_refit(source: Path, out: Path) -> list[Path]:
     names = {split: sorted(p.name for p in (source / split).glob("*.spacy")) for split in SPLITS}
     if not names["train"] or names["train"] != names["dev"] or not names["test"]:
         raise CorpusError(f"{source} has no train, dev and test with a file per domain")
-    vocab = _vocab()
+    vocab = make_vocab()
     paths = []
     for name in names["train"]:
         docs = [doc for part in ("train", "dev") for doc in read_docs(source / part / name, vocab)]
         path = out / "train" / name
-        _write_docs(path, docs)
+        write_docs(path, docs)
         paths.append(path)
     for part in ("dev", "test"):
         shutil.copytree(source / part, out / part, dirs_exist_ok=True)

@@ -6,24 +6,16 @@ and begin a new sentence there; that is left as it is, since the annotation foll
 
 from pathlib import Path
 
+from ..domains import domains_of
+from .archive import read_archive
 from .conll import Layout, Source, read_sentences
 from .sentence import SPLITS, Corpus, Sentence
 from .splits import hold_out, posts_of
 
-__all__ = ["DOMAINS", "read_parsner_social"]
+__all__ = ["ARCHIVE", "DOMAINS", "read_parsner_social"]
 
-DOMAINS = (
-    "academic",
-    "art",
-    "economic",
-    "fun",
-    "game",
-    "general_news",
-    "health",
-    "it_news",
-    "sports",
-    "travel",
-)
+DOMAINS = domains_of("parsner_social")
+ARCHIVE = "ParsNER.zip"
 SHARES = {"dev": 0.1, "test": 0.1}
 LAYOUT = Layout(
     columns=("token", "POS", "tag"),
@@ -37,17 +29,23 @@ def _words(post: list[Sentence]) -> list[str]:
     return [word for sentence in post for word in sentence.words]
 
 
-def read_parsner_social(source: Path, *, seed: int) -> Corpus:
+def read_parsner_social(source: Path, *, fold: int = 1, seed: int = 0) -> Corpus:
     """Read the ten channels; of each, a tenth of the posts is dev and another tenth test.
 
-    source (Path): Folder with `academic.pos` to `travel.pos`.
+    source (Path): Folder with a file `<domain>.pos` of each, or with the repository's zip.
+    fold (int): Of no use: the corpus has no folds.
     seed (int): Seed of the splits.
     RETURNS (Corpus): Channel after channel in every split.
     RAISES (CorpusError): If a file is missing or breaks the format.
     """
     corpus = Corpus("parsner_social", {split: [] for split in SPLITS})
+    archive = source / ARCHIVE
     for domain in DOMAINS:
-        file = Source.from_path(source / f"{domain}.pos")
+        (file,) = (
+            read_archive(archive, [f"{domain}.pos"])
+            if archive.is_file() and not (source / f"{domain}.pos").is_file()
+            else [Source.from_path(source / f"{domain}.pos")]
+        )
         sentences, repaired, odd_tokens = read_sentences(file, LAYOUT, domain=domain)
         parts = hold_out(posts_of(sentences), SHARES, seed=seed, words_of=_words)
         for split, posts in parts.items():

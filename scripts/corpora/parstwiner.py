@@ -3,12 +3,13 @@
 from collections import Counter
 from pathlib import Path
 
+from ..domains import domains_of
 from .conll import Layout, Source, read_sentences
 from .sentence import SPLITS, Corpus
 
 __all__ = ["read_parstwiner"]
 
-DOMAIN = "tweet"
+(DOMAIN,) = domains_of("parstwiner")
 LAYOUT = Layout(
     columns=("token", "tag"),
     separator="\t",
@@ -23,10 +24,11 @@ LAYOUT = Layout(
 )
 
 
-def read_parstwiner(source: Path) -> Corpus:
+def read_parstwiner(source: Path, *, fold: int = 1, seed: int = 0) -> Corpus:
     """Read the three files; a tweet is one sentence.
 
     source (Path): Folder with `train.txt`, `dev.txt` and `test.txt`.
+    fold, seed (int): Of no use: the splits are the publisher's.
     RETURNS (Corpus): With the official splits.
     RAISES (CorpusError): If a file is missing or breaks the format.
     """

@@ -1,15 +1,13 @@
 """The numbers of a conversion, as JSON and as tables."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from .docbin import write_atomically
+from ..record import save, table
 from .sentence import SPLITS, Corpus, Sentence, Tally
 
 __all__ = ["build_report", "print_report", "save_report"]
@@ -83,61 +81,35 @@ def build_report(
 
 def save_report(report: Mapping[str, Any], out: Path) -> Path:
     """Write `<out>/report.json`."""
-    path = out / "report.json"
-    text = json.dumps(report, indent=2, ensure_ascii=False)
-    write_atomically(path, f"{text}\n".encode())
-    return path
-
-
-def _splits_table(report: Mapping[str, Any]) -> Table:
-    splits = report["splits"]
-    counts = [row["entities"] for domains in splits.values() for row in domains.values()]
-    types = sorted({kind for entities in counts for kind in entities})
-    table = Table(title=f"Written (fold {report['fold']}, seed {report['seed']})")
-    for name in ("split", "domain"):
-        table.add_column(name)
-    for name in ("sentences", "posts", "tokens", "entities", *types):
-        table.add_column(name, justify="right")
-    for split, domains in splits.items():
-        for domain, row in domains.items():
-            entities = row["entities"]
-            numbers = [row["sentences"], row["posts"], row["tokens"], sum(entities.values())]
-            numbers += [entities.get(kind, 0) for kind in types]
-            table.add_row(split, domain, *(str(n or "-") for n in numbers))
-        table.add_section()
-    return table
-
-
-def _dropped_table(report: Mapping[str, Any]) -> Table:
-    table = Table(title="Dropped, because they stand in test (or, for train, in dev)")
-    for name in ("from", "corpus", "domain"):
-        table.add_column(name)
-    kinds = ("sentences", "tokens", "entities")
-    for name in kinds:
-        table.add_column(name, justify="right")
-    for corpus, by_split in report["dropped"].items():
-        for split, domains in by_split.items():
-            for domain, counts in domains.items():
-                table.add_row(split, corpus, domain, *(str(counts[kind]) for kind in kinds))
-    return table
-
-
-def _notes_table(report: Mapping[str, Any]) -> Table:
-    table = Table(title="Noticed")
-    for name in ("what", "domain", "kind"):
-        table.add_column(name)
-    table.add_column("n", justify="right")
-    for domain, n in report["duplicates_in_train"].items():
-        table.add_row("duplicate in train (kept)", domain, "sentence", str(n))
-    for what, key in (("tag repaired", "repaired_tags"), ("odd token", "odd_tokens")):
-        table.add_section()
-        for domain, kinds in report[key].items():
-            for kind, n in kinds.items():
-                table.add_row(what, domain, kind, str(n))
-    return table
+    save(report, out / "report.json")
+    return out / "report.json"
 
 
 def print_report(report: Mapping[str, Any], console: Console) -> None:
     """Print the tables of a report."""
-    for build_table in (_splits_table, _dropped_table, _notes_table):
-        console.print(build_table(report))
+    rows = [
+        {
+            "split": split,
+            "domain": domain,
+            **{key: row[key] for key in ("sentences", "posts", "tokens")},
+            "entities": sum(row["entities"].values()),
+            **row["entities"],
+        }
+        for split, domains in report["splits"].items()
+        for domain, row in domains.items()
+    ]
+    console.print(table(f"Written (fold {report['fold']}, seed {report['seed']})", rows))
+    rows = [
+        {"from": split, "corpus": corpus, "domain": domain, **counts}
+        for corpus, by_split in report["dropped"].items()
+        for split, domains in by_split.items()
+        for domain, counts in domains.items()
+    ]
+    console.print(table("Dropped, because they stand in test (or, for train, in dev)", rows))
+    rows = [
+        {"what": what, "domain": domain, "kind": kind, "n": n}
+        for what, key in (("tag repaired", "repaired_tags"), ("odd token", "odd_tokens"))
+        for domain, kinds in report[key].items()
+        for kind, n in kinds.items()
+    ]
+    console.print(table("Noticed", rows))

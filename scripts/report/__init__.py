@@ -1,6 +1,6 @@
-"""The report: reports/index.html and its plots, made from the JSON files in metrics/ alone.
+"""The report: tables and plots made from the JSON files in metrics/ alone.
 
-`page` has what a page is made of, `data` reads the files, `draw` draws; a module for each section
-turns numbers into tables, plots and sentences. What has not been measured yet is left out, with
-the command that measures it.
+`tables` turns files into frames, `draw` into plots, `render` puts them into the templates beside
+it: page.html.jinja is reports/index.html, results.md.jinja the README's results. What a table says
+is written in the templates; what has not been measured yet is left out, with the command for it.
 """

@@ -13,7 +13,7 @@ from spacy.util import load_config, load_model_from_config
 
 from multibert_spacy.errors import ConfigError
 from multibert_spacy.models.runner import TorchRunner
-from scripts.sampling.generate import make_texts
+from scripts.corpora.sampling.generate import make_texts
 
 pytest.importorskip("openvino")
 pytest.importorskip("nncf")

@@ -15,7 +15,7 @@ import spacy
 from conftest import assert_same_predictions, toy_text
 
 from multibert_spacy.errors import MultibertError
-from scripts import runs
+from scripts.record import save
 
 TEXTS = [toy_text(domain, n_words=6, seed=1) for domain in ("news", "sports", "travel")]
 
@@ -69,8 +69,8 @@ def test_half_a_new_pipeline_is_not_taken_for_a_whole_one(trained_folder, tmp_pa
 
 def test_a_record_is_the_old_or_the_new_one(tmp_path):
     path = tmp_path / "metrics" / "run.json"
-    runs._write(path, {"run": "old"})
+    save({"run": "old"}, path)
     before = path.read_bytes()
     with full_after(1000), pytest.raises(OSError, match="too large"):
-        runs._write(path, {"run": "new", "dev": list(range(1000))})
+        save({"run": "new", "dev": list(range(1000))}, path)
     assert path.read_bytes() == before

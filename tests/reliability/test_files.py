@@ -23,7 +23,7 @@ from multibert_spacy.models.manifest import read_json, seal, write_json
 from multibert_spacy.models.saved_core import load_core
 from multibert_spacy.models.storage import file_hashes, read_folder, write_folder
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
-from scripts.faults import damages, run_faults
+from scripts.checks.faults import damages, run_faults
 from tests.models.tiny import load_core as tiny_core
 from tests.models.tiny import make_adapter
 

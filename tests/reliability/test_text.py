@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from multibert_spacy.errors import MultibertError
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
-from scripts.metamorphic import VARIANTS, shares
+from scripts.checks.metamorphic import VARIANTS, shares
 from tests.conftest import NAMES, TOKENIZER, toy_text
 
 POOLS = {

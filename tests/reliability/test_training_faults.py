@@ -14,8 +14,8 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.training.loop import create_evaluation_callback
 
-from scripts import runs
-from scripts.toy_core import build_toy_core
+from scripts.build import runs
+from scripts.build.toy_core import build_toy_core
 from tests.conftest import toy_doc, toy_examples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,12 +119,14 @@ def test_a_run_that_is_killed_again_and_again(tmp_path: Path):
             path.parent.mkdir(parents=True, exist_ok=True)
             DocBin(docs=docs, store_user_data=True).to_disk(path)
     build_toy_core(tmp_path / "core")
+    run = tmp_path / "run.cfg"
+    run.write_text("[pretrain]\nvars.epochs = 3\nvars.batch_words = 32\n")
 
     def start(out: Path) -> subprocess.Popen:
-        command = [sys.executable, "-m", "scripts.train", "pretrain", "social"]
+        command = [sys.executable, "-m", "scripts.build.train", "pretrain", str(run)]
         command += ["--domains", "sports,travel", "--core", str(tmp_path / "core")]
-        command += ["--corpus", str(tmp_path / "corpus"), "--out", str(out), "--epochs", "3"]
-        command += ["--metrics", str(out / "metrics"), "--batch-words", "32"]
+        command += ["--corpus", str(tmp_path / "corpus"), "--out", str(out)]
+        command += ["--metrics", str(out / "metrics")]
         return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
 
     began = time.monotonic()

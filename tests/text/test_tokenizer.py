@@ -12,7 +12,14 @@ from spacy.util import registry
 from multibert_spacy.text.normalize import INVISIBLE
 from multibert_spacy.text.references import read_references
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
-from scripts.tokenizer_agreement import agreement, entities_of, plain, rejoin, score, spans_of
+from scripts.checks.tokenizer_agreement import (
+    agreement,
+    entities_of,
+    plain,
+    rejoin,
+    score,
+    spans_of,
+)
 
 CONFIG = {"nlp": {"tokenizer": {"@tokenizers": "multibert_spacy.PersianTokenizer.v1"}}}
 SAMPLE = (

@@ -1,0 +1,1 @@
+"""Core, stages of training, scores, and what is shipped."""

@@ -1,0 +1,1 @@
+"""What evaluation and the detectors' baseline have in common: scores, groups, tables."""

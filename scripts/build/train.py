@@ -1,0 +1,191 @@
+"""Training stages of the project: each command is one `spacy train` per run (see `runs.py`).
+
+python -m scripts.build.train pretrain configs/runs/lora.cfg --corpus corpus/sample
+python -m scripts.build.train tune configs/runs/lora.cfg --corpus corpus/sample
+"""
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import spacy
+import torch
+import typer
+
+from multibert_spacy.errors import ConfigError, DomainError
+
+from ..domains import DOMAINS, HEADS
+from ..options import Configs, Core, Corpus, Out, RunFile, Seed
+from ..record import run_app
+from .runs import Run, console, parse_settings, run_settings, train
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+Section = Annotated[str, typer.Option(help="Its section; by default the command's name")]
+Metrics = Annotated[Path | None, typer.Option(help="Folder for copies of the records")]
+Domains = Annotated[str, typer.Option(help="Comma-separated; empty is all of the head or heads")]
+To = Annotated[str, typer.Option(help="Folder of the runs in OUT; by default the section")]
+From = Annotated[str, typer.Option(help="Folder of the step-one runs in OUT")]
+Settings = Annotated[
+    list[str], typer.Option("--set", help="key=value of the config, as adapters.lora.rank=8")
+]
+
+
+def _chosen(domains: str) -> dict[str, list[str]]:
+    """RETURNS (dict): Head -> its domains that are wanted; heads without any are left out.
+    RAISES (DomainError): If there is no such domain.
+    """
+    known = [name for names in HEADS.values() for name in names]
+    wanted = domains.split(",") if domains else known
+    if missing := [name for name in wanted if name not in known]:
+        raise DomainError(f"Unknown domain {missing[0]!r}; there are: {', '.join(known)}")
+    chosen = {head: [name for name in names if name in wanted] for head, names in HEADS.items()}
+    return {head: names for head, names in chosen.items() if names}
+
+
+@app.command()
+def pretrain(
+    run: RunFile,
+    section: Section = "pretrain",
+    corpus: Corpus = Path("corpus/sample"),
+    core: Core = "assets/core",
+    out: Out = None,
+    metrics: Metrics = None,
+    configs: Configs = Path("configs"),
+    domains: Domains = "",
+    to: To = "",
+    seed: Seed = 0,
+    settings: Settings = [],  # noqa: B006
+) -> None:
+    """Step one: a shared adapter and the head, for each head on all its domains."""
+    for head, names in _chosen(domains).items():
+        given = {
+            "paths.core": core,
+            "vars.head": head,
+            "vars.domains": names,
+            "system.seed": seed,
+            **run_settings(run, section, head),
+            **parse_settings(settings),
+        }
+        name = f"{to or section}/{head}"
+        one = Run.of(name, configs / "pretrain.cfg", corpus, names, given)
+        train(one, out or Path("training", corpus.name), metrics)
+
+
+@app.command()
+def tune(
+    run: RunFile,
+    section: Section = "tune",
+    corpus: Corpus = Path("corpus/sample"),
+    out: Out = None,
+    metrics: Metrics = None,
+    configs: Configs = Path("configs"),
+    pretrained: From = "pretrain",
+    to: To = "domains",
+    domains: Domains = "",
+    seed: Seed = 0,
+    settings: Settings = [],  # noqa: B006
+) -> None:
+    """Step two: a copy of the adapter is tuned on each domain, the head is frozen."""
+    out = out or Path("training", corpus.name)
+    todo = [(head, name) for head, names in _chosen(domains).items() for name in names]
+    for i, (head, domain) in enumerate(todo, 1):
+        console.print(f"[bold]domain {i} of {len(todo)}: {domain}[/bold]")
+        given = {
+            "paths.pretrained": str(out / pretrained / head / "model-best"),
+            "vars.domain": domain,
+            "system.seed": seed,
+            **run_settings(run, section, head),
+            **parse_settings(settings),
+        }
+        one = Run.of(f"{to}/{domain}", configs / "domain.cfg", corpus, [domain], given)
+        best = train(one, out, metrics)
+        if given.get("vars.freeze_core", True):
+            _collect(best, domain, out / "adapters")
+
+
+def _collect(best: Path, domain: str, adapters: Path) -> None:
+    """Copy a domain's folder to where `assemble.cfg` looks, and drop the copies of the core."""
+    if (best / "multibert_ner" / "domains" / domain).is_dir():
+        adapters.mkdir(parents=True, exist_ok=True)
+        target = adapters / domain
+        draft = adapters / f".{domain}.draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(best / "multibert_ner" / "domains" / domain, draft)
+        shutil.rmtree(target, ignore_errors=True)
+        draft.rename(target)
+    shutil.rmtree(best / "transformer", ignore_errors=True)
+
+
+@app.command()
+def share(
+    out: Annotated[Path, typer.Argument(help="Folder of all runs")],
+    pretrained: From = "pretrain",
+    domains: Domains = "",
+) -> None:
+    """In place of step two: domains that it does not improve keep the shared adapter."""
+    (out / "adapters").mkdir(parents=True, exist_ok=True)
+    for head, names in _chosen(domains).items():
+        best = out / pretrained / head / "model-best"
+        model: Any = spacy.load(best).get_pipe("multibert_ner").model
+        (shared,) = model.module.domains
+        for domain in names:
+            model.read_domain(best / "multibert_ner" / "domains" / shared, domain)
+            model.write_domain(domain, out / "adapters" / domain)
+            console.print(f"{domain}: the shared adapter of {head}")
+
+
+@app.command()
+def mean(
+    folders: Annotated[list[Path], typer.Argument(help="Checkpoints of step one, two or more")],
+    out: Annotated[Path, typer.Option(help="Folder of the new pipeline")],
+) -> None:
+    """The mean of several checkpoints of runs from one start value, mostly better than each
+    (Wortsman et al. 2022, "Model soups").
+    """
+    nlp, *others = (spacy.load(folder) for folder in folders)
+    module: Any = nlp.get_pipe("multibert_ner").model.module.float()
+    states = [module.state_dict()]
+    for folder, other in zip(folders[1:], others, strict=True):
+        tagger: Any = other.get_pipe("multibert_ner")
+        states.append(tagger.model.module.state_dict())
+        shapes = [{name: own.shape for name, own in state.items()} for state in states]
+        if shapes[-1] != shapes[0] or tagger.labels != nlp.get_pipe("multibert_ner").labels:
+            raise ConfigError(
+                f"The tagger in {folder} is not of the shape of that in {folders[0]}"
+            )
+    means = {n: torch.stack([s[n].float() for s in states]).mean(0) for n in states[0]}
+    module.load_state_dict(means)
+    module.weights_changed()
+    nlp.to_disk(out)
+    console.print(f"{out}: the mean of {len(folders)} checkpoints")
+
+
+@app.command()
+def detector(
+    run: RunFile,
+    section: Section = "detector",
+    stage: Annotated[str, typer.Option(help="Its config: detector or detector_bow")] = "detector",
+    corpus: Corpus = Path("corpus/sample"),
+    core: Core = "assets/core",
+    out: Out = None,
+    metrics: Metrics = None,
+    configs: Configs = Path("configs"),
+    seed: Seed = 0,
+    settings: Settings = [],  # noqa: B006
+) -> None:
+    """The domain detector, on shuffled groups of up to 8 texts."""
+    names = sorted(DOMAINS)
+    given = {
+        **({"paths.core": core} if stage == "detector" else {}),
+        "vars.domains": names,
+        "system.seed": seed,
+        **run_settings(run, section),
+        **parse_settings(settings),
+    }
+    one = Run.of(stage, configs / f"{stage}.cfg", corpus, names, given)
+    train(one, out or Path("training", corpus.name), metrics)
+
+
+if __name__ == "__main__":
+    run_app(app)

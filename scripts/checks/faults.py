@@ -1,0 +1,188 @@
+"""Damage every file of a saved pipeline and see what loading it says.
+
+    python -m scripts.checks.faults training/pretrained/fa_multibert \
+        --metrics metrics/persian/faults.json
+
+Each file in turn is taken away, emptied, cut, exchanged for its namesake of another folder, and
+has one bit flipped. Then the pipeline is loaded and tags a few texts. What happened is one of
+
+    named     an error that holds the file's name
+    nameless  an error without it
+    warned    other results, and a logged warning that holds the file's name
+    same      no error and the same results: the damage did not matter
+    silent    no error and other results: what must not be
+"""
+
+import json
+import logging
+import os
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import spacy
+import typer
+from rich.console import Console
+
+from ..record import command_line, commit, save
+
+__all__ = ["Fault", "damages", "run_faults", "try_out"]
+
+console = Console()
+
+
+class Fault(NamedTuple):
+    """One damage of one file (a relative name) and what came of it."""
+
+    file: str
+    damage: str
+    outcome: str
+    message: str
+
+
+class _Warnings(logging.Handler):
+    """Collects what spaCy's and our loggers say while a pipeline is loaded."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+def damages(
+    path: Path, root: Path, rng: random.Random, *, cuts: int, flips: int
+) -> Iterator[tuple[str, bytes | None]]:
+    """The damaged contents of a file.
+
+    path (Path): The file.
+    root (Path): The pipeline.
+    cuts, flips (int): How many places to cut at, and bits to flip.
+    YIELDS (tuple): What was done, and the contents; None where the file is missing.
+    """
+    data = path.read_bytes()
+    yield "missing", None
+    if data:
+        yield "empty", b""
+    for _ in range(cuts if len(data) > 1 else 0):
+        end = rng.randrange(1, len(data))
+        yield f"cut at {end} of {len(data)}", data[:end]
+    for _ in range(flips if data else 0):
+        bit = rng.randrange(8 * len(data))
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        yield f"bit {bit} of {8 * len(data)} flipped", bytes(changed)
+    others = [p for p in sorted(root.rglob(path.name)) if p != path and p.read_bytes() != data]
+    if others:
+        other = rng.choice(others)
+        yield f"from {other.parent.relative_to(root).as_posix()}", other.read_bytes()
+
+
+def _results(folder: Path, texts: Sequence[str]) -> list[Any]:
+    """Domain and entities of each text, each text with every domain and with the detected one."""
+    nlp = spacy.load(folder)
+    domains = [None, *nlp.get_pipe("multibert_ner").domains]
+    pairs = [(text, {"domain": domain}) for domain in domains for text in texts]
+    return [
+        (doc._.domain, [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents])
+        for doc, _ in nlp.pipe(pairs, as_tuples=True)
+    ]
+
+
+def try_out(folder: Path, file: str, texts: Sequence[str], expected: list[Any]) -> tuple[str, str]:
+    """Load a damaged pipeline and tag.
+
+    RETURNS (tuple): The outcome, and the message that was seen.
+    """
+    warnings = _Warnings()
+    loggers = [logging.getLogger(name) for name in ("spacy", "multibert_spacy")]
+    for logger in loggers:
+        logger.addHandler(warnings)
+    try:
+        results = _results(folder, texts)
+    except Exception as e:  # whatever it is, it is what the user sees
+        message = f"{type(e).__name__}: {e}"
+        named = file in message or Path(file).name in message
+        return ("named" if named else "nameless"), message
+    finally:
+        for logger in loggers:
+            logger.removeHandler(warnings)
+    if results == expected:
+        return "same", ""
+    said = [message for message in warnings.messages if Path(file).name in message]
+    return ("warned", said[0]) if said else ("silent", "")
+
+
+def run_faults(
+    pipeline: Path, texts: Sequence[str], *, cuts: int = 2, flips: int = 4, seed: int = 0
+) -> list[Fault]:
+    """Damage every file of a pipeline, one at a time, in a copy that shares the others.
+
+    pipeline (Path): A saved pipeline; not changed.
+    texts (Sequence[str]): What to tag.
+    cuts, flips (int): For each file, how many places to cut at, and bits to flip.
+    RETURNS (list[Fault]): What came of each.
+    """
+    rng = random.Random(seed)
+    expected = _results(pipeline, texts)
+    faults = []
+    with tempfile.TemporaryDirectory(dir=pipeline.parent, prefix=".faults") as root:
+        copy = Path(root) / pipeline.name
+        shutil.copytree(pipeline, copy, copy_function=os.link)
+        for path in sorted(p for p in copy.rglob("*") if p.is_file()):
+            name = path.relative_to(copy).as_posix()
+            for damage, content in damages(path, copy, rng, cuts=cuts, flips=flips):
+                path.unlink()  # the linked original stays as it is
+                if content is not None:
+                    path.write_bytes(content)
+                outcome, message = try_out(copy, name, texts, expected)
+                faults.append(Fault(name, damage, outcome, message[:300]))
+                path.unlink(missing_ok=True)
+                os.link(pipeline / name, path)
+    return faults
+
+
+def main(
+    pipeline: Path,
+    texts: Annotated[Path, typer.Option(help="JSON lines with a text each")] = Path(
+        "example/threads.jsonl"
+    ),
+    n_texts: Annotated[int, typer.Option(help="How many of them")] = 8,
+    cuts: Annotated[int, typer.Option(help="Places to cut each file at")] = 2,
+    flips: Annotated[int, typer.Option(help="Bits to flip in each file")] = 4,
+    seed: int = 0,
+    metrics: Annotated[Path | None, typer.Option(help="JSON of the result")] = None,
+) -> None:
+    """Damage every file of a saved pipeline and see what loading it says."""
+    lines = texts.read_text(encoding="utf8").splitlines()[:n_texts]
+    chosen = [json.loads(line)["text"] for line in lines]
+    faults = run_faults(pipeline, chosen, cuts=cuts, flips=flips, seed=seed)
+    counts = Counter(fault.outcome for fault in faults)
+    for fault in faults:
+        if fault.outcome in ("silent", "nameless", "warned"):
+            console.print(*fault, sep=" | ", markup=False, soft_wrap=True)
+    console.print(dict(counts))
+    if metrics is not None:
+        by_file: dict[str, Counter[str]] = {}
+        for fault in faults:
+            by_file.setdefault(fault.file, Counter())[fault.outcome] += 1
+        report = {
+            "command": command_line("scripts.checks.faults"),
+            "commit": commit(),
+            "seed": seed,
+            "faults": len(faults),
+            "outcomes": dict(counts),
+            "by_file": {name: dict(own) for name, own in by_file.items()},
+        }
+        save(report, metrics)
+    if counts["silent"]:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,229 @@
+"""The same text written in another way: how many entities stay as they are.
+
+    python -m scripts.checks.metamorphic training/pretrained/fa_multibert --corpus corpus/persian \
+        --metrics metrics/persian/metamorphic.json
+    python -m scripts.checks.metamorphic training/pretrained/fa_multibert --corpus dev.jsonl
+
+Nobody types Persian in one way: letters come from an Arabic keyboard, words are stretched,
+vowelled or joined, digits are of three kinds, what comes from the web has white space of all
+kinds, invisible marks and HTML references. Each variant changes the spelling of a text and
+nothing that it says. An entity stays the same if the text has one at the same place there, with
+the same label. Domains are given, so that only the tagger is asked.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import spacy
+import typer
+from rich.console import Console
+from spacy.language import Language
+
+from multibert_spacy.training.corpus import read_docs
+
+from ..record import command_line, commit, save, table
+
+__all__ = ["VARIANTS", "Spelling", "main", "shares"]
+
+console = Console()
+
+DIGITS = {"persian": "۰۱۲۳۴۵۶۷۸۹", "arabic": "٠١٢٣٤٥٦٧٨٩", "latin": "0123456789"}
+JOINING = "بپتثجچحخسشصضطظعغفقکگلمنهی"
+LETTERS = JOINING + "اآدذرزژو"
+VOWELS = "\u064e\u0650\u064f"
+Ent = tuple[int, int, str]
+
+
+class Spelling(NamedTuple):
+    """A variant of a text: what each of its characters became, and what follows the last."""
+
+    parts: list[str]
+    tail: str = ""
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts) + self.tail
+
+    def place(self, ent: Ent) -> Ent:
+        """RETURNS (tuple): Where an entity of the plain text is in this one."""
+        start, end, label = ent
+        before = sum(map(len, self.parts[:start]))
+        return before, before + sum(map(len, self.parts[start:end])), label
+
+
+def _exchange(table: dict[str, str]) -> Callable[[str], Spelling]:
+    return lambda text: Spelling([table.get(char, char) for char in text])
+
+
+def _digits(kind: str) -> Callable[[str], Spelling]:
+    return _exchange(
+        {old: new for own in DIGITS.values() for old, new in zip(own, DIGITS[kind], strict=True)}
+    )
+
+
+def _stretch(text: str) -> Spelling:
+    """A tatweel in each word, behind its first letter that is joined to the next one."""
+    parts, done = [], False
+    for i, char in enumerate(text):
+        done = done and char in LETTERS + "\u200c"
+        stretch = not done and char in JOINING and text[i + 1 : i + 2] in tuple(LETTERS)
+        parts.append(char + "\u0640" if stretch else char)
+        done = done or stretch
+    return Spelling(parts)
+
+
+def _vowels(text: str) -> Spelling:
+    """Vowel signs on every third letter, a shadda on every seventh."""
+    parts, n = [], 0
+    for char in text:
+        n += char in LETTERS
+        sign = ""
+        if char in LETTERS and n % 3 == 0:
+            sign = VOWELS[n // 3 % 3] + ("\u0651" if n % 7 == 0 else "")
+        parts.append(char + sign)
+    return Spelling(parts)
+
+
+def _every(n: int, char: str, new: str) -> Callable[[str], Spelling]:
+    """Every n-th of a character becomes something else."""
+
+    def vary(text: str) -> Spelling:
+        count = itertools.count(1)
+        return Spelling([new if c == char and next(count) % n == 0 else c for c in text])
+
+    return vary
+
+
+def _around(mark: str) -> Callable[[str], Spelling]:
+    """A mark at the end of each word and in front of the next."""
+    return _exchange({" ": f"{mark} {mark}"})
+
+
+def _spaced_verbs(text: str) -> Spelling:
+    """The prefix of a verb is set apart with a space: `می روم`."""
+    ends = {match.end() - 1 for match in re.finditer("(?<![^ ])ن?می\u200c", text)}
+    return Spelling([" " if i in ends else char for i, char in enumerate(text)])
+
+
+def _numeric(text: str) -> Spelling:
+    """Every third letter as a number."""
+    n = itertools.count(1)
+    turned = (char in LETTERS and next(n) % 3 == 0 for char in text)
+    return Spelling([f"&#{ord(c)};" if own else c for c, own in zip(text, turned, strict=True)])
+
+
+VARIANTS: dict[str, Callable[[str], Spelling]] = {
+    "Arabic yeh": _exchange({"ی": "ي"}),
+    "Arabic kaf": _exchange({"ک": "ك"}),
+    "tatweel": _stretch,
+    "diacritics": _vowels,
+    "no ZWNJ": _exchange({"\u200c": ""}),
+    "Persian digits": _digits("persian"),
+    "Arabic digits": _digits("arabic"),
+    "Latin digits": _digits("latin"),
+    "trailing URL": lambda text: Spelling(list(text), " https://t.co/aB3xYz9Qw1"),
+    "doubled spaces": _exchange({" ": "  "}),
+    "no-break spaces": _exchange({" ": "\u00a0"}),
+    "thin spaces": _exchange({" ": "\u2009"}),
+    "tabs": _exchange({" ": "\t"}),
+    "CRLF": _exchange({"\n": "\r\n"}),
+    "lines of ten words": _every(10, " ", "\r\n"),
+    "spaces at the end": lambda text: Spelling(list(text), "  \n\t\n"),
+    "RLM": _around("\u200f"),
+    "LRM": _around("\u200e"),
+    "zero width spaces": _around("\u200b"),
+    "byte order marks": _around("\ufeff"),
+    "soft hyphens": _around("\u00ad"),
+    "&nbsp;": _exchange({" ": "&nbsp;"}),
+    "&zwnj;": _exchange({"\u200c": "&zwnj;"}),
+    "&amp;": _exchange({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}),
+    "numeric references": _numeric,
+    "ZWNJ at the end": _exchange({" ": "\u200c "}),
+    "doubled ZWNJ": _exchange({"\u200c": "\u200c\u200c"}),
+    "ZWNJ of verbs as a space": _spaced_verbs,
+}
+
+
+def _tag(nlp: Language, pairs: Sequence[tuple[str, str]]) -> list[set[Ent]]:
+    """pairs (Sequence): Texts and their domains. RETURNS (list): The entities of each."""
+    contexts = [(text, {"domain": domain}) for text, domain in pairs]
+    return [
+        {(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
+        for doc, _ in nlp.pipe(contexts, as_tuples=True)
+    ]
+
+
+def shares(nlp: Language, pairs: Sequence[tuple[str, str]]) -> dict[str, dict[str, float]]:
+    """Compare each variant with the plain texts.
+
+    nlp (Language): The pipeline.
+    pairs (Sequence): Texts and their domains.
+    RETURNS (dict): For each variant the texts that it changes, their entities, how many of these
+        stay the same and how many are new, and the share of those that stay (1 without any).
+    """
+    plain = _tag(nlp, pairs)
+    result = {}
+    for name, vary in VARIANTS.items():
+        spellings = [vary(text) for text, _ in pairs]
+        changed = [i for i, (text, _) in enumerate(pairs) if spellings[i].text != text]
+        found = _tag(nlp, [(spellings[i].text, pairs[i][1]) for i in changed])
+        expected = [{spellings[i].place(ent) for ent in plain[i]} for i in changed]
+        n_before = sum(map(len, expected))
+        kept = sum(len(a & b) for a, b in zip(expected, found, strict=True))
+        result[name] = {
+            "texts": len(changed),
+            "entities": n_before,
+            "same": kept,
+            "new": sum(map(len, found)) - kept,
+            "share": round(kept / n_before, 4) if n_before else 1.0,
+        }
+    return result
+
+
+def _texts(corpus: Path, split: str, nlp: Language) -> Iterator[tuple[str, str]]:
+    """YIELDS (tuple): Texts and their domains."""
+    if corpus.suffix == ".jsonl":
+        for line in corpus.read_text(encoding="utf8").splitlines():
+            row = json.loads(line)
+            yield row["text"], row["domain"]
+    else:
+        for doc in read_docs(corpus / split, nlp.vocab):
+            yield doc.text, doc._.domain
+
+
+def main(
+    pipeline: Path,
+    corpus: Annotated[
+        Path, typer.Option(help="Folder with test/, or a .jsonl of text and domain")
+    ] = Path("corpus/sample"),
+    split: Annotated[str, typer.Option(help="Part of the corpus")] = "test",
+    limit: Annotated[int, typer.Option(help="Texts per domain; 0 is all")] = 0,
+    metrics: Annotated[Path | None, typer.Option(help="JSON of the result")] = None,
+) -> None:
+    """Tag a corpus in many spellings and count the entities that stay the same."""
+    nlp = spacy.load(pipeline)
+    by_domain: dict[str, list[str]] = {}
+    for text, domain in _texts(corpus, split, nlp):
+        by_domain.setdefault(domain, []).append(text)
+    pairs = [(t, name) for name, own in by_domain.items() for t in own[: limit or None]]
+    result = shares(nlp, pairs)
+    rows = [{"variant": name, **row, "share": f"{row['share']:g}"} for name, row in result.items()]
+    console.print(table("Entities that stay in another spelling", rows))
+    if metrics is not None:
+        report = {
+            "command": command_line("scripts.checks.metamorphic"),
+            "commit": commit(),
+            "split": split,
+            "corpus": corpus.name,
+            "texts": len(pairs),
+            "variants": result,
+        }
+        save(report, metrics)
+
+
+if __name__ == "__main__":
+    typer.run(main)

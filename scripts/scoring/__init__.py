@@ -1,1 +1,0 @@
-"""What `scripts.evaluate` and `scripts.baseline` have in common: scores, groups, reports."""

@@ -1,0 +1,31 @@
+"""Graphs made before they are needed."""
+
+import pytest
+import spacy
+from conftest import LORA
+from typer.testing import CliRunner
+
+pytest.importorskip("openvino")
+pytest.importorskip("nncf")
+
+from multibert_spacy.models import openvino_graph
+from scripts.build import graph as script
+
+OPENVINO = {"engine": "openvino", "precision": "int8"}
+
+
+def test_graphs_are_made_ahead(make_nlp, tmp_path, monkeypatch):
+    make_nlp(adapter=LORA).to_disk(tmp_path)
+    done = CliRunner().invoke(script.app, [str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    for name in ("domain_detector", "multibert_ner"):
+        assert (tmp_path / name / "graph" / "int8" / "graph.json").is_file()
+    monkeypatch.setattr(openvino_graph, "make_graph", None)
+    nlp = spacy.load(tmp_path, config={"components": {"transformer": OPENVINO}})
+    assert nlp("هتل خبر تبریز")._.domain
+
+
+def test_a_pipeline_without_adapters(tmp_path):
+    spacy.blank("fa").to_disk(tmp_path)
+    done = CliRunner().invoke(script.app, [str(tmp_path)])
+    assert done.exit_code == 1
