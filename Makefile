@@ -17,8 +17,9 @@ train: $(VENV)/project
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps packages/sample/fa_multibert-*/dist/*.whl
 	$(BIN)/python -m scripts.show fa_multibert $(THREADS) --html training/threads.html
 
+# Two processes with a thread each: with more threads they wait for each other.
 test: $(VENV)/project
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/project
 	$(BIN)/python -m ruff format --check .
