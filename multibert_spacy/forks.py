@@ -11,7 +11,6 @@ nothing of ours in the child.)
 
 import os
 import threading
-from types import TracebackType
 
 __all__ = ["WHOLE", "ForkLock", "Whole"]
 
@@ -34,12 +33,7 @@ class ForkLock:
     def __enter__(self) -> None:
         self._lock.acquire()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._lock.release()
 
 
@@ -63,12 +57,7 @@ class Whole:
                 self._turn.wait()
             self._inside[own] = self._inside.get(own, 0) + 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         own = threading.get_ident()
         with self._turn:
             self._inside[own] -= 1

@@ -43,7 +43,7 @@ class TaggerDomains(GivenScores, FolderBytes):
     configured_domain: str | None
     normalizer: Callable[[str], str]
     get_error_handler: Callable[[], Callable[..., Any]]
-    _just_read = False
+    _just_read: bool
 
     @property
     def domains(self) -> tuple[str, ...]:

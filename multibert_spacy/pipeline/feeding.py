@@ -26,7 +26,7 @@ from ..models.trf_data import make_trf_data
 from ..text.words import Words
 from ..types import WindowBatch
 from .linking import LinkedPipe
-from .tagging import Row, pack, row_batches
+from .tagging import Row, in_order, pack, row_batches
 
 __all__ = ["AdaptedFeeder", "ListenerFeeder", "hand_over", "listens"]
 
@@ -141,10 +141,9 @@ class AdaptedFeeder(LinkedPipe):
             return
         docs = list(docs)
         rows, _ = self._rows(docs, [self.domain_of(doc) for doc in docs])
-        states: list[Any] = [None] * len(rows)
-        for index, batch in row_batches(rows, self.model, self.batch_pieces):
-            for i, own in zip(index, self.model.hidden_states(batch), strict=True):
-                states[i] = own
+        batches = row_batches(rows, self.model, self.batch_pieces)
+        results = ((index, self.model.hidden_states(batch)) for index, batch in batches)
+        states = in_order(len(rows), results)
         parts: list[list[int]] = [[] for _ in docs]
         for i, row in enumerate(rows):
             parts[row.doc].append(i)

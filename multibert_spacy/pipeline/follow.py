@@ -29,7 +29,7 @@ class FollowsTaggers:
     listeners: Sequence[Any] = ()
     listening_components: Sequence[str] = ()
     _taggers: Sequence[TaggerDomains] = ()
-    _just_read = False
+    _just_read: bool
     _checking = False
 
     @property

@@ -33,6 +33,7 @@ from .tagging import (
     doc_loss,
     gold_tags,
     has_entities,
+    in_order,
     join_by_doc,
     row_batches,
     split_by_row,
@@ -194,12 +195,9 @@ class MultibertNER(AdaptedFeeder, TaggerDomains, TaggerReadings, TrainablePipe):
         docs (Iterable[Doc]): The docs.
         predictions (Sequence[list[Entity]]): What `predict` returned for them.
         """
-        settings: dict[str, Any] = {
-            "min_score": self.min_score,
-            "overwrite": self.overwrite_ents,
-        }
+        least, overwrite = self.min_score, self.overwrite_ents
         for doc, entities in zip(docs, predictions, strict=True):
-            write_entities(doc, entities, self.spans_key, **settings)
+            write_entities(doc, entities, self.spans_key, min_score=least, overwrite=overwrite)
             for word in doc:
                 word.norm_ = self.normalizer(word.text)
         self.feed(docs)
@@ -241,17 +239,13 @@ class MultibertNER(AdaptedFeeder, TaggerDomains, TaggerReadings, TrainablePipe):
         rows, words = self._rows(docs, [self.domain_of(doc) for doc in docs])
         if not rows:
             return None
-        logits: list[Any] = [None] * len(rows)
-        steps = []
-        for index, batch in row_batches(rows, self.model, self.batch_pieces, is_train=True):
-            parts, backprop = self.model.begin_update(batch)
-            steps.append((index, backprop))
-            for i, part in zip(index, parts, strict=True):
-                logits[i] = part
+        batches = row_batches(rows, self.model, self.batch_pieces, is_train=True)
+        steps = [(index, *self.model.begin_update(batch)) for index, batch in batches]
+        logits = in_order(len(rows), ((index, parts) for index, parts, _ in steps))
         scores = join_by_doc(rows, logits, words)
         loss, d_scores, d_transitions = self._loss(examples, scores, words)
         d_rows = split_by_row(rows, d_scores, words)
-        for index, backprop in steps:
+        for index, _, backprop in steps:
             backprop([d_rows[i] for i in index])
         for domain, gradient in d_transitions.items():
             self.model.learn_transitions(domain, gradient)

@@ -16,7 +16,7 @@ from ..text.readings import posteriors
 from ..text.words import Words
 from ..types import Entity
 from .entities import barred_tags, foreign_words, own_entities
-from .tagging import Row, by_name, doc_rows, doc_words, join_by_doc, row_batches
+from .tagging import Row, by_name, doc_rows, doc_words, in_order, join_by_doc, row_batches
 
 __all__ = ["TaggerReadings"]
 
@@ -47,13 +47,10 @@ class TaggerReadings:
         view = self.model.view()
         domains = [self.domain_of(doc, view.domains) for doc in docs]
         rows, words = self._rows(docs, domains)
-        logits: list[Any] = [None] * len(rows)
         batches = list(row_batches(rows, view, self.batch_pieces))
-        engine = view.core.engine
-        results = run_batches(view.predict, [batch for _, batch in batches], engine)
-        for (index, _), parts in zip(batches, results, strict=True):
-            for i, part in zip(index, parts, strict=True):
-                logits[i] = part
+        results = run_batches(view.predict, [batch for _, batch in batches], view.core.engine)
+        indices = (index for index, _ in batches)
+        logits = in_order(len(rows), zip(indices, results, strict=True))
         read: list[Any] = [None] * len(docs)
         scores = join_by_doc(rows, logits, words)
         # By head, not by domain: Viterbi takes as many steps for one doc as for a hundred.

@@ -1,8 +1,9 @@
 """Between docs and the tagger's network: rows, batches, gold tags, the loss. Which words of a doc
 it sees and tags is `text/words.py`'s to say."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,6 @@ from spacy.training import Example
 
 from ..errors import DomainError
 from ..models.core import Core
-from ..models.names import check_name
 from ..models.tagger_model import TaggerModel
 from ..models.tagger_view import TaggerView
 from ..text.align import pack_rows, window_row
@@ -25,18 +25,20 @@ from ..types import Floats2d, WindowBatch
 __all__ = [
     "Row",
     "by_name",
-    "check_name",
     "doc_loss",
     "doc_rows",
     "doc_words",
     "gold_tags",
     "has_entities",
+    "in_order",
     "join_by_doc",
     "pack",
     "row_batches",
     "split_by_row",
     "tag_pairs",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,18 @@ def row_batches(
     lengths, domains = [row.length for row in rows], [row.domain for row in rows]
     for index in model.batches(lengths, domains, budget, is_train=is_train):
         yield index, pack([rows[i] for i in index], model.core)
+
+
+def in_order(n_rows: int, results: Iterable[tuple[Sequence[int], Sequence[T]]]) -> list[T]:
+    """results (Iterable): For each batch, as `row_batches` made them, its indices and what its
+        rows came to.
+    RETURNS (list): The same, row by row.
+    """
+    by_row: list[Any] = [None] * n_rows
+    for index, parts in results:
+        for i, part in zip(index, parts, strict=True):
+            by_row[i] = part
+    return by_row
 
 
 def pack(rows: Sequence[Row], core: Core) -> WindowBatch:

@@ -175,10 +175,7 @@ class PersianTokenizer(Tokenizer):
         return mark(super().__call__(mend(text)), error)
 
     def _is_told(self) -> bool:
-        nlp = self.nlp()
-        if nlp is None:
-            return self.told
-        return any(getattr(proc, "checks_texts", False) for _, proc in nlp.pipeline)
+        return self.told if self.nlp() is None else self._has_ours()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What spaCy pickles, and not the pipeline."""
@@ -212,11 +209,10 @@ class PersianTokenizer(Tokenizer):
                 check()
 
     def _has_ours(self) -> bool:
-        """Whether the pipeline, if it is known, has a component that is saved as a part."""
+        """Whether the pipeline, if it is known, has a component of ours."""
         nlp = self.nlp()
         steps = [] if nlp is None else nlp.pipeline
-        package = __name__.split(".")[0]
-        return any(type(step).__module__.split(".")[0] == package for _, step in steps)
+        return any(getattr(step, "checks_texts", False) for _, step in steps)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "PersianTokenizer":
         """Read what `to_disk` wrote, or what spaCy's own tokenizer did.

@@ -11,10 +11,10 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 
 from multibert_spacy.errors import ConfigError, DomainError
+from multibert_spacy.models.names import check_name
 from multibert_spacy.pipeline.tagging import (
     Row,
     by_name,
-    check_name,
     doc_loss,
     doc_rows,
     doc_words,
