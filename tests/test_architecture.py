@@ -17,7 +17,10 @@ ENTRY_POINTS = [
     for group, entries in PROJECT["entry-points"].items()
     for name, value in entries.items()
 ]
-ORDER = ["training", "pipeline", "models", "text"]
+ORDER = [
+    *("training", "pipeline", "networks", "engines", "adapters", "core"),
+    *("text", "serialization"),
+]
 """Each may import what stands to its right, and the modules beside them."""
 
 
@@ -71,9 +74,9 @@ def test_the_rooms():
 def test_imports_are_found():
     """The walker sees relative imports of every level, and those inside functions."""
     found = set(imports(PACKAGE / "pipeline" / "multibert_ner.py"))
-    assert {"multibert_spacy.models.tagger_model", "multibert_spacy.pipeline.domains"} <= found
+    assert {"multibert_spacy.networks.tagger_model", "multibert_spacy.pipeline.domains"} <= found
     assert "multibert_spacy.text.windows.check_window" in found
-    assert imports_package(PACKAGE / "models" / "adapters.py", "peft")
+    assert imports_package(PACKAGE / "adapters" / "kinds.py", "peft")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -98,14 +101,14 @@ def test_nothing_imports_the_scripts_or_tests(path):
 
 def test_peft_is_imported_once():
     assert [name_of(path) for path in MODULES if imports_package(path, "peft")] == [
-        "multibert_spacy/models/adapters.py"
+        "multibert_spacy/adapters/kinds.py"
     ]
 
 
 @pytest.mark.parametrize("package", ["torch", "transformers", "safetensors"])
-def test_only_models_know_the_network(package):
+def test_only_four_rooms_know_the_network(package):
     users = {room(path) for path in MODULES if imports_package(path, package)}
-    assert users <= {"models"}
+    assert users <= {"networks", "engines", "adapters", "core"}
 
 
 def test_pickle_is_imported_nowhere():
@@ -127,7 +130,7 @@ def test_hazm_is_imported_lazily():
 def test_the_extra_is_imported_by_two_modules():
     """Which are imported by each other, and where an engine is chosen."""
     users = [name_of(path) for path in MODULES if imports_package(path, "openvino")]
-    engine, graph = (f"multibert_spacy/models/openvino_{name}.py" for name in ("engine", "graph"))
+    engine, graph = (f"multibert_spacy/engines/openvino_{name}.py" for name in ("engine", "graph"))
     assert users == [engine, graph]
     assert [name_of(path) for path in MODULES if imports_package(path, "nncf")] == [graph]
     for path in MODULES:
@@ -143,7 +146,7 @@ def test_windowing_exists_once():
     makers = {name_of(path) for path in MODULES if calls(path, "Window")}
     assert makers == {"multibert_spacy/text/windows.py"}
     cutters = [name_of(path) for path in MODULES for _ in calls(path, "split_windows")]
-    assert cutters == ["multibert_spacy/pipeline/tagging.py"]
+    assert cutters == ["multibert_spacy/pipeline/batching.py"]
     pattern = re.compile("window|stride|overlap|chunk", re.IGNORECASE)
     named = {(path.name, name) for path in MODULES for name in functions(path)}
     assert {(file, name) for file, name in named if pattern.search(name)} == {
@@ -262,7 +265,7 @@ def test_registered_names_follow_their_functions():
         assert function.replace("_", "") == f"build{snake.replace('_', '')}v1", (group, name)
 
 
-@pytest.mark.parametrize("folder", ["", "text", "models", "pipeline", "training"])
+@pytest.mark.parametrize("folder", ["", *ORDER])
 def test_no_drawer_of_odds_and_ends(folder):
     names = {path.stem for path in (PACKAGE / folder).glob("*.py")}
     assert not names & {"utils", "util", "helpers", "common", "misc"}

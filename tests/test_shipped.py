@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from spacy.util import load_config
 
+from multibert_spacy.adapters.storage import read_manifest
 from multibert_spacy.errors import AdapterError
-from multibert_spacy.models.storage import read_manifest, verify_files
+from multibert_spacy.serialization.manifest import verify_files
 
 ROOT = Path(__file__).parents[1]
 DOMAINS = ROOT / "assets" / "adapters" / "domains"

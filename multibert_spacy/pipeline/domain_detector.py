@@ -21,21 +21,21 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
-from ..drafts import draft_in
+from ..adapters.storage import check_saved_labels
+from ..engines.runner import GRAPH
 from ..errors import AdapterError, ConfigError
-from ..models.classifier import ClassifierModel
-from ..models.manifest import write_json
-from ..models.names import check_labels
-from ..models.runner import GRAPH
-from ..models.saves import SavedPart, check_save, read_settings
-from ..models.storage import MANIFEST, check_saved_labels, file_hash, verify_files
-from ..parts import is_whole
+from ..names import check_labels
+from ..networks.classifier import ClassifierModel
+from ..serialization.archive import FolderBytes, read_model, write_model
+from ..serialization.drafts import draft_in
+from ..serialization.manifest import MANIFEST, file_hash, verify_files, write_json
+from ..serialization.parts import is_whole
+from ..serialization.saves import SavedPart, check_save, read_settings
 from ..text.blank import is_blank
 from ..text.spans import check_finite
 from ..text.threads import install_extensions
 from ..types import Floats2d
 from .domain_learning import DomainLearning
-from .folders import FolderBytes, read_model, write_model
 from .follow import FollowsTaggers
 from .group_stream import GroupStream, Row, join_docs
 from .linking import LinkedPipe

@@ -11,7 +11,7 @@ from spacy.pipeline import TextCategorizer
 from spacy.training import Example, validate_examples
 from thinc.api import Optimizer
 
-from ..models.gradients import drop_gradients, has_gradient, none_on_error
+from ..core.gradients import drop_gradients, has_gradient, none_on_error
 
 __all__ = ["DomainLearning"]
 

@@ -14,21 +14,20 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example, validate_get_examples
 
-from ..drafts import carry_over, draft_in
+from ..engines.runner import GRAPH
 from ..errors import AdapterError, DomainError
-from ..files import inside
-from ..models.manifest import write_json
-from ..models.names import check_labels, check_name
-from ..models.runner import GRAPH
-from ..models.saves import SavedPart, check_save, read_settings, say_domains
-from ..models.storage import MANIFEST, file_hash
-from ..models.tagger_model import TaggerModel
-from ..parts import is_whole
+from ..names import check_labels, check_name
+from ..networks.tagger_model import TaggerModel
+from ..serialization.archive import FolderBytes
+from ..serialization.drafts import carry_over, draft_in
+from ..serialization.files import inside
+from ..serialization.manifest import MANIFEST, file_hash, write_json
+from ..serialization.parts import is_whole
+from ..serialization.saves import SavedPart, check_save, read_settings, say_domains
 from ..text.blank import is_blank
 from ..text.threads import apply_context
-from .folders import FolderBytes
+from .batching import has_entities, tag_pairs
 from .given_scores import GivenScores
-from .tagging import has_entities, tag_pairs
 
 __all__ = ["TaggerDomains"]
 

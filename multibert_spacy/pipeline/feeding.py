@@ -20,13 +20,13 @@ from spacy_transformers.layers import TransformerListener
 from spacy_transformers.pipeline_component import Transformer
 from thinc.api import Model
 
+from ..core.trf_data import make_trf_data
 from ..errors import ConfigError
-from ..models.tagger_model import TaggerModel
-from ..models.trf_data import make_trf_data
+from ..networks.tagger_model import TaggerModel
 from ..text.words import Words
 from ..types import WindowBatch
+from .batching import Row, in_order, pack, row_batches
 from .linking import LinkedPipe
-from .tagging import Row, in_order, pack, row_batches
 
 __all__ = ["AdaptedFeeder", "ListenerFeeder", "hand_over", "listens"]
 

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.gradients import FAILED
 from ..errors import DomainError
-from ..models.gradients import FAILED
 from .domains import TaggerDomains
 
 __all__ = ["FollowsTaggers"]

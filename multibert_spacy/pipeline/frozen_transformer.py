@@ -21,17 +21,17 @@ from spacy_transformers.annotation_setters import null_annotation_setter
 from spacy_transformers.pipeline_component import DEFAULT_CONFIG_STR, Transformer
 from thinc.api import Config, Model, Optimizer
 
+from ..core.dtypes import check_finite_tensors
+from ..core.encoder import Core
+from ..core.gradients import drop_gradients, has_gradient
+from ..core.listener import CoreListener
+from ..core.saved_core import find_core, load_core, quiet_transformers, save_core, strip_pooler
 from ..errors import ConfigError, CoreError
-from ..models.core import Core
-from ..models.gradients import drop_gradients, has_gradient
-from ..models.listener import CoreListener
-from ..models.saved_core import find_core, load_core, quiet_transformers, save_core, strip_pooler
-from ..models.storage import check_finite_tensors
-from ..parts import is_whole
+from ..serialization.archive import FolderBytes
+from ..serialization.parts import is_whole
 from ..text.surrogates import check_whole, whole_docs
 from .domains import TaggerDomains
 from .feeding import AdaptedFeeder, ListenerFeeder, hand_over
-from .folders import FolderBytes
 
 __all__ = ["FrozenTransformer", "make_frozen_transformer"]
 

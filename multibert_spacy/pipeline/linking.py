@@ -21,8 +21,8 @@ from spacy.tokenizer import Tokenizer
 from spacy.tokens import Doc
 from thinc.api import Config
 
+from ..core.listener import CoreListener
 from ..errors import ConfigError, MultibertError
-from ..models.listener import CoreListener
 from ..text.tokenizer import PersianTokenizer, build_persian_tokenizer_v1
 
 __all__ = ["LinkedPipe"]

@@ -17,19 +17,15 @@ from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer
 
+from ..core.gradients import none_on_error
 from ..errors import ConfigError
-from ..models.gradients import none_on_error
-from ..models.tagger_model import TaggerModel
+from ..networks.tagger_model import TaggerModel
 from ..text.batching import batch_by_pieces
 from ..text.spans import decode_entities
 from ..text.windows import check_window
 from ..text.words import Words
 from ..types import Entity, Floats2d
-from .domains import TaggerDomains
-from .entities import check_min_score, write_entities
-from .feeding import AdaptedFeeder
-from .readings import TaggerReadings
-from .tagging import (
+from .batching import (
     doc_loss,
     gold_tags,
     has_entities,
@@ -38,6 +34,10 @@ from .tagging import (
     row_batches,
     split_by_row,
 )
+from .domains import TaggerDomains
+from .entities import check_min_score, write_entities
+from .feeding import AdaptedFeeder
+from .readings import TaggerReadings
 
 __all__ = ["MultibertNER", "make_multibert_ner"]
 
@@ -254,7 +254,7 @@ class MultibertNER(AdaptedFeeder, TaggerDomains, TaggerReadings, TrainablePipe):
     def get_loss(
         self, examples: Iterable[Example], scores: Sequence[Floats2d]
     ) -> tuple[float, list[Floats2d]]:
-        """Minus the log-probability of the gold tags (see `text/chain.py`), per labelled word.
+        """Minus the log-probability of the gold tags (see `text/crf.py`), per labelled word.
 
         examples (Iterable[Example]): The batch.
         scores (Sequence[Floats2d]): For each doc, logits (w, k); see `text/words.py`.

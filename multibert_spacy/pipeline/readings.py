@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.tokens import Doc, Span
 
+from ..engines.threads import run_batches
 from ..errors import ConfigError
-from ..models.compute import run_batches
-from ..models.tagger_model import TaggerModel
+from ..networks.tagger_model import TaggerModel
 from ..text.readings import posteriors
 from ..text.words import Words
 from ..types import Entity
+from .batching import Row, by_name, doc_rows, doc_words, in_order, join_by_doc, row_batches
 from .entities import barred_tags, foreign_words, own_entities
-from .tagging import Row, by_name, doc_rows, doc_words, in_order, join_by_doc, row_batches
 
 __all__ = ["TaggerReadings"]
 

@@ -4,7 +4,7 @@ On a CPU padding is paid in full: batches in input order take twice the time (me
 embedded core, see `metrics/speed.json` once the benchmark has run). Sorting inside a buffer of
 the stream keeps memory bounded, and the caller puts results back into input order.
 
-Rows that will be padded, and rows that will lie one behind the other (`models/layout.py`), want
+Rows that will be padded, and rows that will lie one behind the other (`core/packing.py`), want
 batches of their own kind.
 """
 

@@ -1,5 +1,5 @@
 """Sums over all tag sequences of many docs at once (forward-backward), and the order in which
-their words lie meanwhile. `chain.py` says what for.
+their words lie meanwhile. `crf.py` says what for.
 
 Everything is in logs that start anew at each word, so that they stay exact in docs of any length.
 """

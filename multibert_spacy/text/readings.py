@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..types import Entity, Floats2d
-from .chain import chain_posterior
+from .crf import chain_posterior
 from .spans import bar, check_finite
 
 __all__ = ["Posterior", "posteriors"]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..errors import MultibertError
 from ..types import Entity, Floats2d
-from .chain import best_tags, tag_probabilities
+from .crf import best_tags, tag_probabilities
 
 __all__ = ["bar", "bio_tags", "check_finite", "decode_entities", "tags_to_entities"]
 
@@ -67,7 +67,7 @@ def decode_entities(
     transitions: Floats2d,
     barred: Sequence[NDArray[np.bool_] | None] | None = None,
 ) -> list[list[Entity]]:
-    """The entities of each doc's best legal tag sequence; see `chain.py`.
+    """The entities of each doc's best legal tag sequence; see `crf.py`.
 
     logits (list): For each doc (w, k): head outputs.
     labels (Sequence[str]): The head's labels; k = 2 * len(labels) + 1.

@@ -41,8 +41,8 @@ from spacy.tokens import Doc
 from spacy.util import registry
 
 from ..errors import MultibertError
-from ..files import read_regular
-from ..parts import ID_LENGTH, LOADED, SAVED, is_whole
+from ..serialization.files import read_regular
+from ..serialization.parts import ID_LENGTH, LOADED, SAVED, is_whole
 from .normalize import INVISIBLE
 from .references import has_references, references
 from .surrogates import error_of, mark, mend

@@ -18,8 +18,8 @@ from spacy.training import Example
 from spacy.util import minibatch
 from transformers import AutoConfig
 
+from multibert_spacy.pipeline.batching import doc_rows, row_batches
 from multibert_spacy.pipeline.domain_detector import join_docs
-from multibert_spacy.pipeline.tagging import doc_rows, row_batches
 from multibert_spacy.types import Floats2d
 
 from ..build.ship import round_to_half

@@ -10,7 +10,7 @@ import torch
 from spacy.language import Language
 from transformers import AutoModel
 
-from multibert_spacy.pipeline.tagging import doc_rows, pack
+from multibert_spacy.pipeline.batching import doc_rows, pack
 from multibert_spacy.text.batching import batch_by_pieces
 from multibert_spacy.types import WindowBatch
 

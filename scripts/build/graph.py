@@ -13,10 +13,10 @@ import torch
 import typer
 from rich.console import Console
 
+from multibert_spacy.adapters.bank import Bank
+from multibert_spacy.engines.openvino_graph import keep_graph
+from multibert_spacy.engines.runner import AdaptedModule
 from multibert_spacy.errors import ConfigError
-from multibert_spacy.models.bank import Bank
-from multibert_spacy.models.openvino_graph import keep_graph
-from multibert_spacy.models.runner import AdaptedModule
 
 from ..record import readable_errors
 

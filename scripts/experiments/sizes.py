@@ -18,8 +18,8 @@ import srsly
 import typer
 from rich.console import Console
 
+from multibert_spacy.adapters.kinds import ALL_LINEAR
 from multibert_spacy.errors import ConfigError
-from multibert_spacy.models.adapters import ALL_LINEAR
 
 from ..domains import DOMAINS, HEADS, LABELS
 from ..record import command_line, commit, readable_errors, save, table

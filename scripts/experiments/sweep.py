@@ -22,8 +22,8 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from multibert_spacy.adapters.kinds import ALL_LINEAR
 from multibert_spacy.errors import ConfigError
-from multibert_spacy.models.adapters import ALL_LINEAR
 
 from ..build.runs import Run, run_settings, train
 from ..domains import DOMAINS

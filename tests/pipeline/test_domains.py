@@ -19,7 +19,7 @@ from conftest import (
 )
 
 from multibert_spacy.errors import AdapterError, ConfigError, DomainError, MultibertError
-from multibert_spacy.models.manifest import write_json
+from multibert_spacy.serialization.manifest import write_json
 
 TEXTS = [toy_text(domain, seed=i) for i in range(3) for domain in ("news", "sports", "travel")]
 

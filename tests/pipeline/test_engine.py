@@ -11,14 +11,14 @@ import spacy
 from conftest import LORA, PREFIX, assert_same_predictions, entities, fit, labelled, toy_text
 from spacy.util import load_config, load_model_from_config
 
+from multibert_spacy.engines.runner import TorchRunner
 from multibert_spacy.errors import ConfigError
-from multibert_spacy.models.runner import TorchRunner
 from scripts.corpora.sampling.generate import make_texts
 
 pytest.importorskip("openvino")
 pytest.importorskip("nncf")
 
-from multibert_spacy.models import openvino_graph as graphs
+from multibert_spacy.engines import openvino_graph as graphs
 
 ROOT = Path(__file__).parents[2]
 DOMAINS = ["news", "sports", "travel"]

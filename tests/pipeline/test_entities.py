@@ -19,7 +19,7 @@ from multibert_spacy.pipeline.entities import (
     foreign_words,
     write_entities,
 )
-from multibert_spacy.text.chain import legal_transitions
+from multibert_spacy.text.crf import legal_transitions
 from multibert_spacy.text.spans import decode_entities
 from multibert_spacy.text.words import tagged_words
 from multibert_spacy.types import Entity

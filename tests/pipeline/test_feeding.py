@@ -262,7 +262,7 @@ def test_adapted_states_are_the_tagger_s_own(adapted):
     flat = state(doc).reshape(-1, 32)[data.align.dataXd.ravel()]
     logits = tagger.model.module.heads["social"](torch.tensor(flat))
     rows, _ = tagger._rows([doc], ["sports"])
-    from multibert_spacy.pipeline.tagging import pack
+    from multibert_spacy.pipeline.batching import pack
 
     (expected,) = tagger.model.predict(pack(rows, tagger.model.core))
     assert np.allclose(logits.detach().numpy(), expected, atol=1e-4)

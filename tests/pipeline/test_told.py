@@ -10,8 +10,8 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 from thinc.api import Adam
 
+from multibert_spacy.core.gradients import drop_gradients, has_gradient
 from multibert_spacy.errors import DomainError, MultibertError
-from multibert_spacy.models.gradients import drop_gradients, has_gradient
 
 BOW = {
     "@architectures": "spacy.TextCatBOW.v3",

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from multibert_spacy.engines import runner as runners
 from multibert_spacy.errors import DomainError
 from multibert_spacy.forks import WHOLE, ForkLock, Whole
-from multibert_spacy.models import runner as runners
 from tests.conftest import entities, labelled, toy_text
 
 N_READERS = 2

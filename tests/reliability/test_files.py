@@ -16,16 +16,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from multibert_spacy.adapters import peft_format
+from multibert_spacy.adapters.kinds import LoraSettings, PrefixSettings
+from multibert_spacy.adapters.storage import read_folder, write_folder
+from multibert_spacy.core.saved_core import load_core
 from multibert_spacy.errors import AdapterError, CoreError, MultibertError
-from multibert_spacy.models import peft_format
-from multibert_spacy.models.adapters import LoraSettings, PrefixSettings
-from multibert_spacy.models.manifest import read_json, seal, write_json
-from multibert_spacy.models.saved_core import load_core
-from multibert_spacy.models.storage import file_hashes, read_folder, write_folder
+from multibert_spacy.serialization.manifest import file_hashes, read_json, seal, write_json
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
 from scripts.checks.faults import damages, run_faults
-from tests.models.tiny import load_core as tiny_core
-from tests.models.tiny import make_adapter
+from tests.tiny import load_core as tiny_core
+from tests.tiny import make_adapter
 
 CORE = "c0ffee" * 10
 FEW = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

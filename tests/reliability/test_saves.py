@@ -13,10 +13,10 @@ import spacy
 import torch
 from conftest import NAMES, assert_same_predictions, toy_text
 
-from multibert_spacy.drafts import draft_in, has_draft, swap
 from multibert_spacy.errors import MultibertError
-from multibert_spacy.models.manifest import seal
-from multibert_spacy.parts import SAVED
+from multibert_spacy.serialization.drafts import draft_in, has_draft, swap
+from multibert_spacy.serialization.manifest import seal
+from multibert_spacy.serialization.parts import SAVED
 
 TEXTS = [toy_text(domain, seed=3) for domain in sorted(NAMES)]
 PARTS = ["tokenizer", "transformer", "domain_detector", "multibert_ner"]
@@ -193,7 +193,7 @@ def test_a_save_that_fails_leaves_the_old_one_or_an_error(two, tmp_path, monkeyp
     nlp = spacy.load(two[1])
     with monkeypatch.context() as m:
         m.setattr(
-            "multibert_spacy.models.storage.save_file",
+            "multibert_spacy.adapters.storage.save_file",
             lambda *args, **kwargs: (_ for _ in ()).throw(OSError("disk full")),
         )
         with pytest.raises(OSError, match="disk full"):

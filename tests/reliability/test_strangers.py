@@ -15,14 +15,13 @@ from conftest import NAMES, entities, toy_text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from multibert_spacy.adapters.peft_format import read_adapter
+from multibert_spacy.adapters.target_modules import PatternError, Patterns
 from multibert_spacy.errors import AdapterError, ConfigError, MultibertError
-from multibert_spacy.files import hash_regular, inside, read_regular
-from multibert_spacy.models.manifest import seal
-from multibert_spacy.models.patterns import PatternError, Patterns
-from multibert_spacy.models.peft_format import read_adapter
-from multibert_spacy.models.storage import file_hashes
-from multibert_spacy.pipeline.folders import folder_from_bytes
-from tests.models.tiny import load_core
+from multibert_spacy.serialization.archive import folder_from_bytes
+from multibert_spacy.serialization.files import hash_regular, inside, read_regular
+from multibert_spacy.serialization.manifest import file_hashes, seal
+from tests.tiny import load_core
 
 FEW = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PATHS = [

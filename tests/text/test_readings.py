@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from multibert_spacy.errors import MultibertError
-from multibert_spacy.text.chain import legal_transitions
+from multibert_spacy.text.crf import legal_transitions
 from multibert_spacy.text.readings import posteriors
 from multibert_spacy.text.spans import tags_to_entities
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from multibert_spacy.text.chain import best_tags, legal_transitions
+from multibert_spacy.text.crf import best_tags, legal_transitions
 from multibert_spacy.text.words import LINE_BREAK, LIST_BREAK, tagged_words
 from multibert_spacy.types import Entity
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 pytest.importorskip("openvino")
 pytest.importorskip("nncf")
 
-from multibert_spacy.models import openvino_graph
+from multibert_spacy.engines import openvino_graph
 from scripts.build import graph as script
 
 OPENVINO = {"engine": "openvino", "precision": "int8"}

@@ -7,14 +7,14 @@ import pytest
 from transformers import BertModel
 from typer.testing import CliRunner
 
-from multibert_spacy.models.adapters import (
+from multibert_spacy.adapters.kinds import (
     LoraAdapter,
     LoraSettings,
     PrefixAdapter,
     PrefixSettings,
 )
-from multibert_spacy.models.core import Core
-from multibert_spacy.models.tagger import Head
+from multibert_spacy.core.encoder import Core
+from multibert_spacy.networks.tagger import Head
 from scripts.experiments.sizes import PARSBERT, Shape, app, measure_sizes
 
 

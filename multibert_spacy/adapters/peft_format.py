@@ -1,0 +1,213 @@
+"""PEFT's format on disk: `PeftModel.from_pretrained` reads what we write, and we read what PEFT
+writes, or say which of its options we do not apply.
+
+Reading does not import PEFT, which takes seconds. So its rule for which modules a LoRA adapter
+sits on stands here again, and a test compares the two. The patterns of that rule come from the
+file: what they may hold is in `patterns.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from torch import Tensor
+
+from ..core.dtypes import exact_halves
+from ..core.encoder import Core, layer_of
+from ..errors import AdapterError, ConfigError
+from ..serialization.files import read_regular
+from ..serialization.manifest import read_json
+from .kinds import (
+    PEFT_PREFIX,
+    Adapter,
+    LoraAdapter,
+    LoraSettings,
+    NoAdapter,
+    PrefixAdapter,
+    PrefixSettings,
+)
+from .target_modules import PatternError, Patterns
+
+__all__ = ["check_tensors", "largest_file", "read_adapter", "read_tensors", "write_adapter"]
+
+UNSUPPORTED = (
+    *("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "modules_to_save", "bias"),
+    *("fan_in_fan_out", "lora_bias", "layer_replication", "use_qalora", "use_bdlora"),
+    *("target_parameters", "trainable_token_indices", "alora_invocation_tokens", "arrow_config"),
+    *("kasa_config", "velora_config", "monteclora_config"),
+)
+"""PEFT's options that change what an adapter computes, off in every adapter that we can run."""
+PATTERN_SECONDS = 2.0
+MOST_PATTERNS = 100
+LARGEST = 2**20
+"""Bytes that a file of an adapter may have beside four times those of the core in fp32: more than
+the full rank on every linear layer of it.
+"""
+ALL_LAYERS = "all-linear"
+PLAIN_INIT = (True, False, "gaussian", "eva", "orthogonal")
+"""Start values of LoRA that leave the core's own weights alone (PiSSA, for example, does not)."""
+
+
+def write_adapter(adapter: Adapter, folder: Path) -> None:
+    """Write an adapter in PEFT's format.
+
+    adapter (Adapter): What to write; NoAdapter writes nothing.
+    folder (Path): An existing folder. Gets `adapter_config.json`, `adapter_model.safetensors`.
+    """
+    if isinstance(adapter, NoAdapter):
+        return
+    adapter.peft_config().save_pretrained(str(folder))
+    tensors = exact_halves(adapter.export())
+    save_file(tensors, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
+
+
+def read_adapter(folder: Path, core: Core) -> LoraAdapter | PrefixAdapter:
+    """Read an adapter in PEFT's format, whoever wrote it.
+
+    folder (Path): With `adapter_config.json` and `adapter_model.safetensors`.
+    core (Core): The core it was trained for. What sits on a pooler is left out.
+    RETURNS (LoraAdapter | PrefixAdapter): With its settings. What came in fp16 stays in it, half
+        the memory, until it is trained (`float()`).
+    RAISES (AdapterError): If a file is missing or damaged, if the adapter is of a kind or has an
+        option that we do not apply, or if its tensors do not fit the core.
+    """
+    path = folder / "adapter_model.safetensors"
+    try:
+        settings = _settings(read_json(folder / "adapter_config.json", AdapterError), folder, core)
+        shapes = settings.shapes(core)
+        tensors = read_tensors(path, largest=largest_file(core))
+    except AdapterError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError, ArithmeticError) as e:
+        raise AdapterError(f"The adapter in {folder} cannot be read: {e!r}") from e
+    tensors = {k: v for k, v in tensors.items() if not k.startswith(f"{PEFT_PREFIX}pooler.")}
+    check_tensors(path, tensors, shapes)
+    adapter = settings.build(core)
+    for name, target in adapter.export().items():
+        kept = tensors[name].dtype if tensors[name].dtype == torch.float16 else torch.float32
+        target.data = tensors[name].to(kept, copy=True)
+    return adapter
+
+
+def largest_file(core: Core) -> int:
+    """RETURNS (int): Bytes that a file of an adapter may have."""
+    n_weights: int = sum(p.numel() for p in core.model.parameters())
+    return 16 * n_weights + LARGEST
+
+
+def read_tensors(path: Path, *, largest: int) -> dict[str, Tensor]:
+    """Read a file of tensors, whoever wrote it.
+
+    path (Path): In the format of safetensors.
+    largest (int): Bytes that it may have.
+    RAISES (AdapterError): If it is missing, too large, damaged, or no regular file.
+    """
+    try:
+        tensors: dict[str, Tensor] = load(read_regular(path, largest=largest))
+    except OSError as e:
+        raise AdapterError(f"{path} cannot be read: {e.strerror}") from e
+    except (SafetensorError, ValueError, TypeError, KeyError) as e:
+        raise AdapterError(f"{path} is damaged: {e}") from e
+    return tensors
+
+
+def check_tensors(
+    path: Path, tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Check what a file holds before a module is made for it.
+
+    path (Path): The file.
+    tensors (Mapping): Its tensors by name.
+    shapes (Mapping): Those that there should be.
+    RAISES (AdapterError): If there are others, or a value is not finite.
+    """
+    if shapes.keys() != tensors.keys():
+        odd = sorted(shapes.keys() ^ tensors.keys())[:3]
+        raise AdapterError(f"{path} does not fit the core: tensors {odd}")
+    for name, shape in shapes.items():
+        found = tensors[name]
+        if tuple(found.shape) != shape:
+            raise AdapterError(
+                f"{path} does not fit the core: {name} has shape {tuple(found.shape)}, "
+                f"expected {shape}"
+            )
+        if not found.is_floating_point() or not torch.isfinite(found).all():
+            raise AdapterError(f"{path} is damaged: {name} has values that are no finite numbers")
+
+
+def _settings(config: dict[str, Any], folder: Path, core: Core) -> LoraSettings | PrefixSettings:
+    """The settings that a PEFT config tells."""
+    kind = config["peft_type"]
+    if kind not in ("LORA", "PREFIX_TUNING"):
+        raise AdapterError(
+            f"{folder}: adapters of type {kind} are not supported (LORA, PREFIX_TUNING)"
+        )
+    for option in UNSUPPORTED:
+        if config.get(option) not in (None, False, "none", [], {}):
+            raise AdapterError(f"{folder}: the PEFT option {option} is not supported")
+    if kind == "PREFIX_TUNING":
+        return PrefixSettings(config["num_virtual_tokens"], init="noise")
+    if config.get("init_lora_weights", True) not in PLAIN_INIT:
+        raise AdapterError(
+            f"{folder}: the PEFT option init_lora_weights={config['init_lora_weights']!r} "
+            "changes the core and is not supported"
+        )
+    try:
+        patterns = Patterns(PATTERN_SECONDS)
+        sites = [site for site in core.linear_sites() if _is_target(site, config, patterns)]
+    except TimeoutError as e:
+        raise AdapterError(
+            f"{folder / 'adapter_config.json'} holds a pattern that takes more than "
+            f"{PATTERN_SECONDS} seconds"
+        ) from e
+    except PatternError as e:
+        raise AdapterError(f"{folder / 'adapter_config.json'} cannot be read: {e}") from e
+    if not sites:
+        raise ConfigError(f"no linear layer of the core is in {config['target_modules']!r:.200}")
+    targets, first_layer = _short(sites, core.n_layers)
+    dropout = config.get("lora_dropout", 0.0)
+    return LoraSettings(config["r"], config["lora_alpha"], targets, first_layer, dropout)
+
+
+def _is_target(site: str, config: dict[str, Any], patterns: Patterns) -> bool:
+    """Whether PEFT puts LoRA on a module: see `check_target_module_exists` of its tuners_utils."""
+    targets, layers = config["target_modules"], config.get("layers_to_transform")
+    excluded = config.get("exclude_modules") or ()
+    if not _matches(site, targets, patterns) or _matches(site, excluded, patterns):
+        return False
+    if isinstance(targets, str) or site in targets or layers in (None, []):
+        return True
+    names = config.get("layers_pattern") or ["[^.]*"]
+    names = [names] if isinstance(names, str) else names
+    if len(names) > MOST_PATTERNS:
+        raise ConfigError(f"{len(names)} patterns, at most {MOST_PATTERNS} are read")
+    layer = layer_of(site)[0]
+    return layer in ([layers] if isinstance(layers, int) else layers) and any(
+        patterns.begins(name, layer, site) for name in names
+    )
+
+
+def _matches(site: str, names: str | Sequence[str], patterns: Patterns) -> bool:
+    """names (str | Sequence[str]): A regular expression, PEFT's word for all linear layers, or
+    ends of module names.
+    """
+    if isinstance(names, str):
+        return names == ALL_LAYERS or patterns.matches(names, site)
+    return any(site == name or site.endswith(f".{name}") for name in names)
+
+
+def _short(sites: Sequence[str], n_layers: int) -> tuple[tuple[str, ...], int]:
+    """Settings that name these sites: names inside a layer and the first layer where that is
+    enough, as in an adapter of ours, otherwise all names in full.
+    """
+    layers: dict[int, list[str]] = {}
+    for site in sites:
+        i, name = layer_of(site)
+        layers.setdefault(i, []).append(name)
+    first = min(layers)
+    if all(layers.get(i) == layers[first] for i in range(first, n_layers)):
+        return tuple(layers[first]), first
+    return tuple(sites), 0

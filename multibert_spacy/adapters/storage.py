@@ -1,0 +1,226 @@
+"""One folder per adapter: PEFT's two files, what belongs to it of ours, and a manifest.
+
+    adapter_config.json, adapter_model.safetensors   PEFT's format (absent for kind "none")
+    head.safetensors                                 the linear layer behind the core
+    multibert.json                                   format, kind, core, hashes of the files, meta
+
+The head is stored with each domain, so that a folder can be copied, published and removed alone;
+equal heads are one in memory. Folders are written beside and renamed, so that no half-written
+one is taken for a whole one.
+
+Folders of strangers may be read: sizes, shapes and names are checked before memory is taken, and
+no name in a file leads out of its folder.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..core.dtypes import check_finite_tensors, exact_halves
+from ..core.encoder import Core
+from ..core.settings import differences
+from ..errors import AdapterError, ConfigError
+from ..names import check_labels
+from ..serialization.drafts import draft_in, swap
+from ..serialization.manifest import (
+    FORMAT,
+    MANIFEST,
+    check_seal,
+    file_hashes,
+    read_json,
+    verify_files,
+    write_json,
+)
+from .kinds import Adapter, NoAdapter
+from .peft_format import check_tensors, largest_file, read_adapter, read_tensors, write_adapter
+
+__all__ = [
+    "SETTINGS",
+    "check_head",
+    "check_saved_labels",
+    "read_folder",
+    "say_unproven",
+    "write_files",
+    "write_folder",
+]
+
+logger = logging.getLogger(__name__)
+
+SETTINGS = "core_settings"
+"""Where in a manifest the core's second identity stands; version 0.1.0 wrote none."""
+FILES = (MANIFEST, "adapter_config.json", "adapter_model.safetensors", "head.safetensors")
+
+
+def write_folder(
+    folder: Path, adapter: Adapter, head: dict[str, Tensor], meta: dict[str, Any], core: str
+) -> None:
+    """Write an adapter and its head into the place of what is there; of a link the link is
+    replaced, not what it leads to.
+
+    folder (Path): Replaced if it exists, which must then be such a folder, or empty.
+    adapter, head, meta, core: See `write_files`.
+    RAISES (AdapterError): If there is something else, which is not ours to remove.
+    """
+    _check_ours(folder)
+    with draft_in(folder.parent) as draft:
+        write_files(draft / folder.name, adapter, head, meta, core)
+        swap(draft, folder.parent, [folder.name])
+
+
+def _check_ours(folder: Path) -> None:
+    """RAISES (AdapterError): If a folder holds something, but nothing of an adapter's."""
+    if folder.is_symlink() or not folder.exists():
+        return
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {"(a file)"}
+    if names and not names & set(FILES):
+        raise AdapterError(
+            f"{folder} is there and no adapter's folder: it holds {sorted(names)[0]!r}. It would "
+            "be replaced; write to an empty or a new one"
+        )
+
+
+def write_files(
+    folder: Path, adapter: Adapter, head: dict[str, Tensor], meta: dict[str, Any], core: str
+) -> None:
+    """Write the files of an adapter and its head into a new folder.
+
+    folder (Path): Made here, in a draft.
+    adapter (Adapter): The adapter.
+    head (dict): Tensors of the linear layer.
+    meta (dict): JSON values for the manifest: labels, head and domain names, `core_settings`.
+    core (str): Fingerprint of the core.
+    RAISES (ConfigError): If a value is no finite number: nobody could read it.
+    """
+    check_finite_tensors(folder.name, {**adapter.export(), **head})
+    folder.mkdir(parents=True)
+    write_adapter(adapter, folder)
+    save_file(exact_halves(head), str(folder / "head.safetensors"), metadata={"format": "pt"})
+    manifest = {
+        "format": FORMAT,
+        "kind": adapter.settings.kind,
+        "core": core,
+        **meta,
+        "files": file_hashes(folder),
+    }
+    write_json(folder / MANIFEST, manifest)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """RETURNS (dict): The manifest.
+    RAISES (AdapterError): If it is missing, damaged, or of a newer format.
+    """
+    path = folder / MANIFEST
+    manifest = read_json(path, AdapterError)
+    if manifest.get("format", FORMAT) != FORMAT:
+        version = manifest["format"]
+        raise AdapterError(f"{path} is of format {version}; this version reads {FORMAT}")
+    complete = {"format", "kind", "core", "files", "labels"} <= manifest.keys()
+    if not complete or not isinstance(manifest["files"], dict):
+        raise AdapterError(f"{path} is damaged: it must name kind, core, files and labels")
+    check_saved_labels(path, manifest["labels"])
+    return manifest
+
+
+def check_saved_labels(path: Path, labels: object) -> None:
+    """path (Path): Where labels were read from.
+    RAISES (AdapterError): If they are none.
+    """
+    if not isinstance(labels, list):
+        raise AdapterError(f"{path} is damaged: labels must be a list of names, got {labels!r}")
+    try:
+        check_labels(labels)
+    except ConfigError as e:
+        raise AdapterError(f"{path} is damaged: {e}") from e
+
+
+def read_folder(
+    folder: Path, core: Core, fingerprint: str
+) -> tuple[Adapter, dict[str, Tensor], dict[str, Any]]:
+    """Read an adapter and its head.
+
+    folder (Path): What `write_folder` wrote.
+    core (Core): The core to run it on.
+    fingerprint (str): The core's.
+    RETURNS (tuple): Adapter, tensors of the head, manifest.
+    RAISES (AdapterError): If anything is missing, damaged, or made for another core.
+    """
+    manifest = read_manifest(folder)
+    if manifest["core"] != fingerprint:
+        raise AdapterError(
+            f"The adapter in {folder} was made for another core: {str(manifest['core'])[:12]}… "
+            f"in {MANIFEST}, this pipeline has {fingerprint[:12]}…"
+        )
+    _check_settings(folder, manifest.get(SETTINGS), core)
+    largest = largest_file(core)
+    verify_files(folder, manifest["files"], AdapterError, largest=largest)
+    needed = ["head.safetensors"]
+    if manifest["kind"] != "none":
+        needed += ["adapter_config.json", "adapter_model.safetensors"]
+    for name in needed:
+        if name not in manifest["files"]:
+            raise AdapterError(f"{folder / MANIFEST} names no {name}")
+    adapter = NoAdapter() if manifest["kind"] == "none" else read_adapter(folder, core)
+    if adapter.settings.kind != manifest["kind"]:
+        raise AdapterError(
+            f"{folder} holds a {adapter.settings.kind}, not a {manifest['kind']} "
+            f"as {MANIFEST} says"
+        )
+    head = read_tensors(folder / "head.safetensors", largest=largest)
+    # last, so that damage with a better name has been given it
+    check_seal(manifest, folder / MANIFEST, AdapterError)
+    return adapter, head, manifest
+
+
+def _check_settings(folder: Path, there: object, core: Core) -> None:
+    """RAISES (AdapterError): If an adapter was made for the same weights in another setting."""
+    if there is None:
+        return
+    if not isinstance(there, dict):
+        raise AdapterError(f"{folder / MANIFEST} is damaged: {SETTINGS} must be an object")
+    found = differences(there, core.settings)
+    if found:
+        raise AdapterError(
+            f"The adapter in {folder} was made for another core: the weights are the same, but "
+            f"these settings differ: {', '.join(found)}"
+        )
+
+
+def say_unproven(folder: Path, manifests: Mapping[str, Mapping[str, Any]]) -> None:
+    """Say which adapters were made before a manifest said all that they need of a core.
+
+    folder (Path): Where they are from.
+    manifests (Mapping): Name -> what `read_folder` returned.
+    """
+    names = [name for name, manifest in manifests.items() if SETTINGS not in manifest]
+    if names:
+        logger.warning(
+            "Adapters in %s are unproven: %s. They were saved by an older version, whose "
+            "manifests name the core's weights alone, so that another tokenizer or other settings "
+            "of the core would not be noticed. nlp.to_disk writes them anew",
+            *(folder, ", ".join(names)),
+        )
+
+
+def check_head(
+    folder: Path,
+    head: Mapping[str, Tensor],
+    n_outputs: int,
+    core: Core,
+    *,
+    extra: Mapping[str, tuple[int, ...]] | None = None,
+) -> None:
+    """Check the tensors of a linear layer before one is made for them.
+
+    folder (Path): Where they are from.
+    head (Mapping): What `read_folder` returned.
+    n_outputs (int): What the labels need.
+    core (Core): The core that it is put on.
+    extra (Mapping): Names and shapes of what it has besides.
+    RAISES (AdapterError): If they are others, of other shapes, or not finite.
+    """
+    shapes: dict[str, tuple[int, ...]] = {"weight": (n_outputs, core.width), "bias": (n_outputs,)}
+    check_tensors(folder / "head.safetensors", head, {**shapes, **(extra or {})})

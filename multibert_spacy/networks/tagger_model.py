@@ -1,0 +1,284 @@
+"""The tagger as a thinc model: what the `multibert_ner` component holds."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from spacy.tokens import Doc
+from thinc.api import Model, torch2xp
+
+from ..adapters.kinds import AdapterSettings
+from ..adapters.storage import SETTINGS, read_folder, say_unproven, write_files, write_folder
+from ..core.dtypes import check_finite_tensors
+from ..core.encoder import Core
+from ..core.listener import CoreListener, ModuleShim
+from ..core.precision import upload
+from ..errors import AdapterError, DomainError
+from ..names import check_head_name, check_labels, check_name
+from ..types import Floats2d, WindowBatch
+from .tagger import Head, TaggerModule
+from .tagger_view import TaggerView
+from .trained_folders import ReadDomain, read_domain
+
+__all__ = ["TaggerModel"]
+
+Logits = list[Floats2d]
+
+
+class TaggerModel(Model[WindowBatch, Logits]):
+    """Rows of pieces -> for each row, logits of its kept words that have pieces."""
+
+    def __init__(
+        self,
+        settings: AdapterSettings,
+        listener: CoreListener,
+        dropout: float,
+        core_dropout: float = 0.0,
+    ) -> None:
+        """settings (AdapterSettings): Of the adapters made by `add_domain`.
+        listener (CoreListener): Where the core comes from.
+        dropout, core_dropout (float): See `TaggerModule`.
+
+        read_docs (Callable), settable: Makes rows of docs, for a caller that has docs.
+        """
+        self.module = TaggerModule(settings, dropout, core_dropout)
+        self.listener = listener
+        self.read_docs: Callable[[Sequence[Doc]], WindowBatch] | None = None
+        super().__init__(
+            "multibert_tagger", forward, layers=[listener], shims=[ModuleShim(self.module)]
+        )
+
+    @property
+    def core(self) -> Core:
+        """The core that is lent to this model."""
+        return self.listener.core
+
+    def add_domain(
+        self,
+        domain: str,
+        *,
+        head: str,
+        labels: Sequence[str] = (),
+        copy_from: str | None = None,
+        start: Path | None = None,
+        pieces: Sequence[int] = (),
+        pairs: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Add a domain with an adapter of its own.
+
+        domain (str): Its name.
+        head (str): Its head; made with `labels` if there is none of that name.
+        copy_from (str): Another domain, whose adapter is copied. None starts a new adapter.
+        start (Path): A domain's folder, whose adapter the new one starts as: one that was trained
+            for another head (its head is not read). Its rank and sites hold, not the settings'.
+        pieces (Sequence[int]): Text for a prefix's start values.
+        pairs (k, k): Counts of tag pairs, for a new head's start values; see `Head`.
+        RAISES (DomainError): If a new head has no labels, or a known one other labels, or if
+            there is no domain to copy.
+        RAISES (ConfigError): If a name or a label could not be saved and read again.
+        RAISES (AdapterError): If the folder is damaged, or of another kind of adapter.
+        """
+        check_name(domain)
+        check_head_name(head)
+        check_labels(labels)
+        module = self.module
+        known = module.heads.get(head)
+        if known is not None and labels and tuple(labels) != known.labels:
+            raise DomainError(
+                f"The head {head!r} has the labels {', '.join(known.labels)}; "
+                f"domain {domain!r} with the labels {', '.join(labels)} needs another head"
+            )
+        if known is None and not labels:
+            raise DomainError(f"The new head {head!r} of domain {domain!r} has no labels")
+        if start is not None:
+            adapter, _, _ = read_folder(start, self.core, self.listener.fingerprint)
+            if adapter.settings.kind != module.settings.kind:
+                raise AdapterError(
+                    f"{start} holds a {adapter.settings.kind}, not a {module.settings.kind}"
+                )
+        elif copy_from is None:
+            adapter = module.settings.build(self.core, pieces)
+        else:
+            source = module.adapter_of(copy_from)
+            adapter = type(source)(*_build_args(source, self.core))
+            adapter.load_state_dict(source.state_dict())
+        adapter = adapter.to(self.core.device)
+        with module.changing():
+            if known is None:
+                module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
+            module.add_domain(domain, head, adapter)
+
+    def check_savable(self) -> None:
+        """RAISES (ConfigError): If a weight is no finite number."""
+        module = self.module
+        for domain in module.domains:
+            head = module.heads[module.head_name(domain)]
+            tensors = {**module.adapter_of(domain).export(), **head.tensors()}
+            check_finite_tensors(domain, tensors)
+
+    def write_domain(self, domain: str, folder: Path, *, new: bool = False) -> None:
+        """Write one domain's folder.
+
+        domain (str): Which.
+        folder (Path): Where to; see `write_folder`.
+        new (bool): Whether the folder is a draft's, and nothing is there.
+        RAISES (DomainError): If there is no such domain.
+        RAISES (ConfigError): If its weights are no finite numbers.
+        """
+        head = self.module.head_name(domain)
+        meta = {"domain": domain, "head": head, "labels": list(self.module.labels_of(domain))}
+        tensors = self.module.heads[head].tensors()
+        write = write_files if new else write_folder
+        write(
+            folder,
+            self.module.adapter_of(domain),
+            tensors,
+            {**meta, SETTINGS: self.core.settings},
+            self.listener.fingerprint,
+        )
+
+    def read_domain(self, folder: Path, domain: str | None = None) -> str:
+        """Add a domain from its folder.
+
+        folder (Path): What `write_domain` wrote.
+        domain (str): A name to give it; None keeps its own.
+        RETURNS (str): Its name.
+        RAISES (MultibertError): See `trained_folders.read_domain`.
+        """
+        folder = Path(folder)
+        own, manifest = read_domain(folder, domain, self.core, self.listener.fingerprint)
+        say_unproven(folder.parent, {own.name: manifest})
+        self._take(own)
+        return own.name
+
+    def read_domains(
+        self, folder: Path, names: Sequence[str], check: Callable[[], None] = lambda: None
+    ) -> None:
+        """Replace all domains by those in a folder, or none, if one of them cannot be read.
+
+        folder (Path): With a folder for each.
+        names (Sequence[str]): The folders' names, which become the domains'.
+        check (Callable): Called when all have been read, before they are taken.
+        RAISES (AdapterError): See `read_domain`.
+        """
+        core, fingerprint = self.core, self.listener.fingerprint
+        found = [read_domain(folder / name, name, core, fingerprint) for name in names]
+        check()
+        say_unproven(folder, {own.name: manifest for own, manifest in found})
+        with self.module.changing():  # other threads go on with the old ones till then
+            for domain in self.module.domains:
+                self.module.remove_domain(domain)
+            for own, _ in found:
+                self._take(own)
+
+    def _take(self, own: ReadDomain) -> None:
+        """Add or replace a domain that was read."""
+        head, adapter = own.head.to(self.core.device), own.adapter.to(self.core.device)
+        with self.module.changing():
+            name = self._own_head(own.head_name, own.name, head)
+            self.module.add_head(name, head)
+            self.module.add_domain(own.name, name, adapter)
+
+    def _own_head(self, name: str, domain: str, head: Head) -> str:
+        """The name under which a head is kept: its own unless another domain has a different head
+        of that name, else one with the domain's name (a head that was tuned with its domain).
+        """
+        module = self.module
+        taken = {module.head_name(other) for other in module.domains if other != domain}
+        while name in taken and not _equal(module.heads[name], head):
+            name = f"{name}/{domain}"
+        return name
+
+    def hidden_states(self, batch: WindowBatch) -> list[Any]:
+        """What the heads read, without gradients: the core's output with each row's adapter.
+
+        batch (WindowBatch): b rows of any domains, not in training.
+        RETURNS (list): For each row (t, h) float32, t its pieces with the two special ones.
+        """
+        module, core = self.module.view(), self.core
+        ids, lengths = (upload(own, core.device) for own in (batch.ids, batch.lengths))
+        with torch.no_grad():
+            hidden = module.hidden(core, ids, lengths, module.index_of(batch.domains))
+        return [
+            torch2xp(own[:n].float())
+            for own, n in zip(hidden, batch.lengths.tolist(), strict=True)
+        ]
+
+    def transitions_of(self, domain: str) -> Floats2d:
+        """See `TaggerModule.transitions_of`."""
+        return self.module.transitions_of(domain)
+
+    def view(self) -> TaggerView:
+        """RETURNS (TaggerView): What there is now."""
+        return TaggerView(self.module.view(), self.core)
+
+    def learn_transitions(self, domain: str, gradient: Floats2d) -> None:
+        """Add to the gradient of the transitions of the domain's head, unless it is frozen.
+
+        gradient (k, k): As the linear layer's it comes from the loss, which knows all words of a
+            doc, where the model knows rows.
+        """
+        transitions = self.module.heads[self.module.head_name(domain)].transitions
+        if transitions.requires_grad:
+            new = torch.from_numpy(gradient).to(transitions)
+            transitions.grad = new if transitions.grad is None else transitions.grad + new
+
+    def batches(
+        self, lengths: Sequence[int], domains: Sequence[str], budget: int, *, is_train: bool
+    ) -> list[list[int]]:
+        """domains (Sequence[str]): Of each row, which exist. See `AdaptedModule.batches`."""
+        module = self.module if is_train else self.module.view()
+        index = module.index_of(domains)
+        return module.batches(self.core, lengths, index, budget, is_train=is_train)
+
+    def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
+        """See `TaggerModule.set_trainable`."""
+        self.module.set_trainable(domains, heads=heads)
+
+    def weights_changed(self) -> None:
+        """See `TaggerModule.weights_changed`."""
+        self.module.weights_changed()
+
+
+def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:
+    """Arguments for another adapter of the same shape."""
+    return () if adapter.settings.kind == "none" else (adapter.settings, core)
+
+
+def _equal(a: Head, b: Head) -> bool:
+    theirs = b.state_dict()
+    return a.labels == b.labels and all(
+        torch.equal(v.cpu(), theirs[k].cpu()) for k, v in a.state_dict().items()
+    )
+
+
+def forward(
+    model: TaggerModel, batch: WindowBatch, is_train: bool
+) -> tuple[Logits, Callable[[Logits], WindowBatch]]:
+    """batch (WindowBatch): b rows.
+    RETURNS (list): For each row, logits (kept words that have pieces, k of its head) float32. The
+        callback takes the gradients in the same shapes.
+    """
+    if model.read_docs is not None and not isinstance(batch, WindowBatch):
+        batch = model.read_docs(batch)
+    module: TaggerModule = model.shims[0]._model
+    core = model.layers[0].core
+    with torch.set_grad_enabled(is_train):
+        outputs = module(core, batch, is_train=is_train)
+    logits = module.scatter(batch, outputs)
+
+    def backprop(d_logits: Logits) -> WindowBatch:
+        tensors, gradients = [], []
+        for members, output in outputs:
+            parts = [torch.from_numpy(d_logits[i]).to(output) for i in members]
+            if output.requires_grad:
+                tensors.append(output)
+                gradients.append(torch.cat(parts))
+        if tensors:
+            torch.autograd.backward(tensors, gradients)
+        return batch
+
+    return logits, backprop

@@ -1,0 +1,90 @@
+"""What a folder of a domain, or of the detector's classifier, holds: read and checked before
+anything of a model is changed.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from ..adapters.kinds import Adapter
+from ..adapters.storage import check_head, read_folder
+from ..core.encoder import Core
+from ..errors import AdapterError, ConfigError
+from ..names import check_head_name, check_name
+from ..serialization.manifest import MANIFEST
+from .tagger import Head
+
+__all__ = ["ReadDomain", "read_classifier", "read_domain"]
+
+
+class ReadDomain(NamedTuple):
+    """A domain that was read and is not yet one of a model's."""
+
+    name: str
+    head_name: str
+    head: Head
+    adapter: Adapter
+
+
+def read_domain(
+    folder: Path, domain: str | None, core: Core, fingerprint: str
+) -> tuple[ReadDomain, dict[str, Any]]:
+    """Read the folder of a domain.
+
+    folder (Path): What `TaggerModel.write_domain` wrote.
+    domain (str): A name to give it; None keeps its own.
+    core (Core), fingerprint (str): What it should be made for.
+    RETURNS (tuple): What it holds, and its manifest.
+    RAISES (AdapterError): If it is damaged, made for another core, or names its domain or head
+        what none can be called.
+    RAISES (ConfigError): If the name given is none for a folder.
+    """
+    if domain is not None:
+        check_name(domain)
+    adapter, tensors, manifest = read_folder(folder, core, fingerprint)
+    labels, name = manifest["labels"], manifest.get("head")
+    n_tags = 2 * len(labels) + 1
+    chain = {"transitions": (n_tags, n_tags)} if "transitions" in tensors else {}
+    check_head(folder, tensors, n_tags, core, extra=chain)
+    domain = manifest.get("domain") if domain is None else domain
+    if not isinstance(domain, str) or not isinstance(name, str):
+        raise AdapterError(f"{folder / MANIFEST} must name a domain and a head")
+    try:
+        check_name(domain)
+        check_head_name(name)
+    except ConfigError as e:
+        raise AdapterError(f"{folder / MANIFEST} must name a domain and a head: {e}") from e
+    head = Head(labels, core.width)
+    head.load(tensors)
+    return ReadDomain(domain, name, head, adapter), manifest
+
+
+def read_classifier(
+    folder: Path,
+    labels: Sequence[str],
+    core: Core,
+    fingerprint: str,
+    *,
+    shape: Mapping[str, Any],
+) -> tuple[Adapter, dict[str, Tensor], dict[str, Any]]:
+    """Read the folder of a classifier.
+
+    folder (Path): What `ClassifierModel.write` wrote.
+    labels (Sequence[str]): Those that it should be for.
+    core (Core), fingerprint (str): What it should be made for.
+    shape (Mapping): Settings without which its weights mean something else.
+    RETURNS (tuple): Adapter, tensors beside it, manifest.
+    RAISES (AdapterError): If the folder is damaged or of another core, label set or shape.
+    """
+    adapter, tensors, manifest = read_folder(folder, core, fingerprint)
+    if list(labels) != manifest["labels"]:
+        raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
+    for name, own in shape.items():
+        there = manifest.get(name, 0)
+        if there != own:
+            raise AdapterError(f"{folder} is for {name} = {there!r}, not {own!r}")
+    extra = {"bag": (core.n_pieces, len(labels))} if shape.get("bag") else {}
+    check_head(folder, tensors, len(labels), core, extra=extra)
+    return adapter, tensors, manifest
