@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import spacy
+from conftest import toy_doc, toy_examples
 from safetensors.torch import load_file
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
@@ -16,7 +17,6 @@ from spacy.training.loop import create_evaluation_callback
 
 from scripts.build import runs
 from scripts.build.toy_core import build_toy_core
-from tests.conftest import toy_doc, toy_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import typer
+from conftest import write_toy_corpus
 from thinc.api import Config
 
 from multibert_spacy.errors import ConfigError
 from scripts.build import runs, train
 from scripts.build.toy_core import build_toy_core
 from scripts.domains import HEADS
-from tests.conftest import write_toy_corpus
 
 
 @pytest.fixture
