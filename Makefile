@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 THREADS ?= example/threads.jsonl
 
-.PHONY: run train test lint clean
+.PHONY: run train test lint docs clean
 
 # Build fa_multibert from the shipped adapters, install it, tag the example threads and show them.
 run: $(VENV)/project
@@ -27,9 +27,13 @@ lint: $(VENV)/project
 	$(BIN)/python -m mypy
 	$(BIN)/python -m scripts.document --check
 
+# The site, into site/. A link that leads nowhere is an error.
+docs: $(VENV)/project
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 $(VENV)/project: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[project,test,dev,openvino]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[project,test,dev,docs,openvino]'
 	touch $@
 
 clean:

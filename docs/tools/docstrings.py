@@ -1,11 +1,11 @@
 """Docstrings of this package, which are spaCy's kind, taken apart.
 
-    What it does.
+What it does.
 
-    name (Type): What it is for,
-        which may go on in a further line.
-    RETURNS (Type): What comes back.
-    RAISES (Error): When.
+name (Type): What it is for,
+    which may go on in a further line.
+RETURNS (Type): What comes back.
+RAISES (Error): When.
 """
 
 import inspect
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 __all__ = ["Docstring", "parse"]
 
-_ITEM = re.compile(r"^([A-Za-z_*][\w*, ]*?) \(([^)]+)\): ?(.*)$")
+_ITEM = re.compile(r"^(\w+(?:, \w+)*) \(([^)]+)\): ?(.*)$|^(\w+(?:, \w+)+): (.*)$")
 _ENDS = re.compile(r"^(RETURNS|YIELDS|RAISES) \(([^)]+)\): ?(.*)$|^(RAISES) \(([^)]+)\) (.*)$")
 _INLINE = re.compile(r"(?<=[.\n]) (?=(?:RETURNS|YIELDS|RAISES) \()")
 
@@ -35,7 +35,10 @@ class Docstring:
         """RETURNS (str): The same in Google's style, which mkdocstrings reads."""
         parts = [self.text]
         if self.args:
-            lines = [f"    {name} ({kind}): {said}" for name, (kind, said) in self.args.items()]
+            lines = [
+                f"    {name} ({kind}): {said}" if kind else f"    {name}: {said}"
+                for name, (kind, said) in self.args.items()
+            ]
             parts.append("\n".join(["Args:", *lines]))
         for word, title in (("RETURNS", "Returns"), ("YIELDS", "Yields"), ("RAISES", "Raises")):
             lines = [f"    {kind}: {said}" for key, kind, said in self.ends if key == word]
@@ -57,8 +60,8 @@ def parse(docstring: str | None) -> Docstring:
             last = [said]
             items.append((word, kind, last, True))
         elif match := _ITEM.match(line):
-            last = [match[3]]
-            items.append((match[1], match[2], last, False))
+            last = [match[3] or match[5] or ""]
+            items.append((match[1] or match[4], match[2] or "", last, False))
         elif last is not None and line.startswith("    "):
             last.append(line.strip())
         else:

@@ -1,4 +1,4 @@
-"""What mkdocs puts into pages when the site is built: every registered function with its settings."""
+"""What mkdocs puts into a page when the site is built: all registered functions."""
 
 import importlib
 import inspect

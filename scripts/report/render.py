@@ -69,7 +69,7 @@ def part(name: str, metrics: Path) -> str:
 def filled(text: str, metrics: Path) -> str:
     """RETURNS (str): A text with what is between the marks of each part brought up to date."""
     for name in PARTS:
-        start, end = (f"<!-- {name.upper()} {edge} (do not remove) -->" for edge in ("START", "END"))
+        start, end = (f"<!-- {name.upper()} {e} (do not remove) -->" for e in ("START", "END"))
         if start in text:
             before, rest = text.split(start)
             text = f"{before}{start}\n\n{part(name, metrics)}\n\n{end}{rest.split(end)[1]}"

@@ -1,7 +1,7 @@
 """The code blocks of README and docs: found, run, and what they print written down.
 
-A `text` block right behind a `python` block is what that prints with the built wheel. After a change
-that is meant, write all of them anew:
+A `text` block right behind a `python` block is what that prints with the built wheel. After a
+change that is meant, write all of them anew:
 
     python -m tests.documentation.examples packages/pretrained/fa_multibert-0.1.0/dist/*.whl
 
