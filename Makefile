@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 THREADS ?= example/threads.jsonl
 
-.PHONY: run train check static format lint types readme smoke test clean
+.PHONY: run train check static format lint types readme docs smoke test clean
 
 # Build fa_multibert from the shipped adapters, install it, tag the example threads and show them.
 run: $(VENV)/project
@@ -18,7 +18,7 @@ train: $(VENV)/project
 	$(BIN)/python -m scripts.show fa_multibert $(THREADS) --html training/threads.html
 
 # All that is checked before a merge; .ci/run and .pre-commit-config.yaml are made of the same.
-check: static smoke test
+check: static docs smoke test
 
 static: format lint types readme
 
@@ -43,9 +43,13 @@ smoke: $(VENV)/project
 test: $(VENV)/project
 	OMP_NUM_THREADS=1 PYTHONHASHSEED=random $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
+# The site, into site/. A link that leads nowhere is an error.
+docs: $(VENV)/project
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 $(VENV)/project: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[project,test,dev,openvino]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[project,test,dev,docs,openvino]'
 	touch $@
 
 clean:
