@@ -13,7 +13,6 @@ import typer
 from typer.testing import CliRunner
 
 import scripts
-from scripts.report.render import END, START
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "metrics/README.md"))]
@@ -25,8 +24,7 @@ def code_of(text):
     """Code in Markdown: fenced and indented lines, and what stands between back ticks. What the
     results say of their origin is of the commit that they name.
     """
-    while START in text:
-        text = text[: text.index(START)] + text[text.index(END) + len(END) :]
+    text = re.sub(r"(?s)<!-- (\w+) START.*?<!-- \1 END", "", text)
     yield from re.findall(r"(?m)^(?: {4}|\$ )(.*)", text)
     for block in re.findall(r"(?ms)^```\w*\n(.*?)^```", text):
         yield from block.replace("\\\n", "").splitlines()
