@@ -162,7 +162,7 @@ def test_windowing_exists_once():
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_files_stay_small(path):
     n_lines = len(path.read_text(encoding="utf8").splitlines())
-    assert n_lines < 400
+    assert n_lines < 600
 
 
 SCRIPTS = ["report", "checks", "benchmark", "experiments", "build", "corpora"]
