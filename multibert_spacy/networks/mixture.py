@@ -126,14 +126,17 @@ class Mixture:
         mixed = sure * expert + (1 - sure) * topic
         best = mixed.max(1, keepdims=True)
         score = _sigmoid(w.scale * _logit(best) + w.shift)
-        scores: Floats2d = (mixed * score / np.maximum(best, 1e-9)).astype(np.float32)
-        return scores / np.maximum(scores.sum(1, keepdims=True), 1)
+        scores = mixed * score / np.maximum(best, 1e-9)
+        scores = scores / np.maximum(scores.sum(1, keepdims=True), 1)
+        whole: Floats2d = scores.astype(np.float32)
+        return whole
 
     def cosines(self, embeddings: Floats2d, described: Floats2d) -> Floats2d:
         """embeddings (n, h): Of groups. described (k, h): Of descriptions. RETURNS (n, k): What
         both have in common once what all groups, and all descriptions, have is taken away.
         """
-        return _unit(embeddings - self.centre) @ _unit(described - self.origin).T
+        found: Floats2d = _unit(embeddings - self.centre) @ _unit(described - self.origin).T
+        return found
 
     def with_domain(
         self,
@@ -169,9 +172,14 @@ class Mixture:
     def without_domain(self, label: str) -> "Mixture":
         """RETURNS (Mixture): Without one of its domains."""
         kept = [i for i, other in enumerate(self.labels) if other != label]
-        rows = {name: getattr(self, name)[kept] for name in ("described", "topics", "means")}
-        names = {name: tuple(getattr(self, name)[i] for i in kept) for name in BY_DOMAIN}
-        return replace(self, **rows, **names)
+        return replace(
+            self,
+            labels=tuple(self.labels[i] for i in kept),
+            descriptions=tuple(self.descriptions[i] for i in kept),
+            described=self.described[kept],
+            topics=self.topics[kept],
+            means=self.means[kept],
+        )
 
     def renamed(self, old: str, new: str) -> "Mixture":
         """RETURNS (Mixture): With another name for one of its domains."""
@@ -182,7 +190,6 @@ class Mixture:
 ARRAYS = (
     "centre", "origin", "described", "other", "topics", "topic_spread", "means", "spread",
 )  # fmt: skip
-BY_DOMAIN = ("labels", "descriptions")
 
 
 def fit_mixture(

@@ -111,21 +111,20 @@ def read_mixture(
     _check_shape(folder, manifest, labels, shape)
     n_classes, others = manifest.get("n_classes"), about.get("others")
     known = about.get("descriptions")
-    sound = (
-        isinstance(n_classes, int)
-        and isinstance(others, list)
-        and isinstance(known, dict)
-        and list(known) == list(labels)
-        and all(isinstance(text, str) for text in (*others, *known.values()))
-    )
-    if not sound:
+    if (
+        not isinstance(n_classes, int)
+        or not isinstance(others, list)
+        or not isinstance(known, dict)
+        or list(known) != list(labels)
+        or not all(isinstance(text, str) for text in (*others, *known.values()))
+    ):
         raise AdapterError(f"{folder / MANIFEST} is damaged: 'mixture' does not fit its labels")
     if about.get("layers") != topic_layers:
         raise AdapterError(
             f"{folder} is for topic_layers = {about.get('layers')!r}, not {topic_layers!r}"
         )
     width, k, m = core.width, len(labels), core.width + n_classes
-    shapes = {
+    shapes: dict[str, tuple[int, ...]] = {
         "centre": (width,),
         "origin": (width,),
         "described": (k, width),
@@ -135,7 +134,7 @@ def read_mixture(
         "means": (k, m),
         "spread": (m, m),
     }
-    extra: dict[str, tuple[int, ...]] = {f"mixture.{n}": shape for n, shape in shapes.items()}
+    extra = {f"mixture.{name}": sizes for name, sizes in shapes.items()}
     if shape.get("bag"):
         extra["bag"] = (core.n_pieces, n_classes)
     check_head(folder, found, n_classes, core, extra=extra)

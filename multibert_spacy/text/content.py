@@ -1,9 +1,9 @@
 """What a text is about: its words without what it wears.
 
-A sentence embedding of a group is read from few pieces (`networks/mixture.py`), so that they should
-be those that say something: no links, mentions, emoji, punctuation, and none of the words that
-every text has. That makes it blind, on purpose, to how a text is typed: one emoji more, a final dot
-less, a ZWNJ that is a space.
+A sentence embedding of a group is read from few pieces (`networks/mixture.py`), so that they
+should be those that say something: no links, mentions, emoji, punctuation, and none of the words
+that every text has. That makes it blind, on purpose, to how a text is typed: one emoji more, a
+final dot less, a ZWNJ that is a space.
 """
 
 import re

@@ -165,7 +165,9 @@ def mean(
 def detector(
     run: RunFile,
     section: Section = "detector",
-    stage: Annotated[str, typer.Option(help="Its config: detector or detector_bow")] = "detector",
+    stage: Annotated[
+        str, typer.Option(help="Its config: detector, detector_paper or detector_bow")
+    ] = "detector",
     corpus: Corpus = Path("corpus/sample"),
     core: Core = "assets/core",
     out: Out = None,
@@ -177,7 +179,7 @@ def detector(
     """The domain detector, on shuffled groups of up to 8 texts."""
     names = sorted(DOMAINS)
     given = {
-        **({"paths.core": core} if stage == "detector" else {}),
+        **({} if stage == "detector_bow" else {"paths.core": core}),
         "vars.domains": names,
         "system.seed": seed,
         **run_settings(run, section),
