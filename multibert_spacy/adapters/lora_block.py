@@ -41,7 +41,9 @@ class LoraBlock(NamedTuple):
     dropout: float
 
     def __call__(self, x: Tensor, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
-        """x (n, h): Rows one behind the other.
+        """Compute the block.
+
+        x (n, h): Rows one behind the other.
         a (r, in), b (out, r): Of the sites `adapters.ALL_LINEAR`, in its order, in fp32.
         RETURNS (n, h).
         """

@@ -127,7 +127,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_saved_labels(path: Path, labels: object) -> None:
-    """path (Path): Where labels were read from.
+    """Check labels that were read from a file.
+
+    path (Path): Where labels were read from.
     RAISES (AdapterError): If they are none.
     """
     if not isinstance(labels, list):

@@ -11,7 +11,9 @@ __all__ = ["cast", "check_finite_tensors", "exact_halves"]
 
 
 def exact_halves(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """tensors (Mapping): What is to be stored.
+    """Store in fp16 what fp16 holds exactly.
+
+    tensors (Mapping): What is to be stored.
     RETURNS (dict): The same on the CPU, in fp16 if every value survives it, else in their types.
     """
     own = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}

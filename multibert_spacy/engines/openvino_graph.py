@@ -74,7 +74,7 @@ def keep_graph(core: Core, bank: Bank, n_layers: int | None, folder: Path) -> ov
 
 def make_graph(core: Core, bank: Bank, n_layers: int | None) -> ov.Model:
     """Make a graph; see `keep_graph`."""
-    stacks = bank.stacks
+    stacks = bank.stacks()
     plain = copy.copy(core)
     plain.dtype = torch.float32
     ids, lengths = torch.full((2, 4), core.eos), torch.tensor([3, 4])
@@ -163,7 +163,7 @@ def _hash_slots(bank: Bank) -> str:
     axis = 2 if bank.kv is not None else 0
     slots = [
         [name, *shape[:axis], *shape[axis + 1 :]]
-        for name, shape in ((name, stack.shape) for name, stack in bank.stacks.items())
+        for name, shape in ((name, stack.shape) for name, stack in bank.stacks().items())
     ]
     return hashlib.sha256(json.dumps(slots).encode()).hexdigest()
 

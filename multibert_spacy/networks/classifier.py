@@ -35,7 +35,7 @@ from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core, layer_of
 from ..core.listener import CoreListener, ModuleShim
 from ..core.precision import upload
-from ..engines.runner import AdaptedModule
+from ..engines.adapted_module import AdaptedModule
 from ..engines.threads import run_batches
 from ..errors import ConfigError
 from ..text.align import pack_rows
@@ -98,7 +98,10 @@ class ClassifierModule(AdaptedModule):
         return {**self.linear.state_dict(), **bag}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """tensors (Mapping): What `tensors` returned."""
+        """Take over weights.
+
+        tensors (Mapping): What `tensors` returned.
+        """
         own = dict(tensors)
         if self.bag is not None:
             self.bag.load_state_dict({"weight": own.pop("bag")})
@@ -112,7 +115,9 @@ class ClassifierModule(AdaptedModule):
         *,
         is_train: bool = False,
     ) -> Tensor:
-        """batch (WindowBatch): b rows; `firsts` and `domains` are not used.
+        """Classify rows or docs.
+
+        batch (WindowBatch): b rows; `firsts` and `domains` are not used.
         groups (Sequence): For each row all pieces of its group, for the bag.
         is_train (bool): Whether it is training; what predicts is a view.
         RETURNS (b, n_classes) float32.
@@ -237,7 +242,7 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         labels (Sequence[str]): The classes of this one.
         RAISES (AdapterError): If the folder is damaged or of another core or shape.
         """
-        core, fingerprint = self.listener.core, self.listener.fingerprint
+        core, fingerprint = self.listener.core, self.listener.fingerprint()
         there = read_manifest(folder)["labels"]
         adapter, known, _ = read_classifier(folder, there, core, fingerprint, shape=self._shape())
         pairs = [(i, there.index(label)) for i, label in enumerate(labels) if label in there]
@@ -295,7 +300,7 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         meta = {"labels": list(labels), **self._shape(), SETTINGS: core.settings}
         tensors = self.module.tensors()
         write = write_files if new else write_folder
-        write(folder, self.module.adapter, tensors, meta, self.listener.fingerprint)
+        write(folder, self.module.adapter, tensors, meta, self.listener.fingerprint())
 
     def _shape(self) -> dict[str, Any]:
         """Settings without which weights mean something else."""
@@ -317,7 +322,7 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         graph (Path): Where a graph of the core is kept; None leaves the place as it is.
         RAISES (AdapterError): If the folder is damaged or of another core or label set.
         """
-        core, fingerprint = self.listener.core, self.listener.fingerprint
+        core, fingerprint = self.listener.core, self.listener.fingerprint()
         adapter, tensors, manifest = read_classifier(
             folder, labels, core, fingerprint, shape=self._shape()
         )
@@ -328,7 +333,10 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
 
 
 def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:
-    """X (list[Doc]): Text for a prefix's start values. Y (n, classes): Its width counts."""
+    """Make the network if there is none.
+
+    X (list[Doc]): Text for a prefix's start values. Y (n, classes): Its width counts.
+    """
     if Y is None or model.shims:
         return
     core = model.listener.core
@@ -346,7 +354,9 @@ def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:
 def forward(
     model: ClassifierModel, docs: list[Doc], is_train: bool
 ) -> tuple[Floats2d, Callable[[Floats2d], list[Doc]]]:
-    """docs (list[Doc]): n docs, each a group.
+    """Classify rows or docs.
+
+    docs (list[Doc]): n docs, each a group.
     RETURNS (n, classes): Probabilities. The callback takes the gradient of the cross-entropy by
         the logits (probabilities minus truth), as spaCy's own text classifiers do.
     """

@@ -19,7 +19,9 @@ LARGEST = 2**32
 
 
 def folder_to_bytes(write: Callable[[Path], Any]) -> bytes:
-    """write (Callable): Writes a folder at the path it is given.
+    """Pack a folder.
+
+    write (Callable): Writes a folder at the path it is given.
     RETURNS (bytes): A msgpack dict from relative names to the files' bytes.
     """
     with tempfile.TemporaryDirectory() as root:
@@ -35,7 +37,9 @@ def folder_to_bytes(write: Callable[[Path], Any]) -> bytes:
 
 
 def folder_from_bytes(data: bytes, read: Callable[[Path], Any]) -> None:
-    """data (bytes): What `folder_to_bytes` returned.
+    """Unpack a folder.
+
+    data (bytes): What `folder_to_bytes` returned.
     read (Callable): Reads a folder from the path it is given.
     RAISES (MultibertError): If the bytes are no such dict, or a name leads out of the folder.
     """

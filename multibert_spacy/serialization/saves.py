@@ -57,7 +57,9 @@ class SavedPart:
         self._own: str | None = None
 
     def ids(self, content: object) -> dict[str, Any]:
-        """content (object): JSON of all that the part is: hashes of its files.
+        """The ids that stand in a part's settings.
+
+        content (object): JSON of all that the part is: hashes of its files.
         RETURNS (dict): What is to be written into its settings.
         """
         if not self.whole:

@@ -13,14 +13,18 @@ __all__ = ["bar", "bio_tags", "check_finite", "decode_entities", "tags_to_entiti
 
 
 def bio_tags(labels: Sequence[str]) -> list[str]:
-    """labels (Sequence[str]): Entity labels of a head, in its order.
+    """The BIO tags of labels.
+
+    labels (Sequence[str]): Entity labels of a head, in its order.
     RETURNS (list[str]): The tags in the order of the head's outputs: O, then B- and I- of each.
     """
     return ["O", *(f"{prefix}-{label}" for label in labels for prefix in "BI")]
 
 
 def check_finite(scores: Floats2d, whose: str) -> None:
-    """scores (w, k): A network's outputs, of which `argmax` would take a NaN for the highest.
+    """Check scores before the best is chosen.
+
+    scores (w, k): A network's outputs, of which `argmax` would take a NaN for the highest.
     whose (str): The component, for the message.
     RAISES (MultibertError): If one is no finite number.
     """
@@ -55,7 +59,9 @@ def tags_to_entities(
 
 
 def bar(logits: Floats2d, barred: NDArray[np.bool_] | None) -> Floats2d:
-    """logits (w, k), barred (w, k): Tags that a word cannot have.
+    """Make tags impossible.
+
+    logits (w, k), barred (w, k): Tags that a word cannot have.
     RETURNS (w, k): Minus infinity for these.
     """
     return logits if barred is None else np.where(barred, np.float32(-np.inf), logits)

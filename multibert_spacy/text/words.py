@@ -90,7 +90,9 @@ class Words:
         return gradients[~self.cut] if self.cut.any() else gradients
 
     def gold(self, tags: NDArray[np.int64]) -> NDArray[np.int64]:
-        """tags (words of the doc,): Gold tags, -100 where one is not known.
+        """Gold tags of these words.
+
+        tags (words of the doc,): Gold tags, -100 where one is not known.
         RETURNS (w,): Those of these words: what a cut parts is two entities, and one that begins
             with a bridged word begins behind it.
         """
@@ -102,7 +104,11 @@ class Words:
         return own
 
     def place(self, entities: Sequence[Entity]) -> list[Entity]:
-        """entities (Sequence[Entity]): By these words. RETURNS (list[Entity]): By the doc's."""
+        """Move entities from these words to the doc's.
+
+        entities (Sequence[Entity]): By these words.
+        RETURNS (list[Entity]): By the doc's.
+        """
         at = self.places
         if not entities or at[-1] + 1 == len(at):
             return list(entities)
@@ -113,7 +119,9 @@ class Words:
 
 
 def read_hashtags(words: Sequence[Token], *, signs: bool) -> list[str]:
-    """words (Sequence[Token]): Those of a doc or a span.
+    """Read hashtags as one word each.
+
+    words (Sequence[Token]): Those of a doc or a span.
     signs (bool): Whether a hashtag is read with its sign, as one word. Without it underscores are
         what they stand for, spaces.
     RETURNS (list[str]): The texts of the words; of the sign of a hashtag nothing is left.
@@ -136,7 +144,9 @@ def _is_sign(word: Token) -> bool:
 
 
 def tagged_words(doc: Doc, seen: NDArray[np.int64], *, signs: bool = False) -> Words:
-    """doc (Doc): Any doc.
+    """The words of a doc that get a tag.
+
+    doc (Doc): Any doc.
     seen (n,) int64: Those of its words that have pieces, in order.
     signs (bool): Whether the sign of a hashtag belongs to the entity that begins behind it.
     RETURNS (Words): Those that get a tag; none where none is seen.
