@@ -73,6 +73,11 @@ def test_the_rooms():
     assert {room(path) for path in MODULES if path.parent != PACKAGE} == set(ORDER)
 
 
+def test_tests_mirror_the_rooms():
+    folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))}
+    assert set(ORDER) <= folders
+
+
 def test_imports_are_found():
     """The walker sees relative imports of every level, and those inside functions."""
     found = set(imports(PACKAGE / "pipeline" / "multibert_ner.py"))
@@ -162,6 +167,7 @@ def test_windowing_exists_once():
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_files_stay_small(path):
+    """A component is one file that reads top-down, as spaCy's are: the tagger's is the longest."""
     n_lines = len(path.read_text(encoding="utf8").splitlines())
     assert n_lines < 750
 

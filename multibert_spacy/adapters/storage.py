@@ -94,7 +94,7 @@ def write_files(
     head (dict): Tensors of the linear layer.
     meta (dict): JSON values for the manifest: labels, head and domain names, `core_settings`.
     core (str): Fingerprint of the core.
-    RAISES (ConfigError): If a value is no finite number: nobody could read it.
+    RAISES (ConfigError): If a value is not a finite number: nobody could read it.
     """
     check_finite_tensors(folder.name, {**adapter.export(), **head})
     folder.mkdir(parents=True)

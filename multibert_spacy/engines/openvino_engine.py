@@ -165,15 +165,12 @@ class OpenvinoEngine:
 
 KEPT_PRODUCTS = 32
 """Compiled products that each stream keeps, by shape; OpenVINO's own 5,000 are a leak in a stream
-of texts. After five times 320 texts the process had 2,033 MB with these, 1,434 MB with 32 and
-1,460 MB with none, in the same time (none: a tenth more).
+of texts.
 """
 GROUPS = (64, 32)
 """Numbers that may share a scale in int8, of what is multiplied with the weights; the first that
-divides every width is taken. 720 sentences took 3.3 s with 32, 3.0 with 64, 2.9 with 128 to 384,
-3.6 with a scale per word; 97 to 98 % of the entities are fp32's with 32 to 192. OpenVINO ignores
-what is no multiple of 16 (so its 2**64 - 1, a group for each row, is no way out) and recommends
-32, 64 and 128.
+divides every width is taken: larger groups are hardly faster. OpenVINO ignores what is not a
+multiple of 16 and recommends 32, 64 and 128.
 """
 
 

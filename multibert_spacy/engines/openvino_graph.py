@@ -10,10 +10,8 @@ there are does not matter; see `openvino_engine`.
 
 int8. The core's own weights are kept in int8, with a scale for each output. What is multiplied
 with them is made int8 as it comes, in groups (`openvino_engine.GROUPS`), so that nothing has to be
-known beforehand of how large it becomes. On 1,949 sentences of the dev parts (250 of a domain at
-most) 97 % of the entities are those of fp32, and F1 is the same. Ranges that are fixed beforehand,
-on our sample's sentences (`nncf.quantize`), gave 92 % and 0.7 points less F1 on 720 of them; they
-were a tenth faster, and took a minute. The products of adapters stay in floats: they are small.
+known beforehand of how large it becomes (`nncf.quantize` fixes ranges beforehand, and found fewer
+of fp32's entities). The products of adapters stay in floats: they are small.
 """
 
 import contextlib

@@ -16,9 +16,9 @@ from ..text.batching import batch_by_pieces, batch_flat
 __all__ = ["TorchEngine", "batch_rows", "run_rows"]
 
 ALONE = 1024
-"""Pieces of one adapter that are enough for batches of their own. One of 1,024 pieces takes about
-110 ms; its weights are merged in 8 ms, and a dozen shapes compiled in as long, where two batched
-products with gathered adapters take 20 ms (see `lora.MERGED`).
+"""Pieces of one adapter that are enough for batches of their own: merging its weights, and
+compiling further shapes, then costs less than batched products with gathered adapters (see
+`lora.MERGED`).
 """
 
 

@@ -118,7 +118,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
     def check_savable(self) -> None:
         """Check that all weights are finite.
 
-        RAISES (ConfigError): If a weight is no finite number.
+        RAISES (ConfigError): If a weight is not a finite number.
         """
         module = self.module
         for domain in module.domains:
@@ -133,7 +133,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         folder (Path): Where to; see `write_folder`.
         new (bool): Whether the folder is a draft's, and nothing is there.
         RAISES (DomainError): If there is no such domain.
-        RAISES (ConfigError): If its weights are no finite numbers.
+        RAISES (ConfigError): If its weights are not finite numbers.
         """
         head = self.module.head_name(domain)
         meta = {"domain": domain, "head": head, "labels": list(self.module.labels_of(domain))}

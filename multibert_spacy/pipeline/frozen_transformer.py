@@ -289,7 +289,7 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
             reason = str(e).strip().splitlines()[0]
             raise CoreError(
                 f"There is no core {self.model.attrs['name']!r} ([components.{self.name}.model] "
-                f"name): it is no folder here, and the hub did not help: {reason}"
+                f"name): it is not a folder here, and the hub did not help: {reason}"
             ) from e
         self._core = None
 
@@ -306,7 +306,7 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
     def check_savable(self) -> None:
         """Check that all weights are finite.
 
-        RAISES (ConfigError): If a weight of the core is no finite number.
+        RAISES (ConfigError): If a weight of the core is not a finite number.
         """
         if self.model.attrs["has_transformer"]:
             check_finite_tensors(self.name, self.core.model.state_dict())

@@ -66,7 +66,7 @@ def folder_from_bytes(data: bytes, read: Callable[[Path], Any]) -> None:
 
 def write_model(model: Model[Any, Any], path: Path) -> None:
     """Write thinc's file of a model.
-    RAISES (ConfigError): If one of its weights is no finite number.
+    RAISES (ConfigError): If one of its weights is not a finite number.
     """
     _check_weights(model)
     model.to_disk(path)
@@ -79,7 +79,7 @@ def _check_weights(model: Model[Any, Any]) -> None:
             if not np.isfinite(weights).all():
                 raise ConfigError(
                     f"The model {model.name!r} is not saved: {node.name!r} has values ({name}) "
-                    "that are no finite numbers. Train it with a lower learning rate"
+                    "that are not finite numbers. Train it with a lower learning rate"
                 )
 
 

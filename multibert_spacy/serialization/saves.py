@@ -108,7 +108,7 @@ def check_part(
     """
     own, others = settings.get(OWN), settings.get(WITH, {})
     if not isinstance(own, str | None) or not isinstance(others, dict):
-        raise error(f"{path} is damaged: '{OWN}' or '{WITH}' in its settings is no id")
+        raise error(f"{path} is damaged: '{OWN}' or '{WITH}' in its settings is not an id")
     if whole and has_draft(path.parent):
         raise error(
             f"A save to {path.parent} was killed or failed, or is at work: its files are of two "

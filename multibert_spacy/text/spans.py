@@ -26,11 +26,11 @@ def check_finite(scores: Floats2d, whose: str) -> None:
 
     scores (w, k): A network's outputs, of which `argmax` would take a NaN for the highest.
     whose (str): The component, for the message.
-    RAISES (MultibertError): If one is no finite number.
+    RAISES (MultibertError): If one is not a finite number.
     """
     if not np.isfinite(scores).all():
         raise MultibertError(
-            f"'{whose}' computes scores that are no finite numbers: set "
+            f"'{whose}' computes scores that are not finite numbers: set "
             'precision = "fp32" on the frozen_transformer, or train the adapter anew'
         )
 
@@ -81,7 +81,7 @@ def decode_entities(
     barred (list): For each doc (w, k), which tags its words cannot have; never O. None bars none.
     RETURNS (list): For each doc its entities. Their scores are probabilities given all of the
         doc's words. Words count from 0 at the first row.
-    RAISES (MultibertError): If a logit is no finite number.
+    RAISES (MultibertError): If a logit is not a finite number.
     """
     for own in logits:
         check_finite(own, "multibert_ner")

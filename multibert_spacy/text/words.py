@@ -36,22 +36,9 @@ LINE_BREAK = 1.0
 LIST_BREAK = 5.0
 """The price of a line break, in log-odds: LIST_BREAK where the lines in front of it and behind it
 have 2 to 4 words each, as those of a list of names have. Three lines or more of one word each
-are a list for certain; two are as often a name of two words. Chosen on `outside/dev.jsonl` with
-the domains given: of the names on two or three lines of their own, how many are found right, and
-of multi-word entities with a line break inside, how many stay (alone, and in their sentences).
-
-    price               0    1    2    3    4    5    8
-    two persons        32   37   38   39    -   41   41 of 68
-    three              12   12   12   13    -   14   15 of 45
-    two places         31   40   42   46    -   51   55 of 93
-    one, alone        263  253  248  233    -  179    0 of 263
-    in sentences      359  335  301  278    -  197    6 of 359
-
-With both prices: 41, 14, 42, 251, 324. Names of one word, a line each:
-
-    two                 -   42   49   50   54   57   78 of 130
-    three               -   21   27   27   27   30   34 of 81
-    one of two words    -  201  198  188  171  150    0 of 249
+are a list for certain; two are as often a name of two words. Chosen on texts of no corpus with
+the domains given: a higher price finds more names that have a line of their own, and loses more
+names with a line break inside.
 """
 _SIGNS = ("#", "＃")
 _LIST_LINES = (2, 4)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from thinc.api import Adam
+from thinc.api import Adam, set_dropout_rate
 from torch.testing import assert_close
 
 from multibert_spacy.adapters.kinds import LoraSettings, NoSettings, PrefixSettings
@@ -372,6 +372,19 @@ class TestFrozen:
         for p in (*core.model.encoder.parameters(), *model.module.adapter_of("news").parameters()):
             assert p.grad is not None
             assert p.grad.dtype == torch.float32
+
+
+class TestDropout:
+    def test_the_rate_of_an_update_is_obeyed(self, core, model):
+        """And 0 leaves it at the model's own."""
+        model.module.dropout.p = 0.0
+        batch = make_batch(core, TEXTS[:1], ["news"])
+        (expected,) = model.predict(batch)
+        (own,), _ = model.begin_update(batch)
+        set_dropout_rate(model, 0.9)
+        (dropped,), _ = model.begin_update(batch)
+        assert np.allclose(own, expected, atol=1e-5)
+        assert not np.allclose(dropped, expected, atol=1e-3)
 
 
 class TestCopies:
