@@ -35,8 +35,6 @@ from ..domains import DOMAINS
 from ..record import readable_errors
 from .sources import CORE, SAMPLE, corpora_of, licence_of_weights, render, source
 
-__all__ = ["build_meta", "drop_paths", "find_paths", "performance", "publish", "texts_of"]
-
 console = Console()
 
 OWN_PATHS = {"train": None, "dev": None, "vectors": None, "init_tok2vec": None}

@@ -15,17 +15,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..domains import CORPORA, DOMAINS, FILE, HEADS, CorpusEntry
 
-__all__ = [
-    "CORE",
-    "SAMPLE",
-    "SHIPPED",
-    "SHIPPED_HEADS",
-    "corpora_of",
-    "licence_of_weights",
-    "render",
-    "source",
-]
-
 NONE_STATED = "none stated"
 RESEARCH_ONLY = "academic research only"
 CORE = [
