@@ -26,18 +26,15 @@ from rich.console import Console
 
 from multibert_spacy.errors import ConfigError
 
-from ..build.scoring.entities import f1_of, interval_of, mean_of_known
+from ..build.scoring.entities import f1_of, interval_of, mean_of_known, resample
 from ..domains import HEADS
 from ..options import Seed
 from ..record import build_header, plain_path, readable_errors, save, table
-
-__all__ = ["N_DRAWS", "PAIRS", "app", "compare", "print_comparison", "read_counts"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
 
 N_DRAWS = 10_000
-CHUNK = 250
 PAIRS = {
     "lora_crf": ("multi_lora.json:given", "crf.json"),
     "lora_general": ("multi_lora.json:given", "general.json"),
@@ -98,14 +95,9 @@ def _resampled(
     a: Sequence[Sequence[int]], b: Sequence[Sequence[int]], rng: np.random.Generator, n: int
 ) -> NDArray[np.float64]:
     """RETURNS (2, 1 + n): F1 of both systems, first on the docs as they are, then resampled."""
-    counts = np.array([a, b], dtype=np.float64)
-    n_docs = counts.shape[1]
-    parts = [f1_of(counts.sum(axis=1))[:, None]]
-    for start in range(0, n, CHUNK):
-        size = min(CHUNK, n - start)
-        draws = rng.multinomial(n_docs, np.full(n_docs, 1 / n_docs), size=size)
-        parts.append(np.stack([f1_of(draws @ own) for own in counts]))
-    return np.concatenate(parts, axis=1)
+    counts = np.stack([np.array(a), np.array(b)], axis=1)
+    sums = np.concatenate([counts.sum(axis=0)[None], resample(counts, rng, n)])
+    return f1_of(sums)
 
 
 def _entry(scores: NDArray[np.float64]) -> dict[str, Any]:
@@ -187,24 +179,25 @@ def compare_reports(
     return report | result
 
 
-def _row(name: str, entry: Mapping[str, Any]) -> dict[str, str]:
-    if entry["difference"] is None or entry["interval"] is None:
-        return {"": name, **dict.fromkeys(("A", "B", "A - B", "interval", "p"), "-")}
-    numbers = [100 * value for value in (entry["difference"], *entry["interval"])]
-    return {
-        "": name,
-        "A": f"{100 * entry['a']:.1f}",
-        "B": f"{100 * entry['b']:.1f}",
-        "A - B": f"{numbers[0]:+.1f}",
-        "interval": f"{numbers[1]:+.1f} to {numbers[2]:+.1f}",
-        "p": f"{entry['p']:.4f}",
-    }
-
-
 def print_comparison(report: Mapping[str, Any], console: Console) -> None:
     """Print the table of a comparison."""
     macros = {f"macro, {name} ({own['domains']})": own for name, own in report["macro"].items()}
-    rows = [_row(name, entry) for name, entry in {**report["per_domain"], **macros}.items()]
+    rows = []
+    for name, own in {**report["per_domain"], **macros}.items():
+        known = own["interval"] is not None and own["difference"] is not None
+        low, high = own["interval"] if known else (0.0, 0.0)
+        cells = (
+            {
+                "A": f"{100 * own['a']:.1f}",
+                "B": f"{100 * own['b']:.1f}",
+                "A - B": f"{100 * own['difference']:+.1f}",
+                "interval": f"{100 * low:+.1f} to {100 * high:+.1f}",
+                "p": f"{own['p']:.4f}",
+            }
+            if known
+            else {}
+        )
+        rows.append({"": name, **cells})
     console.print(table("F1 of entities, paired bootstrap over docs (95% interval)", rows))
 
 

@@ -4,17 +4,19 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from random import Random
 
 import pytest
 import spacy
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 from spacy.training import iob_to_biluo
 from typer.testing import CliRunner
 
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
+from scripts.corpora import __main__ as script
 from scripts.corpora import sample
 from scripts.corpora.docbin import make_vocab
 from scripts.corpora.sampling.gazetteers import build_gazetteer
@@ -27,6 +29,11 @@ from tests.scripts.corpora.oracle import ambiguous_share, score_oracle
 PLAIN = str.maketrans("يك٠١٢٣٤٥٦٧٨٩0123456789", "یک۰۱۲۳۴۵۶۷۸۹۰۱۲۳۴۵۶۷۸۹", "#_\u200c ")
 
 Corpus = dict[str, list[Text]]
+
+
+def train_docs(seed: int, *, scale: float) -> list[Doc]:
+    vocab = make_vocab()
+    return [text_to_doc(text, vocab) for text in make_texts(seed, scale=scale)["train"]]
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +223,7 @@ def test_files_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
         Path(path).name for path in paths
     )
     docs = list(DocBin().from_disk(tmp_path / "a" / paths[0]).get_docs(make_vocab()))
-    wanted = sample.make_sample(0, scale=0.1)["train"]
+    wanted = train_docs(0, scale=0.1)
     assert [doc.text for doc in docs] == [doc.text for doc in wanted]
     assert [doc._.thread for doc in docs] == [doc._.thread for doc in wanted]
     assert [doc._.domain for doc in docs] == [doc._.domain for doc in wanted]
@@ -224,16 +231,18 @@ def test_files_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
     assert all(token.ent_iob for doc in docs for token in doc)
 
 
-def test_main_writes_and_prints(tmp_path: Path) -> None:
-    args = ["--out", str(tmp_path), "--seed", "3", "--scale", "0.05"]
-    result = CliRunner().invoke(sample.app, args)
+def test_main_writes_and_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = partial(sample.write_sample, scale=0.05)
+    monkeypatch.setattr(script, "write_sample", small)
+    args = ["sample", "--out", str(tmp_path), "--seed", "3"]
+    result = CliRunner().invoke(script.app, args)
     assert result.exit_code == 0, result.output
     assert "seed 3" in result.output
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf8"))
     assert report["seed"] == 3
     assert set(report["splits"]) == {"train", "dev", "test"}
     counts = report["splits"]["train"]["travel"]
-    docs = [d for d in sample.make_sample(3, scale=0.05)["train"] if d._.domain == "travel"]
+    docs = [d for d in train_docs(3, scale=0.05) if d._.domain == "travel"]
     assert counts["texts"] == len(docs)
     assert counts["tokens"] == sum(map(len, docs))
     assert counts["threads"] == len({d._.thread for d in docs})
@@ -242,7 +251,7 @@ def test_main_writes_and_prints(tmp_path: Path) -> None:
 
 def test_example(tmp_path: Path) -> None:
     path = tmp_path / "example" / "threads.jsonl"
-    result = CliRunner().invoke(sample.app, ["example", "--out", str(path)])
+    result = CliRunner().invoke(script.app, ["example", "--out", str(path)])
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
     assert rows == sample.example_threads(0)
