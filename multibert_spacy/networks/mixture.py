@@ -64,6 +64,8 @@ class Mixture:
 
     labels (tuple[str, ...]): The domains, in the order of all rows.
     descriptions (tuple[str, ...]): What belongs to each; "" if nobody said.
+    trained (tuple[bool, ...]): Whether the bag was trained on it. Of a domain that was added later
+        the bag knows what it makes of its texts, and leaves them to the other expert.
     others (tuple[str, ...]): Descriptions of topics that belong to none of them.
     centre (h,), origin (h,): Mean embedding of groups, and of descriptions.
     described (k, h), other (n, h): Embeddings of the descriptions, of length 1.
@@ -74,6 +76,7 @@ class Mixture:
 
     labels: tuple[str, ...]
     descriptions: tuple[str, ...]
+    trained: tuple[bool, ...]
     others: tuple[str, ...]
     centre: Floats2d
     origin: Floats2d
@@ -96,6 +99,7 @@ class Mixture:
         """RETURNS (dict): The rest, as JSON values."""
         return {
             "descriptions": dict(zip(self.labels, self.descriptions, strict=True)),
+            "trained": list(self.trained),
             "others": list(self.others),
             "weights": asdict(self.weights),
         }
@@ -115,7 +119,7 @@ class Mixture:
         """
         w = self.weights
         weight, bias = self._expert_gaussians
-        expert = _softmax(w.expert * (outputs @ weight.T + bias))
+        expert = _softmax(w.expert * (outputs @ weight.T + bias)) * np.array(self.trained)
         needed = w.sure + w.longer * np.log(np.maximum(n_pieces, 1) / PIECES_OF_A_TEXT)
         trust = _sigmoid(w.gate * (_logit(expert.max(1)) - needed))[:, None]
         weight, bias = self._topic_gaussians
@@ -124,7 +128,8 @@ class Mixture:
         own = w.cosine * self.cosines(embeddings, self.described) + w.topic * like
         other = w.cosine * self.cosines(embeddings, self.other)
         topic = _softmax(np.concatenate([own, other], axis=1))[:, : len(self.labels)]
-        mixed: Floats2d = (trust * expert + (1 - trust) * topic).astype(np.float32)
+        left = 1 - trust * expert.sum(1, keepdims=True)
+        mixed: Floats2d = (trust * expert + left * topic).astype(np.float32)
         return mixed
 
     def cosines(self, embeddings: Floats2d, described: Floats2d) -> Floats2d:
@@ -158,6 +163,7 @@ class Mixture:
             left,
             labels=(*left.labels, label),
             descriptions=(*left.descriptions, description),
+            trained=(*left.trained, False),
             others=tuple(left.others[i] for i in kept),
             other=left.other[kept],
             described=np.vstack([left.described, described]),
@@ -172,6 +178,7 @@ class Mixture:
             self,
             labels=tuple(self.labels[i] for i in kept),
             descriptions=tuple(self.descriptions[i] for i in kept),
+            trained=tuple(self.trained[i] for i in kept),
             described=self.described[kept],
             topics=self.topics[kept],
             means=self.means[kept],
@@ -232,6 +239,7 @@ def fit_mixture(
     return Mixture(
         labels=tuple(labels),
         descriptions=tuple(descriptions[n][0] if n in descriptions else "" for n in labels),
+        trained=(True,) * len(labels),
         others=tuple(others),
         centre=_half(centre),
         origin=_half(origin),

@@ -31,6 +31,7 @@ class ReadDomain(NamedTuple):
     head_name: str
     head: Head
     adapter: Adapter
+    description: str
 
 
 def read_domain(
@@ -63,7 +64,10 @@ def read_domain(
         raise AdapterError(f"{folder / MANIFEST} must name a domain and a head: {e}") from e
     head = Head(labels, core.width)
     head.load(tensors)
-    return ReadDomain(domain, name, head, adapter), manifest
+    description = manifest.get("description", "")
+    if not isinstance(description, str):
+        raise AdapterError(f"{folder / MANIFEST} is damaged: its description is not a text")
+    return ReadDomain(domain, name, head, adapter, description), manifest
 
 
 def read_classifier(
@@ -129,14 +133,16 @@ def read_mixture(
     if about is None:
         check_tensors(folder / "head.safetensors", tensors, shapes)
         return tensors, None, manifest
-    known, others, weights = (
+    known, trained, others, weights = (
         about.get(name) if isinstance(about, dict) else None
-        for name in ("descriptions", "others", "weights")
+        for name in ("descriptions", "trained", "others", "weights")
     )
     if (
         not isinstance(known, dict)
         or not isinstance(others, list)
         or not isinstance(weights, dict)
+        or not isinstance(trained, list)
+        or len(trained) != len(labels)
         or list(known) != list(labels)
         or not all(isinstance(text, str) for text in (*others, *known.values()))
         or not all(isinstance(value, int | float) for value in weights.values())
@@ -149,6 +155,7 @@ def read_mixture(
     mixture = Mixture(
         labels=tuple(labels),
         descriptions=tuple(known.values()),
+        trained=tuple(map(bool, trained)),
         others=tuple(others),
         weights=Weights(**weights),
         **{name: tensors.pop(f"mixture.{name}").float().numpy() for name in own_shapes},
