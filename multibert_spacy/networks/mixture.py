@@ -50,11 +50,11 @@ class Weights:
         probability - needed)), where `sure` is needed for one text, and more for more.
     """
 
-    cosine: float = 30.0
-    topic: float = 0.1
-    expert: float = 0.2
+    cosine: float = 40.0
+    topic: float = 0.15
+    expert: float = 0.3
     gate: float = 2.0
-    sure: float = 0.0
+    sure: float = 0.5
     longer: float = 1.0
 
 
