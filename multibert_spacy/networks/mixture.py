@@ -52,9 +52,9 @@ class Weights:
 
     cosine: float = 40.0
     topic: float = 0.15
-    expert: float = 0.3
+    expert: float = 0.25
     gate: float = 2.0
-    sure: float = 0.5
+    sure: float = 0.25
     longer: float = 1.0
 
 
