@@ -72,6 +72,7 @@ def ship(nlp: Language, out: Path) -> None:
     """
     round_to_half(nlp)
     tagger: Any = nlp.get_pipe("multibert_ner")
+    tagger.model.descriptions = {name: own.description for name, own in DOMAINS.items()}
     for domain in tagger.domains:
         tagger.model.write_domain(domain, out / "domains" / domain)
     nlp.get_pipe("domain_detector").to_disk(out / "detector")
