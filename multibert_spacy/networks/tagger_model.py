@@ -111,6 +111,27 @@ class TaggerModel(Model[WindowBatch, Logits]):
                 module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
             module.add_domain(domain, head, adapter)
 
+    def share_adapter(self) -> None:
+        """Give all domains one adapter: the mean of those that they have, each once. Those of
+        training runs from one start value mix well (Wortsman et al. 2022, "Model soups").
+
+        RAISES (AdapterError): If they are of different kinds or shapes.
+        """
+        module = self.module
+        adapters = module.adapters
+        states = [adapter.state_dict() for adapter in adapters]
+        shapes = [{name: own.shape for name, own in state.items()} for state in states]
+        if any(own != shapes[0] for own in shapes):
+            raise AdapterError(
+                f"Adapters of different shapes have no mean; the domains are "
+                f"{', '.join(module.domains)}"
+            )
+        shared = type(adapters[0])(*_build_args(adapters[0], self.core)).to(self.core.device)
+        shared.load_state_dict(
+            {name: torch.stack([s[name].float() for s in states]).mean(0) for name in states[0]}
+        )
+        module.share_adapter(shared)
+
     def check_savable(self) -> None:
         """RAISES (ConfigError): If a weight is no finite number."""
         module = self.module

@@ -9,7 +9,7 @@ from ..errors import ConfigError
 from ..pipeline.frozen_transformer import FrozenTransformer
 from ..pipeline.multibert_ner import MultibertNER
 
-__all__ = ["build_fill_optimizer_v1", "build_start_domain_v1"]
+__all__ = ["build_fill_optimizer_v1", "build_share_adapter_v1", "build_start_domain_v1"]
 
 
 @registry.callbacks("multibert_spacy.fill_optimizer.v1")
@@ -59,3 +59,29 @@ def build_start_domain_v1(
         return nlp
 
     return start_domain
+
+
+@registry.callbacks("multibert_spacy.share_adapter.v1")
+def build_share_adapter_v1(
+    like: dict[str, str],
+    component: str = "multibert_ner",
+) -> Callable[[Language], Language]:
+    """One adapter for the domains of all heads: to be `initialize.after_init` of a config that
+    reads trained domains. It starts as the mean of theirs and is trained with all heads.
+
+    like (dict): Further domains to make: name -> the domain whose head it has.
+    component (str): Name of the tagger.
+    """
+
+    def share_adapter(nlp: Language) -> Language:
+        tagger = nlp.get_pipe(component)
+        if not isinstance(tagger, MultibertNER):
+            raise ConfigError(f"'{component}' is no multibert_ner component")
+        for domain, source in like.items():
+            head = tagger.model.module.head_name(source)
+            tagger.model.add_domain(domain, head=head, copy_from=source)
+        tagger.model.share_adapter()
+        tagger.train_only(tagger.domains, heads=True)
+        return nlp
+
+    return share_adapter
