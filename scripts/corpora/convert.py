@@ -1,13 +1,16 @@
 """Convert the Persian corpora from their publishers' formats to spaCy's.
 
-Output: `<out>/{train,dev,test}/<corpus>.spacy` and `<out>/report.json`. `persian` converts all
-three and compares them with each other: what stands in any dev or test part is in no train part.
+Output: `<out>/{train,dev,test}/<corpus>.spacy` and `<out>/report.json`. `persian` converts
+all and compares them with each other: what stands in any dev or test part, or in assets/outside,
+is in no train part.
 Converted alone, a corpus is only compared with itself, so a tagger trained on several should be
 trained on the output of `persian`.
 """
 
 from pathlib import Path
 from typing import Any
+
+import srsly
 
 from ..domains import CORPORA
 from .docbin import write_corpora
@@ -18,11 +21,14 @@ from .splits import check_splits, drop_leaks
 __all__ = ["convert_corpus", "convert_persian"]
 
 Report = dict[str, Any]
+OUTSIDE = Path(__file__).resolve().parents[2] / "assets" / "outside"
+"""Texts of no corpus, ours: nothing is trained on them."""
 
 
 def _write(corpora: list[Corpus], out: Path, *, seed: int | None, fold: int | None) -> Report:
     """Everything is read and checked before the first file is written."""
-    dropped = drop_leaks(corpora)
+    outside = [row["text"] for path in OUTSIDE.glob("*.jsonl") for row in srsly.read_jsonl(path)]
+    dropped = drop_leaks(corpora, outside)
     check_splits(corpora)
     report = build_report(corpora, dropped, seed=seed, fold=fold)
     write_corpora(corpora, out)

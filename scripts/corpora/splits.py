@@ -105,19 +105,24 @@ def check_splits(corpora: Iterable[Corpus]) -> None:
                 )
 
 
-def drop_leaks(corpora: Iterable[Corpus]) -> dict[str, dict[str, dict[str, Counter[str]]]]:
-    """Take out of train what stands in any dev or test part, and out of dev what stands in test.
+def drop_leaks(
+    corpora: Iterable[Corpus], outside: Iterable[str] = ()
+) -> dict[str, dict[str, dict[str, Counter[str]]]]:
+    """Take out of train what stands in any dev or test part, and out of dev what stands in test;
+    out of both what stands outside.
 
     Sentences, not posts, are dropped: channels repeat their footer in nearly every post, and by
     posts next to nothing would be left of some. The corpora are changed in place.
 
     corpora (Iterable[Corpus]): The corpora that will be used together.
+    outside (Iterable[str]): Texts that are held back and belong to no corpus.
     RETURNS (dict): Dropped sentences, tokens and entities by corpus, split and domain.
     """
     corpora = list(corpora)
     held: set[str] = {
         normal_form(sentence.words) for corpus in corpora for sentence in corpus.splits["test"]
     }
+    held |= {normal_form([text]) for text in outside}
     dropped: dict[str, dict[str, dict[str, Counter[str]]]] = {}
     for split in ("dev", "train"):
         seen: set[str] = set()
