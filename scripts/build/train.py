@@ -73,6 +73,32 @@ def pretrain(
 
 
 @app.command()
+def joint(
+    run: RunFile,
+    section: Section = "joint",
+    corpus: Corpus = Path("corpus/sample"),
+    core: Core = "assets/core",
+    out: Out = None,
+    metrics: Metrics = None,
+    configs: Configs = Path("configs"),
+    to: To = "",
+    seed: Seed = 0,
+    settings: Settings = [],  # noqa: B006
+) -> None:
+    """Before the paper's steps, or in place of them: one adapter from the domains of all heads."""
+    names = [name for own in HEADS.values() for name in own]
+    given = {
+        "paths.core": core,
+        "vars.domains": names,
+        "system.seed": seed,
+        **run_settings(run, section),
+        **parse_settings(settings),
+    }
+    one = Run.of(to or section, configs / "joint.cfg", corpus, names, given)
+    train(one, out or Path("training", corpus.name), metrics)
+
+
+@app.command()
 def tune(
     run: RunFile,
     section: Section = "tune",
