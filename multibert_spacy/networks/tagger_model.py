@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from spacy.tokens import Doc
 from thinc.api import Model, torch2xp
+from torch import Tensor
 
-from ..adapters.kinds import AdapterSettings
+from ..adapters.kinds import Adapter, AdapterSettings
 from ..adapters.storage import SETTINGS, read_folder, say_unproven, write_files, write_folder
 from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core
@@ -112,24 +113,20 @@ class TaggerModel(Model[WindowBatch, Logits]):
             module.add_domain(domain, head, adapter)
 
     def share_adapter(self) -> None:
-        """Give all domains one adapter: the mean of those that they have, each once. Those of
-        training runs from one start value mix well (Wortsman et al. 2022, "Model soups").
+        """Give all domains one adapter: the mean of each head's mean, so that a head with many
+        domains weighs no more than one with few. Adapters of training runs from one start value
+        mix well (Wortsman et al. 2022, "Model soups").
 
         RAISES (AdapterError): If they are of different kinds or shapes.
         """
         module = self.module
-        adapters = module.adapters
-        states = [adapter.state_dict() for adapter in adapters]
-        shapes = [{name: own.shape for name, own in state.items()} for state in states]
-        if any(own != shapes[0] for own in shapes):
-            raise AdapterError(
-                f"Adapters of different shapes have no mean; the domains are "
-                f"{', '.join(module.domains)}"
-            )
-        shared = type(adapters[0])(*_build_args(adapters[0], self.core)).to(self.core.device)
-        shared.load_state_dict(
-            {name: torch.stack([s[name].float() for s in states]).mean(0) for name in states[0]}
-        )
+        by_head: dict[str, list[Adapter]] = {}
+        for domain in module.domains:
+            by_head.setdefault(module.head_name(domain), []).append(module.adapter_of(domain))
+        heads = [_mean([own.state_dict() for own in adapters]) for adapters in by_head.values()]
+        source = next(iter(by_head.values()))[0]
+        shared = type(source)(*_build_args(source, self.core)).to(self.core.device)
+        shared.load_state_dict(_mean(heads))
         module.share_adapter(shared)
 
     def check_savable(self) -> None:
@@ -267,6 +264,16 @@ class TaggerModel(Model[WindowBatch, Logits]):
 def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:
     """Arguments for another adapter of the same shape."""
     return () if adapter.settings.kind == "none" else (adapter.settings, core)
+
+
+def _mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """RETURNS (dict): The mean of each tensor.
+    RAISES (AdapterError): If names or shapes differ.
+    """
+    shapes = [{name: own.shape for name, own in state.items()} for state in states]
+    if any(own != shapes[0] for own in shapes):
+        raise AdapterError("Adapters of different kinds or shapes have no mean")
+    return {n: torch.stack([state[n].float() for state in states]).mean(0) for n in states[0]}
 
 
 def _equal(a: Head, b: Head) -> bool:

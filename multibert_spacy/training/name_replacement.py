@@ -57,6 +57,7 @@ DESCRIBED = frozenset(
 ENDINGS = "ها|های|هایی|ی|ای|ام|ات|اش|مان|تان|شان|اند|ایم|اید|رو|و"
 _WORD = re.compile(rf"(?P<left>[\W_]*)(?P<core>.*?)(?P<end>(?:\u200c(?:{ENDINGS}))?)(?P<right>[\W_]*)")
 _FOREIGN_SIGNS = re.compile(r"[A-Za-z0-9\d@/\\]")
+OF_SOMEWHERE = ("\u200cی", "\u200cای", "\u200cیی")
 LONGEST = 4
 """Words of a mention that is replaced."""
 FROM_CORPUS = {"PER": 0.2, "LOC": 0.3, "ORG": 0.55}
@@ -96,11 +97,11 @@ class NameReplacer:
         first, last = _WORD.fullmatch(words[0]), _WORD.fullmatch(words[-1])
         if first is None or last is None or not first["core"] or not last["core"]:
             return None
+        if label == "LOC" and last["end"] in OF_SOMEWHERE:
+            return None
         plain = [normalize_word(word) for word in words]
-        plain[0], plain[-1] = (
-            normalize_word(first["core"] if len(words) > 1 else last["core"]),
-            normalize_word(last["core"]),
-        )
+        plain[0] = normalize_word(first["core"])
+        plain[-1] = normalize_word(last["core"])
         name = self._name(label, plain)
         if name is None:
             return None
@@ -184,7 +185,7 @@ class NameReplacer:
         if name not in seen:
             seen[name] = None
             pool.append(name)
-        return old
+        return None if old == name else old
 
 
 @registry.augmenters("multibert_spacy.NameReplacement.v1")
