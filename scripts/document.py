@@ -1,6 +1,6 @@
-"""Bring the README up to date, or check that it is: the table of project commands, which is
-`spacy project document`'s, and the results, which come from metrics/. A page in docs/ that has the
-markers of the results gets them too.
+"""Bring README and docs up to date, or check that they are: the table of project commands, which
+is `spacy project document`'s; results and speed, which come from metrics/; domains, labels and
+their licences, which come from configs/domains.yml. A file gets what it has the marks of.
 """
 
 import shutil
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from weasel.cli.document import MARKER_START, project_document
 
-from scripts.report.render import START, with_results
+from scripts.report.render import filled
 
 
 def documented(project: Path, path: Path) -> str:
@@ -23,7 +23,7 @@ def documented(project: Path, path: Path) -> str:
         if MARKER_START in draft.read_text(encoding="utf8"):
             project_document(project, draft)
         text = draft.read_text(encoding="utf8")
-    return with_results(text, project / "metrics") if START in text else text
+    return filled(text, project / "metrics")
 
 
 def main(

@@ -1,5 +1,6 @@
 """What a domain is, out of configs/domains.yml: the only list of heads, domains and corpora."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,7 @@ class CorpusEntry:
 
     key (str): Names its folder in assets/persian, and it in reports.
     reader (str): As module:function.
+    types (Sequence[str]): The labels that it marks: its heads may have more.
     """
 
     key: str
@@ -29,6 +31,7 @@ class CorpusEntry:
     commit: str = ""
     reader: str = ""
     splits: str = ""
+    types: Sequence[str] = ()
 
     def read(self, source: Path, **settings: int) -> Any:
         """Call its reader. RETURNS (Corpus): With its splits.

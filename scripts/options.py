@@ -5,14 +5,13 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Configs", "Core", "Corpus", "Limit", "Metrics", "Model", "Out", "RunFile", "Seed"]
+__all__ = ["Core", "Corpus", "Limit", "Metrics", "Model", "Out", "RunFile", "Seed"]
 
 Model = Annotated[str, typer.Argument(help="Folder or installed package")]
 RunFile = Annotated[Path, typer.Argument(help="Run config, as configs/runs/lora.cfg")]
 Corpus = Annotated[Path, typer.Option(help="Folder with train, dev and test")]
 Core = Annotated[str, typer.Option(help="Hugging Face name or folder of the core")]
 Out = Annotated[Path | None, typer.Option(help="Folder of all runs; training/<corpus>")]
-Configs = Annotated[Path, typer.Option(help="Folder of the stages' configs")]
 Metrics = Annotated[Path | None, typer.Option(help="JSON file; in metrics/<corpus>")]
 Limit = Annotated[int, typer.Option(min=0, help="Groups per domain; 0 is all")]
 Seed = Annotated[int, typer.Option(help="Seed")]

@@ -8,6 +8,7 @@ import pytest
 import spacy
 import torch
 from hypothesis import settings
+from ids import pytest_collection_modifyitems, pytest_generate_tests  # noqa: F401  (hooks)
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -162,7 +164,7 @@ def test_windowing_exists_once():
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_files_stay_small(path):
     n_lines = len(path.read_text(encoding="utf8").splitlines())
-    assert n_lines < 400
+    assert n_lines < 600
 
 
 SCRIPTS = ["report", "checks", "benchmark", "experiments", "build", "corpora"]
@@ -186,7 +188,41 @@ def test_the_rooms_of_the_scripts():
 
 def test_the_scripts_stay_short():
     paths = (ROOT / "scripts").rglob("*.py")
-    assert sum(len(path.read_text(encoding="utf8").splitlines()) for path in paths) <= 8400
+    assert sum(len(path.read_text(encoding="utf8").splitlines()) for path in paths) <= 8000
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def test_a_test_files_name_is_its_own():
+    """Without packages pytest cannot tell two of one name apart."""
+    names = [path.name for path in TESTS]
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_conftest_is_loaded_once():
+    """As `tests.conftest` it would be another module, with other classes and fixtures."""
+    assert "conftest" in set(imports(ROOT / "tests" / "pipeline" / "test_contract.py"))
+    assert not [name_of(path) for path in TESTS if "tests.conftest" in set(imports(path))]
+
+
+VARYING = {
+    "order": "@pytest.mark.parametrize('x', {1, 2})",
+    "set": "@pytest.mark.parametrize('x', [{'a', 'b'}], ids=repr)",
+    "address": "@pytest.mark.parametrize('x', [object()], ids=repr)",
+}
+
+
+@pytest.mark.parametrize("kind", VARYING)
+def test_a_test_that_has_another_name_in_another_process_stops_the_run(kind, tmp_path):
+    text = f"import pytest\n{VARYING[kind]}\ndef test_it(x):\n    pass\n"
+    (tmp_path / "test_it.py").write_text(text, encoding="utf8")
+    command = [sys.executable, "-m", "pytest", "-p", "ids", "--rootdir", tmp_path, tmp_path]
+    done = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=False)
+    assert done.returncode in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
+    assert "UsageError: test_it.py::test_it" in done.stdout + done.stderr or (
+        "ERROR: test_it.py::test_it" in done.stderr
+    )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

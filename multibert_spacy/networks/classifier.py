@@ -33,6 +33,7 @@ from ..engines.runner import AdaptedModule
 from ..engines.threads import run_batches
 from ..errors import ConfigError
 from ..text.align import pack_rows
+from ..text.words import read_hashtags
 from ..types import Floats2d, WindowBatch
 from .trained_folders import read_classifier
 
@@ -181,8 +182,9 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
     def pieces(self, docs: Sequence[Doc]) -> list[list[int]]:
         """RETURNS (list): For each doc the pieces of its first MOST_WORDS words."""
         core = self.listener.core
-        words = ([self.normalizer(word.text) for word in doc[:MOST_WORDS]] for doc in docs)
-        return [list(chain.from_iterable(core.pieces(own))) for own in words]
+        words = (read_hashtags(doc[:MOST_WORDS], signs=True) for doc in docs)
+        forms = ([self.normalizer(word) for word in own] for own in words)
+        return [list(chain.from_iterable(core.pieces(own))) for own in forms]
 
     def rows(self, groups: Sequence[list[int]]) -> list[list[int]]:
         """RETURNS (list): What the core reads of each group's pieces, without special ones."""

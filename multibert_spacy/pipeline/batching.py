@@ -19,7 +19,7 @@ from ..text.crf import chain_loss
 from ..text.normalize import is_link
 from ..text.spans import bio_tags
 from ..text.windows import split_windows
-from ..text.words import Words, tagged_words
+from ..text.words import Words, read_hashtags, tagged_words
 from ..types import Floats2d, WindowBatch
 
 __all__ = [
@@ -67,6 +67,7 @@ def doc_rows(
     *,
     window: int,
     overlap: int,
+    signs: Sequence[bool],
 ) -> list[Row]:
     """The windows of all docs, in order.
 
@@ -77,11 +78,12 @@ def doc_rows(
     normalizer (Callable): Normal form of a word.
     window (int): Pieces of a row with the two special ones; capped by what the core takes.
     overlap (int): Pieces that neighbouring windows share.
+    signs (Sequence[bool]): For each doc, whether hashtags are seen with their sign.
     """
     size = min(window, core.max_pieces) - 2
     rows = []
     for i, (doc, domain) in enumerate(zip(docs, domains, strict=True)):
-        words = [word.text for word in doc]
+        words = read_hashtags(doc, signs=signs[i])
         pieces = core.pieces(["" if is_link(word) else normalizer(word) for word in words])
         seen = np.flatnonzero([len(word) > 0 for word in pieces])
         if len(seen) < len(pieces):
@@ -93,14 +95,18 @@ def doc_rows(
     return rows
 
 
-def doc_words(rows: Sequence[Row], docs: Sequence[Doc]) -> list[Words]:
+def doc_words(rows: Sequence[Row], docs: Sequence[Doc], signs: Sequence[bool]) -> list[Words]:
     """rows (Sequence[Row]): What `doc_rows` returned for the docs.
+    signs (Sequence[bool]): For each doc, whether the sign of a hashtag belongs to the entity.
     RETURNS (list[Words]): The words of each doc that get a tag.
     """
     seen: list[list[NDArray[np.int64]]] = [[np.zeros(0, dtype=np.int64)] for _ in docs]
     for row in rows:
         seen[row.doc].append(row.words)
-    return [tagged_words(doc, np.concatenate(own)) for doc, own in zip(docs, seen, strict=True)]
+    return [
+        tagged_words(doc, np.concatenate(own), signs=sign)
+        for doc, own, sign in zip(docs, seen, signs, strict=True)
+    ]
 
 
 def row_batches(

@@ -1,29 +1,34 @@
 """`domain_detector`: finds the domain of a group of docs.
 
-    stream -> groups by thread -> one text per group -> any spaCy text classifier -> domain
+    stream -> groups by thread -> one doc per group -> any spaCy text classifier -> domain
 
-How groups are made is in `group_stream.py`, how the tagger's domains are known in `follow.py`.
-
-spaCy's `TextCategorizer` with groups in place of docs: the model may be our adapter on the core
-(the paper's) or any architecture of spaCy's, and sees one doc that holds the group's words. In
-training such docs come ready-made from `multibert_spacy.GroupCorpus.v1`.
+It is spaCy's `TextCategorizer` with groups in place of docs. The model may be our adapter on the
+core (the paper's) or any architecture of spaCy's, and sees one doc that holds the group's words.
+In training such docs come ready-made from `multibert_spacy.GroupCorpus.v1`. Which docs are a group
+is decided in `text/threads.py`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from spacy.errors import Errors
 from spacy.language import Language
+from spacy.pipeline import TextCategorizer
 from spacy.tokens import Doc
-from spacy.training import Example
+from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
-from thinc.api import Config, Model
+from thinc.api import Config, Model, Optimizer
 
 from ..adapters.storage import check_saved_labels
+from ..core.gradients import FAILED, drop_gradients, has_gradient, none_on_error
 from ..engines.runner import GRAPH
-from ..errors import AdapterError, ConfigError
+from ..errors import AdapterError, ConfigError, DomainError
 from ..names import check_labels
 from ..networks.classifier import ClassifierModel
 from ..serialization.archive import FolderBytes, read_model, write_model
@@ -33,14 +38,24 @@ from ..serialization.parts import is_whole
 from ..serialization.saves import SavedPart, check_save, read_settings
 from ..text.blank import is_blank
 from ..text.spans import check_finite
-from ..text.threads import install_extensions
+from ..text.threads import (
+    Group,
+    apply_context,
+    given_domain,
+    group_docs,
+    install_extensions,
+    take_groups,
+)
 from ..types import Floats2d
-from .domain_learning import DomainLearning
-from .follow import FollowsTaggers
-from .group_stream import GroupStream, Row, join_docs
+from .domains import TaggerDomains
 from .linking import LinkedPipe
 
-__all__ = ["DomainDetector", "join_docs", "make_domain_detector"]
+__all__ = ["DomainDetector", "check_domains", "join_docs", "make_domain_detector"]
+
+logger = logging.getLogger(__name__)
+
+Row = NDArray[np.float32]
+"""Probabilities of one group's labels."""
 
 DEFAULT_CONFIG = Config().from_str("""
 [domain_detector]
@@ -109,8 +124,15 @@ def make_domain_detector(
     )
 
 
-class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, DomainLearning):
-    """Pipeline component that writes `doc.cats`, `doc._.domain` and `doc._.domain_score`."""
+class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
+    """Pipeline component that writes `doc.cats`, `doc._.domain` and `doc._.domain_score`.
+
+    A doc whose domain was given takes no part; one that was detected before is detected anew. The
+    domains it chooses from are its labels, without those that a tagger behind it has not.
+    """
+
+    _taggers: Sequence[TaggerDomains] = ()
+    _n_failed = 0
 
     def __init__(
         self,
@@ -142,6 +164,59 @@ class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, Domai
         self.max_thread = max_thread
         self.fallback_domain = fallback_domain
 
+    def __call__(self, doc: Doc) -> Doc:
+        """A doc on its own is a group of one."""
+        return next(iter(self.pipe([doc])), doc)
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Detect the domains of a stream. spaCy's own `pipe` would cut a group at the border of a
+        batch; here a batch ends with the group in which the next multiple of batch_size is
+        reached. A later component that buffers batch_size docs then has what it waits for, and
+        both together hold no more than that and one group.
+
+        stream (Iterable[Doc]): Docs.
+        batch_size (int): Docs to buffer.
+        YIELDS (Doc): The docs, in order.
+        """
+        groups = group_docs(self._legible(stream), self.group_size, self.max_thread)
+        n_done, row = 0, None
+        while batch := take_groups(groups, batch_size - n_done % batch_size):
+            done, row = self._detect(batch, row)
+            for group in done:
+                n_done += len(group)
+                yield from group
+
+    def annotate_groups(
+        self, groups: Sequence[list[Doc]], before: Row | None = None
+    ) -> Row | None:
+        """Detect and write the domain of each group's docs that were not given one. A group that
+        goes on has that of the group before, or decides itself where nothing could be read there.
+
+        groups (Sequence[list[Doc]]): Groups of docs.
+        before (labels,): Scores of the group before the first one.
+        RETURNS (labels,): Scores of the last group; None if nothing could be read.
+        """
+        scores: list[Row] = [] if before is None else [before]
+        at = None if before is None else 0
+        joined: list[Doc] = []
+        plan: list[tuple[list[Doc], int | None]] = []
+        for group in groups:
+            for doc in group:
+                apply_context(doc)
+            own = [doc for doc in group if given_domain(doc) is None]
+            if not _goes_on(group):
+                at = None
+            if at is None and not all(map(is_blank, own)):
+                at = len(scores) + len(joined)
+                joined.append(join_docs(own, self.vocab))
+            plan.append((own, at))
+        if joined:
+            scores.extend(self.predict(joined))
+        for docs, i in plan:
+            self.set_annotations(docs, [None if i is None else scores[i]] * len(docs))
+            self.check_tokens(docs)
+        return None if at is None else scores[at]
+
     def predict(self, docs: Iterable[Doc]) -> Floats2d:
         """docs (Iterable[Doc]): One doc per group.
         RETURNS (n, labels): Probabilities. A doc of nothing has the same for every domain.
@@ -156,38 +231,153 @@ class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, Domai
         check_finite(scores, self.name)
         return scores
 
-    def set_annotations(self, docs: Iterable[Doc], scores: Floats2d) -> None:
+    def set_annotations(self, docs: Iterable[Doc], scores: Iterable[Row | None]) -> None:
         """Write `doc.cats`, `doc._.domain` and `doc._.domain_score`.
 
+        Only domains that the taggers have are chosen. Their probabilities are made to sum to 1 in
+        `doc.cats`, not in the score: a text of a domain that was removed belongs to none of those
+        that are left. Keys of `doc.cats` that are not labels stay.
+
         docs (Iterable[Doc]): The docs.
-        scores (n, labels): Probabilities, one row per doc.
+        scores (n, labels): Probabilities, one row per doc; None where nothing could be read.
         """
-        for doc, row in zip(docs, scores, strict=True):
-            self.write_domain(doc, row)
-
-    def write_domain(self, doc: Doc, row: Row | None) -> None:
-        """Write what is known of one doc. Only domains that the taggers have are chosen from.
-        Their probabilities are made to sum to 1 in `doc.cats`, not in the score: a text of a
-        domain that was taken away is of none of those that are left. Keys of `doc.cats` that are
-        no label stay.
-
-        doc (Doc): The doc.
-        row (labels,): Probabilities; None if there was nothing to read.
-        """
-        index = self.choosable()
+        index = self._choosable()
         labels = [self.labels[i] for i in index]
-        own = np.zeros(len(index), dtype=np.float32) if row is None else row[index]
-        score = 0.0 if row is None or not index else min(float(own.max()), 1.0)
-        total = float(own.sum())
-        if total <= 0:
-            own = np.full(len(index), 1 / max(len(index), 1), dtype=np.float32)
-        elif len(index) < len(self.labels):
-            own = own / total
-        others = {key: value for key, value in doc.cats.items() if key not in self.labels}
-        doc.cats = {**others, **dict(zip(labels, own.tolist(), strict=True))}
-        sure = row is not None and bool(index) and score >= self.cfg["threshold"]
-        doc._.domain = labels[int(own.argmax())] if sure else self.fallback()
-        doc._.domain_score = score  # after the domain: it says that it was detected
+        even = np.full(len(index), 1 / max(len(index), 1), dtype=np.float32)
+        for doc, row in zip(docs, scores, strict=True):
+            own = np.zeros(len(index), dtype=np.float32) if row is None else row[index]
+            score = 0.0 if row is None or not index else min(float(own.max()), 1.0)
+            total = float(own.sum())
+            if total <= 0:
+                own = even
+            elif len(index) < len(self.labels):
+                own = own / total
+            others = {key: value for key, value in doc.cats.items() if key not in self.labels}
+            doc.cats = {**others, **dict(zip(labels, own.tolist(), strict=True))}
+            sure = row is not None and bool(index) and score >= self.cfg["threshold"]
+            doc._.domain = labels[int(own.argmax())] if sure else self._fallback()
+            doc._.domain_score = score  # after the domain: it says that it was detected
+
+    def _legible(self, stream: Iterable[Doc]) -> Iterator[Doc]:
+        """YIELDS (Doc): The docs whose context can be taken; the error handler has the others."""
+        for doc in stream:
+            try:
+                apply_context(doc)
+            except Exception as e:
+                self.get_error_handler()(self.name, self, [doc], e)
+            else:
+                yield doc
+
+    def _detect(
+        self, groups: Sequence[list[Doc]], row: Row | None
+    ) -> tuple[Sequence[list[Doc]], Row | None]:
+        """`annotate_groups`; where it fails, group by group.
+        RETURNS (tuple): The groups without the docs that failed, and the last group's scores.
+        """
+        try:
+            return groups, self.annotate_groups(groups, row)
+        except Exception:
+            done = []
+            for group in groups:
+                sound, row = self._detect_alone(group, row)
+                done.append(sound)
+            return done, row
+
+    def _detect_alone(self, group: list[Doc], row: Row | None) -> tuple[list[Doc], Row | None]:
+        """A doc that fails goes to the error handler alone, and its group is read without it. If
+        none fails alone, the group does as a whole.
+        """
+        try:
+            return group, self.annotate_groups([group], row)
+        except Exception as e:
+            goes_on = _goes_on(group)
+            sound = Group(filter(self._is_sound, group), goes_on=goes_on)
+            if len(sound) < len(group):
+                return self._detect_alone(sound, row)
+            self.get_error_handler()(self.name, self, list(group), e)
+            return [], row if goes_on else None
+
+    def _is_sound(self, doc: Doc) -> bool:
+        """Whether a doc can be read on its own; if not, the error handler is told."""
+        try:
+            if given_domain(doc) is None:
+                self.predict([join_docs([doc], self.vocab)])
+        except Exception as e:
+            self.get_error_handler()(self.name, self, [doc], e)
+            return False
+        return True
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Learn from a batch, as the parent does, only from examples that name a domain.
+
+        examples (Iterable[Example]): The domain is in `reference.cats`.
+        drop (float): The dropout rate.
+        sgd (Optimizer): Applied if given.
+        losses (dict): The loss is added under the component's name.
+        RETURNS (dict): losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "DomainDetector.update")
+        self._forget_failed()
+        told = [eg for eg in examples if self._is_told(eg)]
+        if told:
+            with none_on_error(self.model):
+                super().update(told, drop=drop, sgd=sgd, losses=losses)
+        return losses
+
+    def get_loss(self, examples: Iterable[Example], scores: Any) -> tuple[float, Any]:
+        """The parent's loss; examples that name no domain have none, and no gradient.
+
+        examples (Iterable[Example]): The batch.
+        scores (n, labels): Probabilities.
+        RETURNS (tuple): The mean loss, and the gradient (n, labels).
+        """
+        examples = list(examples)
+        told = [i for i, eg in enumerate(examples) if self._is_told(eg)]
+        gradient = self.model.ops.xp.zeros_like(scores)
+        if not told:
+            return 0.0, gradient
+        loss, gradient[told] = super().get_loss([examples[i] for i in told], scores[told])
+        return loss, gradient
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Apply the gradients, if there are any."""
+        self._forget_failed()
+        if has_gradient(self.model):
+            super().finish_update(sgd)
+
+    def _forget_failed(self) -> None:
+        """Where a batch failed behind us, and its gradients were to be applied together with
+        later ones, ours is dropped as well: the batch was not learnt.
+        """
+        n_failed = sum(tagger.model.attrs.get(FAILED, 0) for tagger in self._taggers)
+        if n_failed != self._n_failed:
+            self._n_failed = n_failed
+            drop_gradients(self.model)
+
+    def _is_told(self, eg: Example) -> bool:
+        """Whether an example says anything of the domains. Its other categories are others'."""
+        return any(label in eg.reference.cats for label in self.labels)
+
+    def _validate_categories(self, examples: Iterable[Example]) -> None:
+        """As the parent, but of the domains alone: what else is in `cats` is another's."""
+        for eg in examples:
+            cats = eg.reference.cats
+            values = [cats[name] for name in cats if not self.labels or name in self.labels]
+            if values.count(1.0) > 1:
+                raise ValueError(Errors.E895.format(value=cats))
+            for value in values:
+                if value not in (0.0, 1.0):
+                    raise ValueError(Errors.E851.format(val=value))
 
     def initialize(
         self,
@@ -272,3 +462,98 @@ class DomainDetector(LinkedPipe, GroupStream, FollowsTaggers, FolderBytes, Domai
             read_model(self.model, path / "model")
         self.cfg["labels"] = labels
         return self
+
+    def linked(self, nlp: Language) -> None:
+        """Find the taggers behind this component, disabled ones too: they may come back. When the
+        pipeline has just been loaded, say what does not fit.
+
+        nlp (Language): The pipeline.
+        RAISES (DomainError): See `check_domains`.
+        """
+        super().linked(nlp)
+        self._taggers = [proc for _, proc in _taggers_behind(self, nlp.components)]
+        active = _taggers_behind(self, nlp.pipeline)
+        if self._just_read and active:
+            self._just_read = False
+            for name, tagger in active:
+                check_domains(self, name, tagger.domains)
+
+    def _choosable(self) -> list[int]:
+        """RETURNS (list[int]): Where in `labels` the domains are that all taggers have now; where
+        there is no tagger, all.
+        """
+        own = [set(tagger.domains) for tagger in self._taggers]
+        return [i for i, label in enumerate(self.labels) if all(label in names for names in own)]
+
+    def _fallback(self) -> str | None:
+        """RETURNS (str): The fallback domain, if all taggers have it now."""
+        name = self.fallback_domain
+        return name if all(name in tagger.domains for tagger in self._taggers) else None
+
+
+def join_docs(docs: Sequence[Doc], vocab: Vocab) -> Doc:
+    """docs (Sequence[Doc]): A group.
+    RETURNS (Doc): A new doc with all their words; nothing else is copied.
+    """
+    words = [word for doc in docs for word in doc]
+    spaces = [bool(word.whitespace_) for word in words]
+    for i in np.cumsum([len(doc) for doc in docs])[:-1]:
+        if i:
+            spaces[i - 1] = True
+    return Doc(vocab, words=[word.text for word in words], spaces=spaces)
+
+
+def _goes_on(group: list[Doc]) -> bool:
+    return isinstance(group, Group) and group.goes_on
+
+
+def _taggers_behind(
+    detector: DomainDetector, components: Iterable[tuple[str, Any]]
+) -> list[tuple[str, TaggerDomains]]:
+    """RETURNS (list): Names and taggers among the components that come after the detector."""
+    behind = dropwhile(lambda item: item[1] is not detector, components)
+    return [(name, proc) for name, proc in behind if isinstance(proc, TaggerDomains)]
+
+
+def check_domains(detector: DomainDetector, name: str, domains: Sequence[str]) -> None:
+    """Say which domains only one of detector and tagger knows. It is logged, as spaCy logs
+    components that do not fit together, since a domain that was copied in or removed is not a
+    mistake.
+
+    name (str): The tagger's name.
+    domains (Sequence[str]): The tagger's domains.
+    RAISES (DomainError): If the fallback_domain is not among them, unless that domain was only
+        removed and nothing but empty texts needs it.
+    """
+    labels, fallback = detector.labels, detector.fallback_domain
+    if not domains or not labels:
+        return  # their models were left out
+    known = ", ".join(sorted(domains))
+    gone = fallback is not None and fallback not in domains
+    if gone and (fallback not in labels or detector.cfg["threshold"] > 0):
+        raise DomainError(
+            f"The fallback_domain {fallback!r} of component '{detector.name}' is not a "
+            f"domain of '{name}', which has: {known}. "
+            f"Set components.{detector.name}.fallback_domain to one of these"
+        )
+    missing = sorted(set(labels) - set(domains))
+    unseen = sorted(set(domains) - set(labels))
+    parts = []
+    if gone:
+        parts.append(f"{fallback}: the fallback_domain; empty texts have no domain now")
+    if missing:
+        parts.append(
+            f"{', '.join(missing)}: known to '{detector.name}' alone, which will not choose them"
+        )
+    if unseen:
+        parts.append(
+            f"{', '.join(unseen)}: known to '{name}' alone, so that only texts that "
+            "are given them will have them (was a folder renamed?)"
+        )
+    if parts:
+        logger.warning(
+            "Not all domains of this pipeline fit together. %s. '%s' has: %s",
+            "; ".join(parts),
+            name,
+            known,
+        )

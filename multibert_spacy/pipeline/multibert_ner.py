@@ -5,7 +5,7 @@
 The batch that goes through the core is cut by length and by a budget of pieces, never by domain.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,7 @@ batch_pieces = 4096
 spans_key = "multibert_ner"
 min_score = 0.0
 overwrite_ents = false
+hashtag_heads = []
 
 [multibert_ner.normalizer]
 @misc = "multibert_spacy.HazmNormalizer.v1"
@@ -95,6 +96,7 @@ def make_multibert_ner(
     spans_key: str,
     min_score: float,
     overwrite_ents: bool,
+    hashtag_heads: list[str],
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "MultibertNER":
     """Construct the tagger.
@@ -109,6 +111,8 @@ def make_multibert_ner(
     min_score (float): Entities with a lower score are not written; from 0, all, to 1.
     overwrite_ents (bool): Whether entities and blocked words that are in a doc when it comes are
         replaced. By default they stay, as with spaCy's `ner`; see `entities.py`.
+    hashtag_heads (list[str]): Heads whose corpora have hashtags, and count the sign to the
+        entity. With all others the network sees `#تهران` as `تهران`, and the entity is that.
     scorer (Callable): The scoring method.
     """
     return MultibertNER(
@@ -123,6 +127,7 @@ def make_multibert_ner(
         spans_key=spans_key,
         min_score=min_score,
         overwrite_ents=overwrite_ents,
+        hashtag_heads=hashtag_heads,
         scorer=scorer,
     )
 
@@ -144,6 +149,7 @@ class MultibertNER(AdaptedFeeder, TaggerDomains, TaggerReadings, TrainablePipe):
         spans_key: str = "multibert_ner",
         min_score: float = 0.0,
         overwrite_ents: bool = False,
+        hashtag_heads: Collection[str] = (),
         scorer: Callable[..., dict[str, Any]] | None = None,
     ) -> None:
         """See `make_multibert_ner`. RAISES (ConfigError): For settings that make no sense."""
@@ -160,6 +166,7 @@ class MultibertNER(AdaptedFeeder, TaggerDomains, TaggerReadings, TrainablePipe):
         self.spans_key = spans_key
         self.min_score = min_score
         self.overwrite_ents = overwrite_ents
+        self.hashtag_heads = frozenset(hashtag_heads)
         self.scorer = scorer
         self.configured_domain = default_domain
         self.cfg: dict[str, Any] = {"default_domain": default_domain}

@@ -2,7 +2,7 @@
 what else these may be.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,12 +33,21 @@ class TaggerReadings:
     batch_pieces: int
     spans_key: str
     overwrite_ents: bool
+    hashtag_heads: Collection[str]
     domain_of: Callable[..., str]
 
     def _rows(self, docs: Sequence[Doc], domains: Sequence[str]) -> tuple[list[Row], list[Words]]:
-        window = {"window": self.window, "overlap": self.overlap}
-        rows = doc_rows(docs, domains, self.model.core, self.normalizer, **window)
-        return rows, doc_words(rows, docs)
+        signs = [self.model.module.head_name(domain) in self.hashtag_heads for domain in domains]
+        rows = doc_rows(
+            docs,
+            domains,
+            self.model.core,
+            self.normalizer,
+            window=self.window,
+            overlap=self.overlap,
+            signs=signs,
+        )
+        return rows, doc_words(rows, docs, signs)
 
     def _decode(
         self, docs: Sequence[Doc], decode: Callable[..., list[T]]

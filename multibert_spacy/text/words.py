@@ -9,6 +9,10 @@
 The tagger's sequence holds the words that are seen or cut. A single line break is neither: text
 is wrapped inside a name, and a list has a name on each line. The network does not see it; that an
 entity goes on behind it has a price, by which the logits of the I- tags there are lower.
+
+The sign of a hashtag is a word of its own, and bridged. ParsNER-social writes `#تهران` in one and
+marks it whole; ParsTwiNER and ARMAN have no hashtags. So there are two ways to read one: with its
+sign, which then belongs to the entity, and without, as any other word.
 """
 
 from collections.abc import Sequence
@@ -16,13 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Token
 
 from ..types import Entity, Floats2d
 from .normalize import is_link
 from .references import read_references
 
-__all__ = ["LINE_BREAK", "LIST_BREAK", "Words", "tagged_words"]
+__all__ = ["LINE_BREAK", "LIST_BREAK", "Words", "read_hashtags", "tagged_words"]
 
 Floats = NDArray[np.float32]
 
@@ -49,6 +53,7 @@ With both prices: 41, 14, 42, 251, 324. Names of one word, a line each:
     three               -   21   27   27   27   30   34 of 81
     one of two words    -  201  198  188  171  150    0 of 249
 """
+_SIGNS = ("#", "＃")
 _LIST_LINES = (2, 4)
 _WORD_LINES = 3
 
@@ -58,11 +63,14 @@ class Words:
     """The w words of a doc that get a tag.
 
     places (w,) int64: Which words of the doc they are, in order.
+    starts (w,) int64: Where an entity that begins with them begins: at the sign of a hashtag, if
+        it belongs to it.
     cut (w,) bool: Which of them are a certain O.
     breaks (w,) float32: The price of a line break in front of each of them, mostly 0.
     """
 
     places: NDArray[np.int64]
+    starts: NDArray[np.int64]
     cut: NDArray[np.bool_]
     breaks: Floats
 
@@ -98,16 +106,44 @@ class Words:
         at = self.places
         if not entities or at[-1] + 1 == len(at):
             return list(entities)
-        return [e._replace(start=int(at[e.start]), end=int(at[e.end - 1]) + 1) for e in entities]
+        first = self.starts
+        return [
+            e._replace(start=int(first[e.start]), end=int(at[e.end - 1]) + 1) for e in entities
+        ]
 
 
-def tagged_words(doc: Doc, seen: NDArray[np.int64]) -> Words:
+def read_hashtags(words: Sequence[Token], *, signs: bool) -> list[str]:
+    """words (Sequence[Token]): Those of a doc or a span.
+    signs (bool): Whether a hashtag is read with its sign, as one word. Without it underscores are
+        what they stand for, spaces.
+    RETURNS (list[str]): The texts of the words; of the sign of a hashtag nothing is left.
+    """
+    texts = [word.text for word in words]
+    if any(sign in texts for sign in _SIGNS):
+        for i in range(len(texts) - 2, -1, -1):
+            if _is_sign(words[i]):
+                own = texts[i + 1]
+                texts[i : i + 2] = "", f"{texts[i]}{own}" if signs else own.replace("_", " ")
+    return texts
+
+
+def _is_sign(word: Token) -> bool:
+    """Whether a word is the sign of a hashtag: something to read follows without a space."""
+    if word.text not in _SIGNS or word.whitespace_ or word.i + 1 == len(word.doc):
+        return False
+    first: str = word.nbor().text[0]
+    return first == "_" or first.isalnum()
+
+
+def tagged_words(doc: Doc, seen: NDArray[np.int64], *, signs: bool = False) -> Words:
     """doc (Doc): Any doc.
     seen (n,) int64: Those of its words that have pieces, in order.
+    signs (bool): Whether the sign of a hashtag belongs to the entity that begins behind it.
     RETURNS (Words): Those that get a tag; none where none is seen.
     """
     if len(seen) in (0, len(doc)):
-        return Words(seen, np.zeros(len(seen), np.bool_), np.zeros(len(seen), np.float32))
+        none = np.zeros(len(seen), np.bool_), np.zeros(len(seen), np.float32)
+        return Words(seen, seen, *none)
     is_seen = np.zeros(len(doc), dtype=np.bool_)
     is_seen[seen] = True
     cut, ends = [], []
@@ -126,7 +162,12 @@ def tagged_words(doc: Doc, seen: NDArray[np.int64]) -> Words:
     places = np.flatnonzero(is_seen | is_cut)
     broken = np.zeros(len(places) + 1, dtype=np.bool_)
     broken[np.searchsorted(places, ends)] = True
-    return Words(places, is_cut[places], _prices(broken[:-1], is_cut[places]))
+    starts = places
+    if signs:
+        begins = np.zeros(len(doc), dtype=np.bool_)
+        begins[[i + 1 for i in np.flatnonzero(~is_seen).tolist() if _is_sign(doc[i])]] = True
+        starts = places - begins[places]
+    return Words(places, starts, is_cut[places], _prices(broken[:-1], is_cut[places]))
 
 
 def _prices(broken: NDArray[np.bool_], cut: NDArray[np.bool_]) -> Floats:

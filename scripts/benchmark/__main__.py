@@ -1,11 +1,11 @@
 """Time our pipeline beside the bare core and what one would take instead, and measure its memory.
 
     python -m scripts.benchmark
-    python -m scripts.benchmark --systems "ours lora 12,HF" --rounds 3 --only systems
+    OMP_NUM_THREADS=2 python -m scripts.benchmark --systems "ours lora 12,HF" --rounds 3
 
 All systems tag the same texts on the same core, in turn, in one process; memory and load
-time are measured in processes of their own before that. That our variants find the same
-entities is what tests/reliability is for.
+time are measured in processes of their own before that, unless systems are chosen. That our
+variants find the same entities is what tests/reliability is for.
 """
 
 import os
@@ -24,6 +24,7 @@ from rich.progress import Progress
 
 from multibert_spacy.training.corpus import read_docs
 
+from ..options import Core, Corpus
 from ..record import build_header, readable_errors, save, table
 from . import fresh
 from .build import ADAPTERS, engines, write_pipelines
@@ -32,13 +33,16 @@ from .systems import MANY, Setup, System, choose, systems
 from .texts import Text, mix
 from .timing import time_systems
 
-__all__ = ["PARTS", "app", "benchmark"]
+__all__ = ["app", "benchmark"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
 
-PARTS = ("memory", "systems")
+SEED = 0
+N_TEXTS = 640
 MEMORY_TEXTS = 160
+SIZES = (1, MANY, 100)
+"""Numbers of domains."""
 REPEATS = 3
 
 
@@ -48,28 +52,25 @@ def benchmark(
     folder: Path,
     *,
     chosen: Sequence[System],
-    sizes: Sequence[int] = (1, MANY, 100),
     rounds: int = 5,
-    parts: Sequence[str] = PARTS,
-    threads: int = 2,
-    seed: int = 0,
+    memory: bool = True,
     measured: Callable[[dict[str, Any]], None] = lambda report: None,
 ) -> dict[str, Any]:
     """Measure everything.
 
     folder (Path): Gets the pipelines, a gigabyte with the embedded core and 100 domains.
     chosen (Sequence[System]): What is timed, so many rounds.
-    sizes (Sequence[int]): Numbers of domains for the memory.
-    measured (Callable): Is given the report after each part, since all of them take long.
-    RETURNS (dict): A value for each part.
+    memory (bool): Whether memory is measured too, for pipelines of SIZES domains.
+    measured (Callable): Is given the report when memory was measured, since all of it takes long.
+    RETURNS (dict): "memory", by adapter, and "systems".
     """
+    threads = torch.get_num_threads()
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     os.environ["RAYON_NUM_THREADS"] = str(threads)
-    torch.set_num_threads(threads)
-    repeats = min(rounds, REPEATS)
-    pipelines = [(adapter, n, None) for adapter in ADAPTERS for n in (MANY, *sizes)]
-    pipelines += [system.pipeline for system in chosen if system.pipeline]
-    setup = Setup(core, texts, folder, seed)
+    pipelines = [("lora", MANY, None), *(own.pipeline for own in chosen if own.pipeline)]
+    if memory:
+        pipelines += [(adapter, n, None) for adapter in ADAPTERS for n in SIZES]
+    setup = Setup(core, texts, folder, SEED)
     report: dict[str, Any] = {}
     with Progress(console=console, transient=True) as progress:
         # In a process of its own, so that this one stays small: see `fresh.call`.
@@ -79,22 +80,21 @@ def benchmark(
             "wanted": list(dict.fromkeys(pipelines)),
             "texts": setup.strings[:256],
             "folder": str(folder.resolve()),
-            "seed": seed,
+            "seed": SEED,
         }
         fresh.call(write_pipelines, arguments, threads=threads)
-        if "memory" in parts:
+        if memory:
             progress.update(task, description="memory and load time")
             few = setup.strings[:MEMORY_TEXTS]
-            domains = {n: setup.domains(n)[:MEMORY_TEXTS] for n in sizes}
+            domains = {n: setup.domains(n)[:MEMORY_TEXTS] for n in SIZES}
             for adapter in ADAPTERS:
-                folders = {n: setup.folder(adapter, n, None) for n in sizes}
+                folders = {n: setup.folder(adapter, n, None) for n in SIZES}
                 report.setdefault("memory", {})[adapter] = measure_memory(
-                    folders, few, domains, threads=threads, repeats=repeats
+                    folders, few, domains, threads=threads, repeats=min(rounds, REPEATS)
                 )
             measured(report)
         progress.remove_task(task)
-        if "systems" in parts:
-            report["systems"] = time_systems(chosen, setup, rounds=rounds, progress=progress)
+        report["systems"] = time_systems(chosen, setup, rounds=rounds, progress=progress)
     return report
 
 
@@ -116,46 +116,37 @@ def describe_machine() -> dict[str, Any]:
 
 @app.command(help=__doc__)
 def main(
-    core: Annotated[str, typer.Option(help="Hugging Face name or folder.")] = "assets/core",
-    corpus: Annotated[Path, typer.Option(help="Whose test sentences are joined to texts.")] = Path(
-        "corpus/sample"
-    ),
-    limit: Annotated[int, typer.Option(min=1, help="Texts.")] = 640,
+    core: Core = "assets/core",
+    corpus: Corpus = Path("corpus/sample"),
     rounds: Annotated[int, typer.Option(min=1, help="Runs of each system that count.")] = 5,
     names: Annotated[
         str, typer.Option("--systems", help="Parts of systems' names, comma-separated.")
     ] = "",
-    only: Annotated[str, typer.Option(help="Parts, comma-separated.")] = ",".join(PARTS),
-    sizes: Annotated[str, typer.Option(help="Numbers of domains.")] = f"1,{MANY},100",
-    threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 2,
     metrics: Annotated[Path, typer.Option(help="JSON file.")] = Path("metrics/speed.json"),
-    seed: Annotated[int, typer.Option(help="Of texts, domains and weights.")] = 0,
 ) -> None:
     with readable_errors(ValueError, fresh.FreshError):
-        numbers = [int(size) for size in sizes.split(",")]
-        chosen = choose(systems(numbers), names)
+        chosen = choose(systems(SIZES), names)
         docs = read_docs(corpus / "test", spacy.blank("fa").vocab)
-        report = build_header("scripts.benchmark", docs, corpus=corpus, split="test", seed=seed)
-        report |= {"rounds": rounds, "threads": threads, "machine": describe_machine()}
+        report = build_header("scripts.benchmark", docs, corpus=corpus, split="test", seed=SEED)
+        report |= {"rounds": rounds, "threads": torch.get_num_threads()}
+        report["machine"] = describe_machine()
         with tempfile.TemporaryDirectory() as folder:
             report |= benchmark(
                 str(Path(core).resolve()) if Path(core).exists() else core,
-                mix(docs, limit, seed=seed),
+                mix(docs, N_TEXTS, seed=SEED),
                 Path(folder),
                 chosen=chosen,
-                sizes=numbers,
                 rounds=rounds,
-                parts=only.split(","),
-                threads=threads,
-                seed=seed,
+                memory=not names,
                 measured=lambda part: save({**report, **part}, metrics),
             )
     save(report, metrics)
-    rows = [{"system": name, **own} for name, own in report.get("systems", {}).items()]
-    if rows:
-        columns = ("system", "texts_per_second", "pieces_per_second", "ratio")
-        shown = [{column: row[column] for column in columns} for row in rows]
-        console.print(table("Systems in turn; ratio: time over the bare core's in bf16", shown))
+    columns = ("texts_per_second", "pieces_per_second", "ratio")
+    rows = [
+        {"system": name, **{column: own[column] for column in columns}}
+        for name, own in report["systems"].items()
+    ]
+    console.print(table("Systems in turn; ratio: time over the bare core's in bf16", rows))
 
 
 if __name__ == "__main__":

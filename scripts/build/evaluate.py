@@ -1,4 +1,4 @@
-"""Score trained pipelines on the gold words of a part of a corpus.
+"""Score trained pipelines on the gold words of the test part of a corpus.
 
     python -m scripts.build.evaluate training/sample/fa_multibert --corpus corpus/sample
     python -m scripts.build.evaluate --models news=PATH,tweet=PATH,social=PATH
@@ -199,7 +199,6 @@ def parse_models(value: str) -> dict[str, str]:
 def main(
     model: Model = "",
     corpus: Corpus = Path("corpus/sample"),
-    split: Annotated[str, typer.Option(help="Part to score on.")] = "test",
     metrics: Metrics = None,
     models: Annotated[str, typer.Option(help="NAME=PATH,..., or PATH with {head}, {domain}")] = "",
     limit_groups: Limit = 0,
@@ -211,13 +210,14 @@ def main(
     given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
     with readable_errors():
         nlp = spacy.load(model) if model else spacy.blank("fa")
-        docs = read_docs(corpus / split, nlp.vocab)
-        report = build_header("scripts.build.evaluate", docs, corpus=corpus, split=split, **given)
+        docs = read_docs(corpus / "test", nlp.vocab)
+        name = "scripts.build.evaluate"
+        report = build_header(name, docs, corpus=corpus, split="test", **given)
         if model:
             report["model"] = describe_model(nlp, model)
             report |= evaluate(nlp, docs, **given)
         else:
-            report |= evaluate_single(sources, corpus / split, **given)
+            report |= evaluate_single(sources, corpus / "test", **given)
     save(report, metrics or Path("metrics", corpus.name, "evaluate.json"))
     print_report(report, console)
 

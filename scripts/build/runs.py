@@ -8,17 +8,14 @@ A run config (configs/runs) says how: a section holds overrides of a stage's con
 names that `spacy train` takes, and its part of a head's name what is different for that head.
 """
 
-import json
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import spacy
 import srsly
-import typer
 from rich.console import Console
 from spacy.cli.train import train as spacy_train
 from spacy.training.batchers import minibatch_by_padded_size
@@ -28,47 +25,57 @@ from multibert_spacy.errors import ConfigError
 from multibert_spacy.training.corpus import read_docs
 
 from ..domains import HEADS
-from ..record import command_line, commit, save
+from ..record import command_line, commit
 
-__all__ = ["Run", "console", "parse_settings", "run_settings", "train"]
+__all__ = ["CONFIGS", "Run", "console", "run_settings", "train"]
 
 console = Console()
 
+CONFIGS = Path("configs")
+BUDGET: dict[str, Any] = {"epochs": 5, "evaluations": 2, "batch_words": 512}
+"""Of a run's `vars`, what `spacy train` does not know by itself."""
 PATIENCE = 3
 """Scorings of the dev part without a new best after which a run stops."""
 
 
 @dataclass
 class Run:
-    """One `spacy train`: its name is that of its folder under `training/`; a corpus has the
-    folders train and dev; epochs are passes over train; overrides are the config's.
+    """One `spacy train`: its name is that of its folder under `training/`, its stage that of a
+    config; a corpus has the folders train and dev; settings are overrides of the config, with the
+    budget.
     """
 
     name: str
-    config: Path
+    stage: str
     corpus: Path
     domains: list[str]
-    epochs: float
-    overrides: dict[str, Any] = field(default_factory=dict)
-    evaluations: int = 1
-    batch_words: int = 512
+    settings: dict[str, Any]
 
-    @classmethod
-    def of(cls, name: str, config: Path, corpus: Path, domains: list[str], given: Any) -> "Run":
-        """given (dict): Overrides; of its `vars`, epochs, evaluations and batch_words are the
-        budget.
-        """
-        given = dict(given)
-        budget = [given.pop(f"vars.{key}", value) for key, value in BUDGET.items()]
-        return cls(name, config, corpus, domains, budget[0], given, *budget[1:])
+    def budget(self, key: str) -> Any:
+        """RETURNS (Any): What the settings say of it. key (str): Of BUDGET."""
+        return self.settings.get(f"vars.{key}", BUDGET[key])
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The settings without the budget."""
+        own = {f"vars.{key}" for key in BUDGET}
+        return {key: value for key, value in self.settings.items() if key not in own}
 
     def steps(self) -> int:
         """RETURNS (int): Batches of an epoch."""
         docs = read_docs(self.corpus / "train", spacy.blank("fa").vocab, domains=self.domains)
-        return sum(1 for _ in minibatch_by_padded_size(docs, size=self.batch_words, buffer=256))
+        size = self.budget("batch_words")
+        return sum(1 for _ in minibatch_by_padded_size(docs, size=size, buffer=256))
 
-
-BUDGET: dict[str, Any] = {"epochs": 5, "evaluations": 2, "batch_words": 512}
+    def asked(self) -> dict[str, Any]:
+        """RETURNS (dict): What a run's record says of what was asked for."""
+        overrides = self.overrides
+        return {
+            "corpus": self.corpus.name,
+            "domains": self.domains,
+            "overrides": {k: v for k, v in overrides.items() if not k.startswith("paths.")},
+            "epochs": None if "vars.max_steps" in overrides else self.budget("epochs"),
+        }
 
 
 def run_settings(path: Path, section: str, head: str = "") -> dict[str, Any]:
@@ -88,27 +95,23 @@ def run_settings(path: Path, section: str, head: str = "") -> dict[str, Any]:
     return own | config[section].get(head, {})
 
 
-def train(run: Run, out: Path, metrics: Path | None = None) -> Path:
+def train(run: Run, out: Path) -> Path:
     """Train, unless it is done.
 
     run (Run): What to train.
     out (Path): Folder of all runs.
-    metrics (Path): Folder that gets a copy of the record.
     RETURNS (Path): The best checkpoint.
     RAISES (ConfigError): If there is a checkpoint that no run has made, as an average: it would be
         replaced.
     """
     folder = out / run.name
-    record = metrics / f"{run.name.replace('/', '_')}.json" if metrics else None
     if (folder / "done.json").exists():
         result = srsly.read_json(folder / "done.json")
         console.print(f"{run.name}: done before")
-        for key, value in _settings(run).items():
+        for key, value in run.asked().items():
             if key in result and result[key] != value:
                 old = f"{run.name}: {key} was {result[key]}, not {value}"
                 console.print(f"{old}; delete {folder} to train anew", style="red", markup=False)
-        if record and not record.exists():  # killed in between
-            save(result, record)
         return folder / "model-best"
     if (folder / "model-best").exists():
         raise ConfigError(
@@ -118,31 +121,28 @@ def train(run: Run, out: Path, metrics: Path | None = None) -> Path:
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    overrides = {
-        "paths.train": str(run.corpus / "train"),
-        "paths.dev": str(run.corpus / "dev"),
-        "paths.log": str(draft / "log.jsonl"),
-        **run.overrides,
-    }
+    parts = {f"paths.{part}": str(run.corpus / part) for part in ("train", "dev")}
+    overrides = {**parts, "paths.log": str(draft / "log.jsonl"), **run.overrides}
     if "vars.max_steps" not in overrides:
-        overrides["vars.max_steps"] = max(1, round(run.steps() * run.epochs))
-        overrides["vars.batch_words"] = run.batch_words
-    steps = overrides["vars.max_steps"]
-    overrides.setdefault("vars.eval_frequency", max(1, -(-steps // max(1, run.evaluations))))
+        overrides["vars.max_steps"] = max(1, round(run.steps() * run.budget("epochs")))
+        overrides["vars.batch_words"] = run.budget("batch_words")
+    steps, evaluations = overrides["vars.max_steps"], max(1, run.budget("evaluations"))
+    overrides.setdefault("vars.eval_frequency", max(1, -(-steps // evaluations)))
     overrides.setdefault("vars.patience", PATIENCE * overrides["vars.eval_frequency"])
     overrides["vars.warmup_steps"] = min(50, steps // 10)
     console.rule(f"{run.name}: {steps} steps")
     start = time.perf_counter()
-    spacy_train(run.config, draft, overrides=overrides)
+    config = CONFIGS / f"{run.stage}.cfg"
+    spacy_train(config, draft, overrides=overrides)
     rows = [row for row in srsly.read_jsonl(draft / "log.jsonl") if row.get("score") is not None]
-    result: dict[str, Any] = {
+    result = {
         "run": run.name,
         "command": command_line("scripts.build.train"),
-        "config": run.config.as_posix(),
+        "config": config.as_posix(),
         "commit": commit(),
         "seed": overrides.get("system.seed", 0),
         "split": "train, scored on dev",
-        **_settings(run),
+        **run.asked(),
         "steps": steps,
         "minutes_with_evaluation": round((time.perf_counter() - start) / 60, 2),
         "dev": [{"step": row["step"], "score": row["score"], **_scores(row)} for row in rows],
@@ -152,37 +152,9 @@ def train(run: Run, out: Path, metrics: Path | None = None) -> Path:
     srsly.write_json(draft / "done.json", result)
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
-    if record:
-        save(result, record)
     return folder / "model-best"
-
-
-def _settings(run: Run) -> dict[str, Any]:
-    """What a run's record says of what was asked for."""
-    return {
-        "corpus": run.corpus.name,
-        "domains": run.domains,
-        "overrides": {k: v for k, v in run.overrides.items() if not k.startswith("paths.")},
-        "epochs": None if "vars.max_steps" in run.overrides else run.epochs,
-    }
 
 
 def _scores(row: dict[str, Any]) -> dict[str, Any]:
     scores = row.get("scores") or row.get("other_scores") or {}
     return {k: v for k, v in scores.items() if isinstance(v, float) and k != "speed"}
-
-
-def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """settings (Sequence[str]): key=value, the value in JSON or a plain string.
-    RETURNS (dict): Overrides of a config.
-    """
-    overrides = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"expected key=value, got {setting!r}", param_hint="--set")
-        try:
-            overrides[key] = json.loads(value)
-        except json.JSONDecodeError:
-            overrides[key] = value
-    return overrides

@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from spacy.language import Language
 
+from ..domains import DOMAINS
 from ..record import cite
 from .sources import SHIPPED, corpora_of, render
 
@@ -51,7 +52,8 @@ def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
     """
     manifest = json.loads((folder / "multibert.json").read_text(encoding="utf8"))
     about = {"manifest": manifest, "scores": scores, "source": source}
-    return render("adapter.md", name=name, corpora=corpora_of(name), **about)
+    own = DOMAINS[name].corpus
+    return render("adapter.md", name=name, own=own, corpora=corpora_of(name), **about)
 
 
 def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) -> str:

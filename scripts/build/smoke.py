@@ -7,7 +7,7 @@ is smoked is what is shipped.
 import json
 import shutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import spacy
 import typer
@@ -22,32 +22,31 @@ from .toy_core import build_toy_core
 
 console = Console()
 
-RUN = Path("configs/runs/lora.cfg")
+RUN = "configs/runs/lora.cfg"
 
 
-def smoke(root: Path, *, configs: Path = Path("configs")) -> None:
+def smoke(root: Path) -> None:
     """Run every stage.
 
     root (Path): Folder for all that is made; emptied first.
-    configs (Path): Folder of the configs.
     """
     shutil.rmtree(root, ignore_errors=True)
     core, corpus, out = (root / name for name in ("core", "corpus", "training"))
     build_toy_core(core)
     write_sample(corpus, scale=0.1)
     write_example(root / "threads.jsonl")
-    budget = ["vars.epochs=1", "vars.evaluations=1"]
-    common: dict[str, Any] = {"corpus": corpus, "out": out, "configs": configs}
-    train.pretrain(RUN, core=str(core), settings=budget, **common)
-    train.tune(RUN, settings=budget, **common)
-    train.detector(
-        RUN, core=str(core), settings=[*budget, "vars.max_steps=4", "vars.layers=1"], **common
-    )
+    common = ["--corpus", str(corpus), "--out", str(out), "--vars.evaluations", "1"]
+    for stage, *budget in (
+        ("pretrain", "--paths.core", str(core), "--vars.epochs", "1"),
+        ("tune", "--vars.epochs", "1"),
+        ("detector", "--paths.core", str(core), "--vars.max_steps", "4", "--vars.layers", "1"),
+    ):
+        train.app([stage, RUN, *common, *budget], standalone_mode=False)
     overrides = {
         "paths.detector": str(out / "detector" / "model-best"),
         "paths.adapters": str(out / "adapters"),
     }
-    config = load_config(configs / "assemble.cfg", overrides=overrides)
+    config = load_config("configs/assemble.cfg", overrides=overrides)
     nlp = load_model_from_config(config, auto_fill=True)
     with nlp.select_pipes(disable=["transformer", "domain_detector"]):
         nlp.initialize()

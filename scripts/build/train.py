@@ -1,7 +1,10 @@
 """Training stages of the project: each command is one `spacy train` per run (see `runs.py`).
 
-python -m scripts.build.train pretrain configs/runs/lora.cfg --corpus corpus/sample
-python -m scripts.build.train tune configs/runs/lora.cfg --corpus corpus/sample
+    python -m scripts.build.train pretrain configs/runs/lora.cfg --corpus corpus/sample
+    python -m scripts.build.train tune configs/runs/lora.cfg --system.seed 1
+
+What a run config does not say may stand behind a command as behind `spacy train`. A run is the
+folder OUT/SECTION/NAME, of a head or a domain.
 """
 
 import shutil
@@ -11,24 +14,22 @@ from typing import Annotated, Any
 import spacy
 import torch
 import typer
+from spacy.cli._util import parse_config_overrides
 
 from multibert_spacy.errors import ConfigError, DomainError
 
 from ..domains import DOMAINS, HEADS
-from ..options import Configs, Core, Corpus, Out, RunFile, Seed
+from ..options import Corpus, Out, RunFile
 from ..record import run_app
-from .runs import Run, console, parse_settings, run_settings, train
+from .runs import Run, console, run_settings, train
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
-Section = Annotated[str, typer.Option(help="Its section; by default the command's name")]
-Metrics = Annotated[Path | None, typer.Option(help="Folder for copies of the records")]
+Section = Annotated[str, typer.Option(help="Its section")]
 Domains = Annotated[str, typer.Option(help="Comma-separated; empty is all of the head or heads")]
-To = Annotated[str, typer.Option(help="Folder of the runs in OUT; by default the section")]
-From = Annotated[str, typer.Option(help="Folder of the step-one runs in OUT")]
-Settings = Annotated[
-    list[str], typer.Option("--set", help="key=value of the config, as adapters.lora.rank=8")
-]
+From = Annotated[str, typer.Option(help="Section of the step-one runs")]
+OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""What is left are settings of the stage's config, for `parse_config_overrides`."""
 
 
 def _chosen(domains: str) -> dict[str, list[str]]:
@@ -43,89 +44,57 @@ def _chosen(domains: str) -> dict[str, list[str]]:
     return {head: names for head, names in chosen.items() if names}
 
 
-@app.command()
+@app.command(context_settings=OVERRIDES)
 def pretrain(
+    context: typer.Context,
     run: RunFile,
     section: Section = "pretrain",
     corpus: Corpus = Path("corpus/sample"),
-    core: Core = "assets/core",
     out: Out = None,
-    metrics: Metrics = None,
-    configs: Configs = Path("configs"),
     domains: Domains = "",
-    to: To = "",
-    seed: Seed = 0,
-    settings: Settings = [],  # noqa: B006
 ) -> None:
     """Step one: a shared adapter and the head, for each head on all its domains."""
+    overrides = parse_config_overrides(context.args)
     for head, names in _chosen(domains).items():
-        given = {
-            "paths.core": core,
-            "vars.head": head,
-            "vars.domains": names,
-            "system.seed": seed,
-            **run_settings(run, section, head),
-            **parse_settings(settings),
-        }
-        name = f"{to or section}/{head}"
-        one = Run.of(name, configs / "pretrain.cfg", corpus, names, given)
-        train(one, out or Path("training", corpus.name), metrics)
+        given = {"vars.head": head, "vars.domains": names, **run_settings(run, section, head)}
+        one = Run(f"{section}/{head}", "pretrain", corpus, names, given | overrides)
+        train(one, out or Path("training", corpus.name))
 
 
-@app.command()
+@app.command(context_settings=OVERRIDES)
 def joint(
+    context: typer.Context,
     run: RunFile,
     section: Section = "joint",
     corpus: Corpus = Path("corpus/sample"),
-    core: Core = "assets/core",
     out: Out = None,
-    metrics: Metrics = None,
-    configs: Configs = Path("configs"),
-    to: To = "",
-    seed: Seed = 0,
-    settings: Settings = [],  # noqa: B006
 ) -> None:
     """Before the paper's steps, or in place of them: one adapter from the domains of all heads."""
     names = [name for own in HEADS.values() for name in own]
-    given = {
-        "paths.core": core,
-        "vars.domains": names,
-        "system.seed": seed,
-        **run_settings(run, section),
-        **parse_settings(settings),
-    }
-    one = Run.of(to or section, configs / "joint.cfg", corpus, names, given)
-    train(one, out or Path("training", corpus.name), metrics)
+    given = {"vars.domains": names, **run_settings(run, section)}
+    one = Run(section, "joint", corpus, names, given | parse_config_overrides(context.args))
+    train(one, out or Path("training", corpus.name))
 
 
-@app.command()
+@app.command(context_settings=OVERRIDES)
 def tune(
+    context: typer.Context,
     run: RunFile,
     section: Section = "tune",
     corpus: Corpus = Path("corpus/sample"),
     out: Out = None,
-    metrics: Metrics = None,
-    configs: Configs = Path("configs"),
-    pretrained: From = "pretrain",
-    to: To = "domains",
     domains: Domains = "",
-    seed: Seed = 0,
-    settings: Settings = [],  # noqa: B006
+    pretrained: From = "pretrain",
 ) -> None:
     """Step two: a copy of the adapter is tuned on each domain, the head is frozen."""
+    overrides = parse_config_overrides(context.args)
     out = out or Path("training", corpus.name)
     todo = [(head, name) for head, names in _chosen(domains).items() for name in names]
     for i, (head, domain) in enumerate(todo, 1):
         console.print(f"[bold]domain {i} of {len(todo)}: {domain}[/bold]")
-        given = {
-            "paths.pretrained": str(out / pretrained / head / "model-best"),
-            "vars.domain": domain,
-            "system.seed": seed,
-            **run_settings(run, section, head),
-            **parse_settings(settings),
-        }
-        one = Run.of(f"{to}/{domain}", configs / "domain.cfg", corpus, [domain], given)
-        best = train(one, out, metrics)
+        start = {"paths.pretrained": str(out / pretrained / head / "model-best")}
+        given = {**start, "vars.domain": domain, **run_settings(run, section, head), **overrides}
+        best = train(Run(f"{section}/{domain}", "domain", corpus, [domain], given), out)
         if given.get("vars.freeze_core", True):
             _collect(best, domain, out / "adapters")
 
@@ -187,30 +156,20 @@ def mean(
     console.print(f"{out}: the mean of {len(folders)} checkpoints")
 
 
-@app.command()
+@app.command(context_settings=OVERRIDES)
 def detector(
+    context: typer.Context,
     run: RunFile,
     section: Section = "detector",
     stage: Annotated[str, typer.Option(help="Its config: detector or detector_bow")] = "detector",
     corpus: Corpus = Path("corpus/sample"),
-    core: Core = "assets/core",
     out: Out = None,
-    metrics: Metrics = None,
-    configs: Configs = Path("configs"),
-    seed: Seed = 0,
-    settings: Settings = [],  # noqa: B006
 ) -> None:
     """The domain detector, on shuffled groups of up to 8 texts."""
     names = sorted(DOMAINS)
-    given = {
-        **({"paths.core": core} if stage == "detector" else {}),
-        "vars.domains": names,
-        "system.seed": seed,
-        **run_settings(run, section),
-        **parse_settings(settings),
-    }
-    one = Run.of(stage, configs / f"{stage}.cfg", corpus, names, given)
-    train(one, out or Path("training", corpus.name), metrics)
+    given = {"vars.domains": names, **run_settings(run, section)}
+    given |= parse_config_overrides(context.args)
+    train(Run(stage, stage, corpus, names, given), out or Path("training", corpus.name))
 
 
 if __name__ == "__main__":

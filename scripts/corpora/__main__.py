@@ -3,9 +3,10 @@
     python -m scripts.corpora sample
     python -m scripts.corpora persian --fold 1 --source assets/persian --out corpus/persian
     python -m scripts.corpora refit --source corpus/persian --out corpus/persian-refit
+    python -m scripts.corpora example --out example/threads.jsonl
 
-`sample` is made, `persian` converted from assets/, as is each of its corpora alone, and `refit`
-puts dev to train, for what is shipped.
+`sample` is made, `persian` converted from assets/, as is each of its corpora alone, `refit` puts
+dev to train, for what is shipped, and `example` is three raw threads to try a pipeline on.
 """
 
 from enum import StrEnum
@@ -20,12 +21,13 @@ from ..record import readable_errors
 from .convert import convert_corpus, convert_persian
 from .docbin import write_refit
 from .report import print_report
-from .sample import write_sample
+from .sample import write_example, write_sample
+from .sampling.report import print_report as print_sample
 
 __all__ = ["app"]
 
 app = typer.Typer(add_completion=False)
-Name = StrEnum("Name", ["sample", "persian", "refit", *CORPORA])
+Name = StrEnum("Name", ["sample", "example", "persian", "refit", *CORPORA])
 
 
 @app.command(help=__doc__)
@@ -40,7 +42,10 @@ def main(
     given: dict[str, Any] = {"fold": fold, "seed": seed}
     with readable_errors():
         if name == "sample":
-            write_sample(out, seed=seed)
+            print_sample(write_sample(out, seed=seed), Console())
+            return
+        if name == "example":
+            write_example(out, seed=seed)
             return
         if name == "refit":
             write_refit(source or Path("corpus/persian"), out)

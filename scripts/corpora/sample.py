@@ -1,7 +1,6 @@
 """Write the sample corpus: invented Persian threads in all domains, from a seed.
 
-    python -m scripts.corpora.sample --out corpus/sample --seed 0 --scale 1.0
-    python -m scripts.corpora.sample example --out example/threads.jsonl
+    python -m scripts.corpora sample --seed 0
 
 Output: `<out>/{train,dev,test}/sample.spacy` and `<out>/report.json`. It needs no download, so it
 is the corpus with which the whole project runs anywhere; `sampling` has what is in it.
@@ -9,10 +8,8 @@ is the corpus with which the whole project runs anywhere; `sampling` has what is
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-from rich.console import Console
 from spacy.tokens import Doc
 
 from .docbin import make_vocab, write_atomically, write_docs
@@ -20,14 +17,10 @@ from .report import save_report
 from .sampling.gazetteers import build_gazetteer
 from .sampling.generate import make_texts
 from .sampling.render import text_to_doc
-from .sampling.report import build_report, print_report
+from .sampling.report import build_report
 from .sampling.tables import THREADS
 
-__all__ = ["app", "example_threads", "make_sample", "write_example", "write_sample"]
-
-app = typer.Typer(add_completion=False, help=__doc__)
-
-SeedOption = Annotated[int, typer.Option(help="The same seed gives the same files.")]
+__all__ = ["example_threads", "make_sample", "write_example", "write_sample"]
 
 
 def make_sample(seed: int = 0, *, scale: float = 1.0) -> dict[str, list[Doc]]:
@@ -72,25 +65,3 @@ def write_example(out: Path, *, seed: int = 0) -> None:
     """Write the example threads as JSON lines."""
     lines = [json.dumps(row, ensure_ascii=False) for row in example_threads(seed)]
     write_atomically(out, ("\n".join(lines) + "\n").encode())
-
-
-@app.callback(invoke_without_command=True)
-def main(
-    context: typer.Context,
-    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("corpus/sample"),
-    seed: SeedOption = 0,
-    scale: Annotated[float, typer.Option(help="Factor of all sizes; 0.1 for a toy.")] = 1.0,
-) -> None:
-    """Write the sample corpus."""
-    if context.invoked_subcommand is None:
-        print_report(write_sample(out, seed=seed, scale=scale), Console())
-
-
-@app.command()
-def example(out: Path = Path("example/threads.jsonl"), seed: SeedOption = 0) -> None:
-    """Write three threads of raw texts, for trying a trained pipeline."""
-    write_example(out, seed=seed)
-
-
-if __name__ == "__main__":
-    app()

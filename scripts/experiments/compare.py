@@ -26,7 +26,7 @@ from rich.console import Console
 
 from multibert_spacy.errors import ConfigError
 
-from ..build.scoring.entities import f1_of, interval_of, mean_of_known
+from ..build.scoring.entities import f1_of, interval_of, mean_of_known, resample
 from ..domains import HEADS
 from ..options import Seed
 from ..record import build_header, plain_path, readable_errors, save, table
@@ -37,7 +37,6 @@ app = typer.Typer(add_completion=False)
 console = Console()
 
 N_DRAWS = 10_000
-CHUNK = 250
 PAIRS = {
     "lora_crf": ("multi_lora.json:given", "crf.json"),
     "lora_general": ("multi_lora.json:given", "general.json"),
@@ -98,14 +97,9 @@ def _resampled(
     a: Sequence[Sequence[int]], b: Sequence[Sequence[int]], rng: np.random.Generator, n: int
 ) -> NDArray[np.float64]:
     """RETURNS (2, 1 + n): F1 of both systems, first on the docs as they are, then resampled."""
-    counts = np.array([a, b], dtype=np.float64)
-    n_docs = counts.shape[1]
-    parts = [f1_of(counts.sum(axis=1))[:, None]]
-    for start in range(0, n, CHUNK):
-        size = min(CHUNK, n - start)
-        draws = rng.multinomial(n_docs, np.full(n_docs, 1 / n_docs), size=size)
-        parts.append(np.stack([f1_of(draws @ own) for own in counts]))
-    return np.concatenate(parts, axis=1)
+    counts = np.stack([np.array(a), np.array(b)], axis=1)
+    sums = np.concatenate([counts.sum(axis=0)[None], resample(counts, rng, n)])
+    return f1_of(sums)
 
 
 def _entry(scores: NDArray[np.float64]) -> dict[str, Any]:

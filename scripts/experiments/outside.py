@@ -4,8 +4,8 @@
 
 Scored are PER, LOC and ORG, which the heads share, by character: strict spans on what the
 pipeline makes of the raw text. The domain is given, and, if there is a detector, detected thread
-by thread. Each call adds a row to a table, or replaces the one of its name: what a row is of stands
-in its `what`. Settings may be chosen on this set, so a figure on it is that of a dev part.
+by thread. Each call adds a row to a table, or replaces the one of its name; `what` says what a row
+is of. Settings may be chosen on this set, so a figure on it is that of a dev part.
 """
 
 import json
@@ -93,7 +93,7 @@ def score_outside(nlp: Language, rows: Sequence[Row], *, seed: int = 0) -> dict[
     rows (Sequence[Row]): What `read_outside` returned.
     seed (int): Of the intervals.
     RETURNS (dict): "given" and, with a detector, "detected": micro, per_type, per_domain and
-        per_style as `score_entities` has them; "doc_counts" of each; "right_threads" and "threads".
+        per_style as `score_entities` has them; "doc_counts" of each; "right_threads", "threads".
     """
     report: dict[str, Any] = {}
     counts: dict[str, Any] = {}

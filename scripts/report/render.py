@@ -1,16 +1,21 @@
-"""Templates filled with tables."""
+"""Templates filled with tables: the page of the report, and parts of Markdown files."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ..build.sources import SHIPPED, corpora_of, licence_of_weights
+from ..domains import CORPORA, HEADS, LABELS
+from ..record import cite
 from .tables import TABLES, Metrics, f1, percent, points, span
 
-__all__ = ["END", "START", "page", "results", "verdict", "with_results"]
+__all__ = ["PARTS", "filled", "page", "part", "verdict"]
 
-START, END = "<!-- RESULTS START (do not remove) -->", "<!-- RESULTS END (do not remove) -->"
+PARTS = ("headline", "results", "speed", "domains", "labels")
+"""Of Markdown files: each has a template, and in a file the marks NAME START and NAME END."""
 
 
 def verdict(entry: Mapping[str, Any], expected: int) -> str:
@@ -35,7 +40,12 @@ def _render(template: str, metrics: Path, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "f1": f1, "percent": percent, "points": points, "span": span, "verdict": verdict,
+        "cite": cite, "f1": f1, "percent": percent, "points": points, "span": span,
+        "verdict": verdict,
+    }  # fmt: skip
+    environment.globals |= {
+        "CORPORA": CORPORA, "HEADS": HEADS, "LABELS": LABELS, "SHIPPED": SHIPPED,
+        "corpora_of": corpora_of, "licence_of_weights": licence_of_weights,
     }  # fmt: skip
     for corpus in ("persian", "sample"):
         own = Metrics(metrics, corpus)
@@ -49,12 +59,18 @@ def page(metrics: Path, plots: Sequence[str]) -> str:
     return _render("page.html.jinja", metrics, plots=plots)
 
 
-def results(metrics: Path) -> str:
-    """RETURNS (str): Markdown, from the files in a metrics folder that are there."""
-    return _render("results.md.jinja", metrics).strip()
+def part(name: str, metrics: Path) -> str:
+    """RETURNS (str): Markdown, from the files in a metrics folder that are there.
+    name (str): One of PARTS.
+    """
+    return re.sub(r"\n{3,}", "\n\n", _render(f"{name}.md.jinja", metrics).strip())
 
 
-def with_results(text: str, metrics: Path) -> str:
-    """RETURNS (str): A text with what is between START and END brought up to date."""
-    before, rest = text.split(START)
-    return f"{before}{START}\n\n{results(metrics)}\n\n{END}{rest.split(END)[1]}"
+def filled(text: str, metrics: Path) -> str:
+    """RETURNS (str): A text with what is between the marks of each part brought up to date."""
+    for name in PARTS:
+        start, end = (f"<!-- {name.upper()} {e} (do not remove) -->" for e in ("START", "END"))
+        if start in text:
+            before, rest = text.split(start)
+            text = f"{before}{start}\n\n{part(name, metrics)}\n\n{end}{rest.split(end)[1]}"
+    return text

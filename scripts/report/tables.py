@@ -72,7 +72,7 @@ class Table:
         return str(self.frame.to_html(index=False, border=0))
 
     def markdown(self) -> str:
-        """RETURNS (str): For the README."""
+        """RETURNS (str): For README and docs."""
         rows = [list(self.frame.columns), ["---"] * self.frame.shape[1], *self.frame.to_numpy()]
         return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 

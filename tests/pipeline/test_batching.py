@@ -39,8 +39,10 @@ def core(max_pieces=512):
     )
 
 
-def rows_of(*docs, window=512, overlap=0, max_pieces=512, normalizer=str, domain="news"):
-    docs = [Doc(VOCAB, words=words) for words in docs]
+def rows_of(
+    *docs, window=512, overlap=0, max_pieces=512, normalizer=str, domain="news", signs=False
+):
+    docs = [doc if isinstance(doc, Doc) else Doc(VOCAB, words=doc) for doc in docs]
     return doc_rows(
         docs,
         [domain] * len(docs),
@@ -48,6 +50,7 @@ def rows_of(*docs, window=512, overlap=0, max_pieces=512, normalizer=str, domain
         normalizer,
         window=window,
         overlap=overlap,
+        signs=[signs] * len(docs),
     )
 
 
@@ -194,7 +197,8 @@ def test_splitting_and_joining_are_inverse(docs, width):
         for i, own in enumerate(docs)
         for j in range(len(own))
     ]
-    words = doc_words(rows, [Doc(VOCAB, words=["a"] * sum(own)) for own in docs])
+    blank = [Doc(VOCAB, words=["a"] * sum(own)) for own in docs]
+    words = doc_words(rows, blank, [False] * len(docs))
     parts = [rng.random((len(row.firsts), width)).astype("f") for row in rows]
     joined = join_by_doc(rows, parts, words)
     assert [len(values) for values in joined] == [sum(own) for own in docs]
@@ -210,7 +214,7 @@ def test_joining_by_hand():
     """A word is bridged, one is a link; nothing is seen of the second doc."""
     docs = [["a", " ", "b", "http://a", "c"], [" "], ["a"]]
     rows = [a_row(0, [0, 2]), a_row(0, [4]), a_row(2, [0])]
-    words = doc_words(rows, [Doc(VOCAB, words=own) for own in docs])
+    words = doc_words(rows, [Doc(VOCAB, words=own) for own in docs], [False] * 3)
     parts = [np.array(x, dtype="f") for x in ([[1], [2]], [[3]], [[4]])]
     joined = join_by_doc(rows, parts, words)
     assert [values.tolist() for values in joined] == [[[1], [2], [30], [3]], [], [[4]]]

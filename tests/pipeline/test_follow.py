@@ -98,13 +98,13 @@ def test_a_detector_in_front_of_the_core(trained):
     trained._components.insert(0, trained._components.pop(1))
     trained._link_components()
     assert trained.pipe_names[0] == "domain_detector"
-    assert [detector.labels[i] for i in detector.choosable()] == ["news", "sports"]
+    assert [detector.labels[i] for i in detector._choosable()] == ["news", "sports"]
 
 
 def test_copies_and_sources(trained, folder):
     remove(trained, "travel")
     twin = copy.deepcopy(trained.get_pipe("domain_detector"))
-    assert [twin.labels[i] for i in twin.choosable()] == ["news", "sports"]
+    assert [twin.labels[i] for i in twin._choosable()] == ["news", "sports"]
     other = spacy.load(folder)
     for name in trained.pipe_names:
         other.remove_pipe(name)
@@ -124,7 +124,9 @@ def test_what_fits_is_not_spoken_of(folder, caplog):
 
 
 def said(caplog):
-    return [record.getMessage() for record in caplog.records if record.name.endswith("follow")]
+    return [
+        record.getMessage() for record in caplog.records if record.name.endswith("domain_detector")
+    ]
 
 
 def test_a_folder_that_was_deleted(folder, caplog):

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from conftest import entities, labelled, toy_text
 
 from multibert_spacy.engines import runner as runners
 from multibert_spacy.errors import DomainError
 from multibert_spacy.forks import WHOLE, ForkLock, Whole
-from tests.conftest import entities, labelled, toy_text
 
 N_READERS = 2
 N_SWAPS = 10

@@ -131,8 +131,8 @@ def test_the_tokenizer_s_file(tmp_path):
     tokenizer.from_disk(path)
     sound = path.read_bytes()
     rng = random.Random(0)
-    damaged = [content for _, content in damages(path, tmp_path, rng, cuts=5, flips=40)]
-    assert len(damaged) == 47
+    damaged = [content for _, content in damages(path, tmp_path, rng, cuts=20)]
+    assert len(damaged) == 62
     for content in damaged:
         path.unlink(missing_ok=True)
         if content is not None:
@@ -362,7 +362,7 @@ def test_every_file_of_a_pipeline(trained_folder: Path, tmp_path: Path):
     """
     shutil.copytree(trained_folder, tmp_path / "fa_toy")
     texts = ["سفر ایران هتل سپاهان دریا تبریز", "گل تبریز برد ایران سپاهان"]
-    faults = run_faults(tmp_path / "fa_toy", texts, cuts=2, flips=6)
+    faults = run_faults(tmp_path / "fa_toy", texts, cuts=2)
     assert len(faults) > 200
     assert [fault for fault in faults if fault.outcome == "silent"] == []
     spacy_s = ("config.cfg", "meta.json", "vocab/")

@@ -4,10 +4,9 @@ import random
 
 import pytest
 import spacy
+from conftest import NAMES, PREFIX, assert_same_predictions, toy_text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from tests.conftest import NAMES, PREFIX, assert_same_predictions, toy_text
 
 FEW = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 DOMAINS = sorted(NAMES)

@@ -8,6 +8,7 @@ import unicodedata
 
 import pytest
 import spacy
+from conftest import FILLERS, NAMES, toy_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.language import Language
@@ -16,7 +17,6 @@ from spacy.training import Example
 
 from multibert_spacy.text.normalize import INVISIBLE, build_no_normalizer_v1
 from multibert_spacy.text.references import read_references
-from tests.conftest import FILLERS, NAMES, toy_text
 
 CATEGORIES = {
     category: [

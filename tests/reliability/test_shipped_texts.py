@@ -83,8 +83,15 @@ def test_a_place_of_learning(nlp, domain, space):
         ("به\u200cتهران رفتم", ["تهران"]),
         ("از تهران/اصفهان رفتم", ["تهران", "اصفهان"]),
         ("تهران/اصفهان", ["تهران", "اصفهان"]),
+        ("ترافیک #تهران شلوغ است", ["تهران"]),
+        ("امروز رفتم #بانک_ملی", ["بانک_ملی"]),
     ],
 )
 def test_attached_forms_in_tweets(nlp, text, expected):
     """As ParsTwiNER has them, see `text/tokenizer.py`."""
     assert [found for found, _ in ents(nlp, text, "tweet")] == expected
+
+
+def test_the_sign_of_a_hashtag_belongs_to_the_entity_in_channels(nlp):
+    """As ParsNER-social has it, in 1,015 tokens."""
+    assert ents(nlp, "ترافیک #تهران شلوغ است", "sports") == [("#تهران", "LOC")]

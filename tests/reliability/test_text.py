@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 import spacy
+from conftest import NAMES, TOKENIZER, toy_text
 from hypothesis import given
 from hypothesis import strategies as st
 
 from multibert_spacy.errors import MultibertError
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
 from scripts.checks.metamorphic import VARIANTS, shares
-from tests.conftest import NAMES, TOKENIZER, toy_text
 
 POOLS = {
     "Persian": "ابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهیآئ    ،.؟!",

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import NAMES, assert_same_predictions, toy_text
 from spacy.tokens import Doc
 
 from multibert_spacy.errors import MultibertError
 from multibert_spacy.text import threads
 from multibert_spacy.text.spans import decode_entities
-from tests.conftest import NAMES, assert_same_predictions, toy_text
 
 N_THREADS = 8
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import spacy
+from conftest import toy_doc, toy_examples
 from safetensors.torch import load_file
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
@@ -16,7 +17,6 @@ from spacy.training.loop import create_evaluation_callback
 
 from scripts.build import runs
 from scripts.build.toy_core import build_toy_core
-from tests.conftest import toy_doc, toy_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -124,9 +124,8 @@ def test_a_run_that_is_killed_again_and_again(tmp_path: Path):
 
     def start(out: Path) -> subprocess.Popen:
         command = [sys.executable, "-m", "scripts.build.train", "pretrain", str(run)]
-        command += ["--domains", "sports,travel", "--core", str(tmp_path / "core")]
+        command += ["--domains", "sports,travel", "--paths.core", str(tmp_path / "core")]
         command += ["--corpus", str(tmp_path / "corpus"), "--out", str(out)]
-        command += ["--metrics", str(out / "metrics")]
         return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
 
     began = time.monotonic()
@@ -153,7 +152,7 @@ def test_a_run_that_is_killed_again_and_again(tmp_path: Path):
     assert all((whole[key] == killed[key]).all() for key in whole)
     assert not list((tmp_path / "killed").rglob("*.draft"))
     records = [
-        json.loads((tmp_path / part / "metrics" / "pretrain_social.json").read_text("utf8"))
+        json.loads((tmp_path / part / "pretrain" / "social" / "done.json").read_text("utf8"))
         for part in ("whole", "killed")
     ]
     assert records[0]["dev"] == records[1]["dev"]

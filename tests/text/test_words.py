@@ -10,7 +10,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from multibert_spacy.text.crf import best_tags, legal_transitions
-from multibert_spacy.text.words import LINE_BREAK, LIST_BREAK, tagged_words
+from multibert_spacy.text.words import LINE_BREAK, LIST_BREAK, read_hashtags, tagged_words
 from multibert_spacy.types import Entity
 
 VOCAB = Vocab()
@@ -142,3 +142,46 @@ def test_three_lines_of_a_word_each_are_a_list():
     assert roles("a", "\n", "b", "\n", "c")[2] == [0, 30, 30]
     assert roles("a", "\n", "b", "\n", "c", "d")[2] == [0, LINE_BREAK, LINE_BREAK, 0]
     assert roles("a", "b", "\n", "c", "\n", "d", "\n", "e")[2] == [0, 0, LINE_BREAK, 30, 30]
+
+
+# Hashtags
+
+
+def hashtags(text, signs):
+    """Words are parted by "|", and a space behind one is behind it in the doc, too."""
+    words = text.split("|")
+    doc = Doc(VOCAB, words=[w.strip() for w in words], spaces=[w.endswith(" ") for w in words])
+    return read_hashtags(doc, signs=signs)
+
+
+@pytest.mark.parametrize(
+    "text, with_signs, without",
+    [
+        ("از |#|تهران |آمد", "از||#تهران|آمد", "از||تهران|آمد"),
+        ("#|بانک_ملی|#|قم", "|#بانک_ملی||#قم", "|بانک ملی||قم"),
+        ("＃|۲۰", "|＃۲۰", "|۲۰"),
+        ("#|#|قم", "#||#قم", "#||قم"),
+        ("#|_قم", "|#_قم", "| قم"),
+        ("# |قم", "#|قم", "#|قم"),
+        ("قم |#", "قم|#", "قم|#"),
+        ("#|، |#|😂", "#|،|#|😂", "#|،|#|😂"),
+        ("#قم |بانک_ملی", "#قم|بانک_ملی", "#قم|بانک_ملی"),
+    ],
+)
+def test_hashtags_with_and_without_their_signs(text, with_signs, without):
+    assert hashtags(text, True) == with_signs.split("|")
+    assert hashtags(text, False) == without.split("|")
+
+
+def test_a_sign_belongs_to_the_entity_where_the_corpus_counts_it():
+    doc = Doc(VOCAB, words=["x", "#", "a", "#", "b"], spaces=[True, False, True, False, False])
+    seen, entities = np.array([0, 2, 4]), [Entity(1, 3, "LOC", 1.0)]
+    assert tagged_words(doc, seen).place(entities) == [Entity(2, 5, "LOC", 1.0)]
+    assert tagged_words(doc, seen, signs=True).place(entities) == [Entity(1, 5, "LOC", 1.0)]
+    assert tagged_words(doc, seen, signs=True).place([Entity(0, 1, "LOC", 1.0)])[0][:2] == (0, 1)
+
+
+def test_a_sign_that_was_seen_is_a_word():
+    doc = Doc(VOCAB, words=["#", "a"], spaces=[False, False])
+    own = tagged_words(doc, np.array([0, 1]), signs=True)
+    assert own.place([Entity(1, 2, "LOC", 1.0)]) == [Entity(1, 2, "LOC", 1.0)]

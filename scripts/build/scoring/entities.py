@@ -15,6 +15,8 @@ from spacy.training import Example
 from multibert_spacy.training.scorers import score_ner
 
 N_RESAMPLES = 1000
+CHUNK = 250
+"""Resamples at a time: each takes as many numbers as there are docs."""
 
 Counts = NDArray[np.int64]
 """(docs or resamples, labels, 3): true positives, false positives, false negatives."""
@@ -84,14 +86,14 @@ def score_entities(
         {key.removeprefix("ents_"): value for key, value in scores.items()},
         labels,
         counts,
-        _resample(counts, rng, n_resamples),
+        resample(counts, rng, n_resamples),
     )
     domains = np.array([str(eg.reference._.domain) for eg in examples])
     per_domain: dict[str, Any] = {}
     resampled: dict[str, NDArray[np.float64]] = {}
     for domain, own in (scores["ents_per_domain"] or {}).items():
         own_counts = counts[domains == domain]
-        sums = _resample(own_counts, rng, n_resamples)
+        sums = resample(own_counts, rng, n_resamples)
         entry = _report(own, labels, own_counts, sums)
         per_domain[domain] = {**entry["micro"], "per_type": entry["per_type"]}
         resampled[domain] = f1_of(sums.sum(axis=1))
@@ -134,18 +136,22 @@ def _report(
     }
 
 
-def _resample(counts: Counts, rng: np.random.Generator, n: int) -> Counts:
-    """RETURNS (n, labels, 3): Sums over as many docs as there are, drawn with replacement."""
+def resample(counts: Counts, rng: np.random.Generator, n: int) -> Counts:
+    """RETURNS (n, ..., 3): Sums over as many docs as there are, drawn with replacement.
+    counts (docs, ..., 3): Of one system, by label, or of two: the same docs are drawn for both.
+    """
     n_docs = len(counts)
     if not n_docs:
         return np.zeros((n, *counts.shape[1:]), dtype=np.int64)
-    draws = rng.multinomial(n_docs, np.full(n_docs, 1 / n_docs), size=n)
-    sums: Counts = np.tensordot(draws, counts, axes=1)
-    return sums
+    shares, parts = np.full(n_docs, 1 / n_docs), [CHUNK] * (n // CHUNK) + [n % CHUNK]
+    draws = (rng.multinomial(n_docs, shares, size=size) for size in parts)
+    return np.concatenate([np.tensordot(own, counts, axes=1) for own in draws])
 
 
 def f1_of(sums: Counts) -> NDArray[np.float64]:
-    """RETURNS (n): F1 of counts (n, 3); NaN where nothing is annotated and nothing found."""
+    """RETURNS (n): F1 of counts (n, 3), or (k, n) of (n, k, 3); NaN where nothing is annotated and
+    nothing found.
+    """
     tp, fp, fn = sums.T
     total = 2 * tp + fp + fn
     return np.where(total > 0, 2 * tp / np.maximum(total, 1), np.nan)

@@ -6,15 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
-import typer
+import srsly
+from conftest import write_toy_corpus
 from thinc.api import Config
 
 from multibert_spacy.errors import ConfigError
 from scripts.build import runs, train
 from scripts.build.toy_core import build_toy_core
 from scripts.domains import HEADS
-from tests.conftest import write_toy_corpus
 
 
 @pytest.fixture
@@ -48,40 +49,42 @@ def run(tmp_path: Path) -> Path:
     return path
 
 
-def pretrain_travel(run: Path, corpus: Path, tmp_path: Path, *settings: str) -> None:
-    folders: dict[str, Any] = {"out": tmp_path / "out", "metrics": tmp_path / "metrics"}
-    core = str(tmp_path / "core")
-    train.pretrain(
-        run, corpus=corpus, core=core, domains="travel", settings=list(settings), **folders
-    )
+def command(name: str, run: Path, root: Path, *options: str) -> None:
+    """One of the commands, as it is typed."""
+    folders = ["--corpus", str(root / "corpus"), "--out", str(root / "out")]
+    core = [] if name == "tune" else ["--paths.core", str(root / "core")]
+    train.app([name, str(run), *folders, *core, *options], standalone_mode=False)
+
+
+def record(root: Path, name: str = "pretrain/social") -> dict[str, Any]:
+    found: dict[str, Any] = srsly.read_json(root / "out" / name / "done.json")
+    return found
 
 
 def test_two_steps_are_recorded_and_not_repeated(
     run: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "HEADS", {"social": ["sports", "travel"]})
-    common = {"corpus": corpus, "out": tmp_path / "out", "metrics": tmp_path / "metrics"}
-    train.pretrain(run, core=str(tmp_path / "core"), **common)
-    train.tune(run, **common)
-    record = json.loads((tmp_path / "metrics" / "pretrain_social.json").read_text("utf8"))
-    assert record["domains"] == ["sports", "travel"]
-    assert record["epochs"] == 2
-    assert record["seed"] == 0
-    assert record["split"] == "train, scored on dev"
-    assert record["dev"][-1]["step"] == record["steps"]
+    command("pretrain", run, tmp_path, "--system.seed", "3")
+    command("tune", run, tmp_path)
+    done = record(tmp_path)
+    assert done["domains"] == ["sports", "travel"]
+    assert (done["epochs"], done["seed"]) == (2, 3)
+    assert done["split"] == "train, scored on dev"
+    assert done["dev"][-1]["step"] == done["steps"]
     assert sorted(p.name for p in (tmp_path / "out" / "adapters").iterdir()) == [
         "sports",
         "travel",
     ]
     assert not list((tmp_path / "out").rglob("*.draft"))
-    assert not list((tmp_path / "out" / "domains").rglob("model.safetensors"))
+    assert not list((tmp_path / "out" / "tune").rglob("model.safetensors"))
 
     def trained_again(*args: object, **kwargs: object) -> None:
         raise AssertionError("a finished run was repeated")
 
     monkeypatch.setattr(runs, "spacy_train", trained_again)
-    train.pretrain(run, core=str(tmp_path / "core"), **common)
-    train.tune(run, **common)
+    command("pretrain", run, tmp_path, "--system.seed", "3")
+    command("tune", run, tmp_path)
 
     train.share(tmp_path / "out", domains="travel")
     best = tmp_path / "out" / "pretrain" / "social" / "model-best" / "multibert_ner" / "domains"
@@ -95,7 +98,7 @@ def test_a_half_finished_run_is_started_anew(run: Path, corpus: Path, tmp_path: 
     out = tmp_path / "out"
     (out / "pretrain" / ".social.draft" / "model-best").mkdir(parents=True)
     (out / "pretrain" / ".social.draft" / "model-best" / "rest").write_text("half")
-    pretrain_travel(run, corpus, tmp_path, "vars.epochs=1")
+    command("pretrain", run, tmp_path, "--domains", "travel", "--vars.epochs", "1")
     assert not (out / "pretrain" / "social" / "model-best" / "rest").exists()
     assert (out / "pretrain" / "social" / "done.json").exists()
 
@@ -106,18 +109,18 @@ def test_a_checkpoint_that_no_run_made_is_kept(run: Path, corpus: Path, tmp_path
     best.mkdir(parents=True)
     (best / "meta.json").write_text("average")
     with pytest.raises(ConfigError, match="choose another folder"):
-        pretrain_travel(run, corpus, tmp_path)
+        command("pretrain", run, tmp_path, "--domains", "travel")
     assert (best / "meta.json").read_text() == "average"
 
 
 def test_a_run_that_does_not_improve_stops_early(run: Path, corpus: Path, tmp_path: Path) -> None:
     """Ten scorings were asked for; with a rate of 0 the first three bring nothing."""
-    budget = ("vars.epochs=20", "vars.evaluations=10", "vars.learn_rate=0.0")
-    pretrain_travel(run, corpus, tmp_path, *budget)
-    record = json.loads((tmp_path / "metrics" / "pretrain_social.json").read_text("utf8"))
-    per_scoring = record["dev"][1]["step"]
-    assert record["steps"] == 10 * per_scoring
-    assert [row["step"] for row in record["dev"]] == [i * per_scoring for i in range(4)]
+    budget = ("--vars.epochs", "20", "--vars.evaluations", "10", "--vars.learn_rate", "0.0")
+    command("pretrain", run, tmp_path, "--domains", "travel", *budget)
+    done = record(tmp_path)
+    per_scoring = done["dev"][1]["step"]
+    assert done["steps"] == 10 * per_scoring
+    assert [row["step"] for row in done["dev"]] == [i * per_scoring for i in range(4)]
 
 
 def test_a_run_config_has_its_heads_own_settings(run: Path, tmp_path: Path) -> None:
@@ -150,15 +153,9 @@ def test_the_run_configs_fit_their_stages(path: Path) -> None:
                     own = own[key]
 
 
-def test_settings_are_json_or_plain() -> None:
-    settings = ["adapters.lora.rank=8", "paths.core=a=b", 'adapters.lora.target_modules=["x"]']
-    assert runs.parse_settings(settings) == {
-        "adapters.lora.rank": 8,
-        "paths.core": "a=b",
-        "adapters.lora.target_modules": ["x"],
-    }
-    with pytest.raises(typer.BadParameter, match="rank"):
-        runs.parse_settings(["rank"])
+def test_what_is_neither_flag_nor_setting_is_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(click.NoSuchOption, match="--rank"):
+        command("pretrain", run, tmp_path, "--rank", "8")
 
 
 def test_an_error_on_purpose_ends_the_command_with_a_message(
@@ -166,8 +163,8 @@ def test_an_error_on_purpose_ends_the_command_with_a_message(
 ) -> None:
     (tmp_path / "pretrain" / "social" / "model-best").mkdir(parents=True)
     (tmp_path / "pretrain" / "formal" / "model-best").mkdir(parents=True)
-    command = ["scripts.build.train", "pretrain", str(run), "--out", str(tmp_path)]
-    monkeypatch.setattr("sys.argv", command)
+    args = ["scripts.build.train", "pretrain", str(run), "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", args)
     monkeypatch.delitem(sys.modules, "scripts.build.train")
     with pytest.raises(SystemExit) as stopped:
         runpy.run_module("scripts.build.train", run_name="__main__")

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from random import Random
@@ -15,6 +16,7 @@ from spacy.training import iob_to_biluo
 from typer.testing import CliRunner
 
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
+from scripts.corpora import __main__ as script
 from scripts.corpora import sample
 from scripts.corpora.docbin import make_vocab
 from scripts.corpora.sampling.gazetteers import build_gazetteer
@@ -224,9 +226,11 @@ def test_files_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
     assert all(token.ent_iob for doc in docs for token in doc)
 
 
-def test_main_writes_and_prints(tmp_path: Path) -> None:
-    args = ["--out", str(tmp_path), "--seed", "3", "--scale", "0.05"]
-    result = CliRunner().invoke(sample.app, args)
+def test_main_writes_and_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = partial(sample.write_sample, scale=0.05)
+    monkeypatch.setattr(script, "write_sample", small)
+    args = ["sample", "--out", str(tmp_path), "--seed", "3"]
+    result = CliRunner().invoke(script.app, args)
     assert result.exit_code == 0, result.output
     assert "seed 3" in result.output
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf8"))
@@ -242,7 +246,7 @@ def test_main_writes_and_prints(tmp_path: Path) -> None:
 
 def test_example(tmp_path: Path) -> None:
     path = tmp_path / "example" / "threads.jsonl"
-    result = CliRunner().invoke(sample.app, ["example", "--out", str(path)])
+    result = CliRunner().invoke(script.app, ["example", "--out", str(path)])
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
     assert rows == sample.example_threads(0)

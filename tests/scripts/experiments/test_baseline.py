@@ -2,7 +2,6 @@
 
 import json
 import random
-from pathlib import Path
 
 import pytest
 import spacy
@@ -16,7 +15,6 @@ from scripts.build.evaluate import evaluate
 from scripts.build.scoring.detection import make_groups
 from scripts.experiments.baseline import app, fit_tfidf, group_text
 
-CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 DOMAINS = sorted(NAMES)
 
 
@@ -102,14 +100,9 @@ def test_command(corpus, tmp_path):
 def test_a_bag_of_words_is_trained_and_scored_as_ours(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "DOMAINS", DOMAINS)
     (tmp_path / "run.cfg").write_text("[bow]\nvars.max_steps = 20\n")
-    train.detector(
-        tmp_path / "run.cfg",
-        section="bow",
-        stage="detector_bow",
-        corpus=corpus,
-        out=tmp_path,
-        configs=CONFIGS,
-    )
+    args = ["detector", tmp_path / "run.cfg", "--section", "bow", "--stage", "detector_bow"]
+    args += ["--corpus", corpus, "--out", tmp_path]
+    train.app([str(arg) for arg in args], standalone_mode=False)
     nlp = spacy.load(tmp_path / "detector_bow" / "model-best")
     assert evaluate(nlp, toy_docs(9, 2))["detector"]["raw"]["8"]["accuracy"] == 1.0
 

@@ -9,7 +9,7 @@ import pytest
 from scripts.document import documented
 from scripts.report.__main__ import write_report
 from scripts.report.draw import draw_all, persian
-from scripts.report.render import END, START, page, results, verdict, with_results
+from scripts.report.render import PARTS, filled, page, part, verdict
 from scripts.report.tables import TABLES, Metrics, Table, f1, points, span
 
 ORIGIN = {"command": "python -m x", "commit": "abc", "seed": 0, "split": "test"}
@@ -203,8 +203,17 @@ def test_the_kept_metrics_make_the_report_and_the_readme(tmp_path: Path) -> None
     found = (tmp_path / "index.html").read_text(encoding="utf8")
     assert "Not measured yet" not in found
     assert found == (ROOT / "reports" / "index.html").read_text(encoding="utf8")
-    text = with_results(f"before\n{START}\nold\n{END}\nafter", ROOT / "metrics")
-    assert text == f"before\n{START}\n\n{results(ROOT / 'metrics')}\n\n{END}\nafter"
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_of_a_text_is_brought_up_to_date(name: str) -> None:
+    start, end = (f"<!-- {name.upper()} {edge} (do not remove) -->" for edge in ("START", "END"))
+    new = part(name, ROOT / "metrics")
+    assert filled(f"before\n{start}\nold\n{end}\nafter", ROOT / "metrics") == (
+        f"before\n{start}\n\n{new}\n\n{end}\nafter"
+    )
+    assert new.count("| --- |") >= 1 and "None" not in new
+    assert "old" not in new
 
 
 def test_readme_and_docs_are_up_to_date() -> None:
