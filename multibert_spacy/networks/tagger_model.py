@@ -19,6 +19,7 @@ from ..core.listener import CoreListener, ModuleShim
 from ..core.precision import upload
 from ..errors import AdapterError, DomainError
 from ..names import check_head_name, check_labels, check_name
+from ..serialization.files import inside
 from ..types import Floats2d, WindowBatch
 from .tagger import Head, TaggerModule
 from .tagger_view import TaggerView
@@ -137,26 +138,33 @@ class TaggerModel(Model[WindowBatch, Logits]):
             tensors = {**module.adapter_of(domain).export(), **head.tensors()}
             check_finite_tensors(domain, tensors)
 
-    def write_domain(self, domain: str, folder: Path, *, new: bool = False) -> None:
-        """Write one domain's folder.
+    def write_domain(self, domain: str, folder: Path) -> None:
+        """Write one domain's folder, which can then be read anywhere.
 
         domain (str): Which.
         folder (Path): Where to; see `write_folder`.
-        new (bool): Whether the folder is a draft's, and nothing is there.
         RAISES (DomainError): If there is no such domain.
         RAISES (ConfigError): If its weights are no finite numbers.
         """
+        write_folder(folder, *self._saved(domain))
+
+    def write_domains(self, folder: Path) -> None:
+        """Write the folders of all domains, equal adapters once: the others name the first.
+
+        folder (Path): Of a draft, in which there is none of them.
+        RAISES (ConfigError): If a weight is no finite number.
+        """
+        beside: dict[str, str] = {}
+        for domain in self.module.domains:
+            write_files(inside(folder, domain), *self._saved(domain), beside=beside)
+
+    def _saved(self, domain: str) -> tuple[Adapter, dict[str, Tensor], dict[str, Any], str]:
+        """RETURNS (tuple): What `write_files` takes."""
         head = self.module.head_name(domain)
-        meta = {"domain": domain, "head": head, "labels": list(self.module.labels_of(domain))}
+        labels = list(self.module.labels_of(domain))
+        meta = {"domain": domain, "head": head, "labels": labels, SETTINGS: self.core.settings}
         tensors = self.module.heads[head].tensors()
-        write = write_files if new else write_folder
-        write(
-            folder,
-            self.module.adapter_of(domain),
-            tensors,
-            {**meta, SETTINGS: self.core.settings},
-            self.listener.fingerprint,
-        )
+        return self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint
 
     def read_domain(self, folder: Path, domain: str | None = None) -> str:
         """Add a domain from its folder.

@@ -201,12 +201,14 @@ def build_name_replacement_v1(level: float = 0.4, seed: int = 0) -> Augmenter:
     if not 0 <= level <= 1:
         raise ConfigError(f"level must be in [0, 1], got {level}")
     rng = Random(seed)
-    replacer = NameReplacer(load_gazetteers(), rng) if level else None
+    if not level:
+        return lambda nlp, example: iter([example])
+    replacer = NameReplacer(load_gazetteers(), rng)
 
     def augment(nlp: Language, example: Example) -> Iterator[Example]:
         gold = example.reference
         drawn: dict[tuple[str, str], Mention | None] = {}
-        for ent in gold.ents if replacer is not None else ():
+        for ent in gold.ents:
             key = (ent.label_, ent.text)
             if key not in drawn:
                 new = replacer.replace(ent)
