@@ -281,15 +281,11 @@ class TestEqualAdapters:
         return tmp_path
 
     def test_the_second_names_the_first(self, folders):
-        stored = [
-            (folders / n / "adapter_model.safetensors").exists() for n in ("art", "fun", "game")
-        ]
+        names = ("art", "fun", "game")
+        stored = [(folders / name / "adapter_model.safetensors").exists() for name in names]
         assert stored == [True, False, True]
-        named = [
-            json.loads((folders / name / "multibert.json").read_text("utf8")).get("weights_of")
-            for name in names
-        ]
-        assert named == [None, "art", None]
+        manifests = [json.loads((folders / name / "multibert.json").read_text()) for name in names]
+        assert [own.get("weights_of") for own in manifests] == [None, "art", None]
 
     def test_it_is_read_with_its_own_head(self, core, folders):
         art, art_head, _ = read_folder(folders / "art", core, CORE)
