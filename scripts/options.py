@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Core", "Corpus", "Limit", "Metrics", "Model", "Out", "RunFile", "Seed"]
-
 Model = Annotated[str, typer.Argument(help="Folder or installed package")]
 RunFile = Annotated[Path, typer.Argument(help="Run config, as configs/runs/lora.cfg")]
 Corpus = Annotated[Path, typer.Option(help="Folder with train, dev and test")]

@@ -20,11 +20,6 @@ from multibert_spacy.errors import MultibertError
 
 from .corpora.docbin import write_atomically
 
-__all__ = [
-    "build_header", "cite", "command_line", "commit", "describe_model", "plain_path",
-    "readable_errors", "run_app", "running_module", "save", "table",
-]  # fmt: skip
-
 
 def commit() -> str:
     """RETURNS (str): The commit of the checkout, with + if it has changes; "" outside of one."""

@@ -1,11 +1,15 @@
 """The project files: what they name is there, short, and the corpora go where the readers look."""
 
+import ast
 import os
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import srsly
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from scripts.corpora.arman import ARCHIVE
 from scripts.corpora.parsner_social import ARCHIVE as CHANNELS
@@ -21,31 +25,16 @@ NAMES = [f"{name}/{own['name']}" for name, own in COMMANDS]
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_workflows_are_made_of_commands(name):
+    """Each once, and in an order in which nothing is needed before it is made."""
     known = {command["name"] for command in PROJECTS[name]["commands"]}
     for steps in PROJECTS[name]["workflows"].values():
         assert set(steps) <= known
         assert len(steps) == len(set(steps))
 
 
-def test_the_experiments_are_all_of_the_paper():
-    project = PROJECTS["experiments"]
-    assert project["workflows"]["paper"] == [own["name"] for own in project["commands"]]
-    assert "experiments" in PROJECTS[""]["workflows"]["paper"]
-
-
-def test_what_a_newcomer_runs_is_there():
-    names = {*PROJECTS[""]["workflows"], *(own["name"] for own in PROJECTS[""]["commands"])}
-    wanted = {"all", "pretrained", "smoke", "paper", "report", "refit", "ship", "benchmark"}
-    assert wanted <= names
-
-
 @pytest.mark.parametrize("name, command", COMMANDS, ids=NAMES)
 def test_a_command_names_what_is_there(name, command):
     for line in command["script"]:
-        module = re.match(r"python (?:-m|at_root.py) ([\w.]+)", line)[1]
-        if module != "spacy":
-            path = ROOT / module.replace(".", "/")
-            assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
         for config in re.findall(r"configs/[\w/]+\.cfg", line):
             assert (ROOT / config).is_file()
     for dep in command.get("deps", []):
@@ -76,3 +65,24 @@ def test_the_corpora_go_where_the_readers_look():
     found = {own["dest"].removeprefix("assets/persian/") for own in PROJECTS[""]["assets"]}
     assert found == wanted
     assert {path.partition("/")[0] for path in found} == CORPORA.keys()
+
+
+def test_the_table_of_versions_is_what_is_allowed():
+    """The ends of pyproject's ranges: a nox session is no use on versions that pip refuses."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
+    table = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf8"))
+    named = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in table.body
+        if isinstance(node, ast.Assign)
+    }
+    minors = [f"3.{minor}" for minor in range(8, 30)]
+    pythons = SpecifierSet(project["requires-python"])
+    assert named["PYTHONS"] == [own for own in minors if f"{own}.5" in pythons]
+    (allowed,) = (
+        own for own in map(Requirement, project["dependencies"]) if own.name == "transformers"
+    )
+    oldest, newest = (Requirement(own) for own in named["TRANSFORMERS"].values())
+    bounds = {own.operator: own.version for own in allowed.specifier}
+    assert str(oldest.specifier) == f"=={bounds['>=']}.*"
+    assert str(newest.specifier) == f"<{bounds['<']}"

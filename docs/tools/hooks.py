@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,5 +85,9 @@ def configuration() -> str:
 
 
 def on_page_markdown(markdown: str, **about: Any) -> str:
-    """Called by mkdocs for each page. RETURNS (str): The page with what its mark stands for."""
-    return markdown.replace(MARK, configuration()) if MARK in markdown else markdown
+    """Called by mkdocs for each page. RETURNS (str): The page with what its mark stands for, and
+    with intervals, as (65.0-76.3), that no line is broken in.
+    """
+    if MARK in markdown:
+        markdown = markdown.replace(MARK, configuration())
+    return re.sub(r"(?<=\d)-(?=[\d.]+\) )", "\u2011", markdown)

@@ -45,6 +45,7 @@ __all__ = [
     "check_head",
     "check_saved_labels",
     "read_folder",
+    "read_manifest",
     "say_unproven",
     "write_files",
     "write_folder",

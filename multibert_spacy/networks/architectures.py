@@ -7,11 +7,13 @@ from spacy.util import registry
 from ..adapters.kinds import ALL_LINEAR, AdapterSettings, LoraSettings, NoSettings, PrefixSettings
 from ..core.listener import CoreListener
 from .classifier import ClassifierModel
+from .mixture_model import MixtureModel
 from .tagger_model import TaggerModel
 
 __all__ = [
     "build_core_listener_v1",
     "build_domain_classifier_v1",
+    "build_domain_mixture_v1",
     "build_lora_v1",
     "build_no_adapter_v1",
     "build_paper_lora_v1",
@@ -131,4 +133,43 @@ def build_domain_classifier_v1(
         dropout=dropout,
         layers=layers,
         bag=bag,
+    )
+
+
+@registry.architectures("multibert_spacy.DomainMixture.v1")
+def build_domain_mixture_v1(
+    adapter: AdapterSettings,
+    core: CoreListener,
+    normalizer: Callable[[str], str],
+    max_pieces: int = 128,
+    batch_pieces: int = 4096,
+    pooling: str = "mean",
+    dropout: float = 0.1,
+    layers: int = 0,
+    bag: bool = False,
+    topic_pieces: int = 66,
+    topic_layers: int = 0,
+) -> MixtureModel:
+    """That classifier, and beside it what the bare core says of the group's topic: see
+    `mixture.py`. What it is trained for is the classifier; `multibert_spacy.fit_mixture.v1` fits
+    the rest when it is saved.
+
+    adapter … bag: Of the classifier, as in `multibert_spacy.DomainClassifier.v1`.
+    topic_pieces (int): Pieces of a group that its sentence embedding is read from, with the two
+        special ones.
+    topic_layers (int): Layers of the bare core that are run; 0 is all.
+    RETURNS (Model[list[Doc], Floats2d]): Scores that sum to at most 1.
+    """
+    return MixtureModel(
+        adapter,
+        core,
+        normalizer,
+        max_pieces=max_pieces,
+        batch_pieces=batch_pieces,
+        pooling=pooling,
+        dropout=dropout,
+        layers=layers,
+        bag=bag,
+        topic_pieces=topic_pieces,
+        topic_layers=topic_layers,
     )

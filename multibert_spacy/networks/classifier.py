@@ -24,7 +24,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..adapters.kinds import Adapter, AdapterSettings, LoraSettings
-from ..adapters.storage import SETTINGS, say_unproven, write_files, write_folder
+from ..adapters.storage import (
+    SETTINGS,
+    read_manifest,
+    say_unproven,
+    write_files,
+    write_folder,
+)
 from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core, layer_of
 from ..core.listener import CoreListener, ModuleShim
@@ -35,9 +41,10 @@ from ..errors import ConfigError
 from ..text.align import pack_rows
 from ..text.words import read_hashtags
 from ..types import Floats2d, WindowBatch
+from .mixture import Mixture
 from .trained_folders import read_classifier
 
-__all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule"]
+__all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule", "mean_of_rows"]
 
 POOLINGS = ("mean", "first")
 MOST_WORDS = 2048
@@ -62,7 +69,10 @@ class ClassifierModule(AdaptedModule):
         layers: int,
         n_pieces: int = 0,
     ) -> None:
-        """n_pieces (int): Pieces that the bag knows; 0 is no bag."""
+        """n_pieces (int): Pieces that the bag knows; 0 is no bag.
+
+        mixture (Mixture), settable: Where it is one of two experts, what is known of both.
+        """
         super().__init__(layers or None)
         self.adapter = adapter
         self.linear = nn.Linear(width, n_classes)
@@ -73,6 +83,7 @@ class ClassifierModule(AdaptedModule):
             nn.init.zeros_(self.bag.weight)
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
+        self.mixture: Mixture | None = None
 
     @property
     def adapters(self) -> list[Adapter]:
@@ -108,6 +119,17 @@ class ClassifierModule(AdaptedModule):
         """
         if not (is_train or self._is_view):
             return self.view().forward(core, batch, groups)
+        return self.outputs(core, batch, groups, is_train=is_train)[1]
+
+    def outputs(
+        self,
+        core: Core,
+        batch: WindowBatch,
+        groups: Sequence[Sequence[int]],
+        *,
+        is_train: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """See `forward`. RETURNS (tuple): Pooled states (b, h) and logits (b, n_classes)."""
         dropout = self.dropout.p if core.trainable else 0.0
         ids, lengths = upload(batch.ids, core.device), upload(batch.lengths, core.device)
         index = [0] * len(ids)
@@ -115,12 +137,18 @@ class ClassifierModule(AdaptedModule):
         if self.pooling == "first":
             pooled = hidden[:, 0].float()
         else:
-            seen = torch.arange(hidden.shape[1], device=core.device) < lengths[:, None]
-            pooled = hidden.float().masked_fill(~seen[..., None], 0).sum(1) / lengths[:, None]
+            pooled = mean_of_rows(hidden, lengths)
         pooled = F.layer_norm(pooled, pooled.shape[-1:])
         pooled = F.dropout(pooled, self.dropout.p, training=is_train)
         logits: Tensor = self.linear(pooled)
-        return logits if self.bag is None else logits + _bag_logits(self.bag, groups)
+        return pooled, logits if self.bag is None else logits + _bag_logits(self.bag, groups)
+
+
+def mean_of_rows(hidden: Tensor, lengths: Tensor) -> Tensor:
+    """hidden (b, t, h), lengths (b,). RETURNS (b, h) float32: The mean over each row's pieces."""
+    seen = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]
+    summed: Tensor = hidden.float().masked_fill(~seen[..., None], 0).sum(1)
+    return summed / lengths[:, None]
 
 
 def _bag_logits(bag: nn.EmbeddingBag, groups: Sequence[Sequence[int]]) -> Tensor:
@@ -201,6 +229,26 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             the one that is there; None starts anew.
         """
         self._install(self._make(n_classes, adapter, tensors))
+
+    def begin_from(self, folder: Path, labels: Sequence[str]) -> None:
+        """Start where another classifier ended. Classes that it does not know begin at zero.
+
+        folder (Path): What `write` of the other wrote.
+        labels (Sequence[str]): The classes of this one.
+        RAISES (AdapterError): If the folder is damaged or of another core or shape.
+        """
+        core, fingerprint = self.listener.core, self.listener.fingerprint
+        there = read_manifest(folder)["labels"]
+        adapter, known, _ = read_classifier(folder, there, core, fingerprint, shape=self._shape())
+        pairs = [(i, there.index(label)) for i, label in enumerate(labels) if label in there]
+        mine, theirs = (list(own) for own in zip(*pairs, strict=True)) if pairs else ([], [])
+        tensors = {name: own.detach().clone() for name, own in self.module.tensors().items()}
+        for name, own in tensors.items():
+            if name == "bag":
+                own[:, mine] = known[name][:, theirs].to(own)
+            else:
+                own[mine] = known[name][theirs].to(own)
+        self.build(len(labels), adapter, tensors)
 
     def _make(
         self, n_classes: int, adapter: Adapter, tensors: Mapping[str, Tensor] | None

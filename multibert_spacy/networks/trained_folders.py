@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from ..adapters.kinds import Adapter
-from ..adapters.storage import check_head, read_folder
+from ..adapters.storage import check_head, read_folder, read_manifest
 from ..core.encoder import Core
 from ..errors import AdapterError, ConfigError
 from ..names import check_head_name, check_name
 from ..serialization.manifest import MANIFEST
+from .mixture import Mixture, Weights
 from .tagger import Head
 
-__all__ = ["ReadDomain", "read_classifier", "read_domain"]
+__all__ = ["ReadDomain", "read_classifier", "read_domain", "read_mixture"]
 
 
 class ReadDomain(NamedTuple):
@@ -79,12 +80,86 @@ def read_classifier(
     RAISES (AdapterError): If the folder is damaged or of another core, label set or shape.
     """
     adapter, tensors, manifest = read_folder(folder, core, fingerprint)
+    _check_shape(folder, manifest, labels, shape)
+    extra = {"bag": (core.n_pieces, len(labels))} if shape.get("bag") else {}
+    check_head(folder, tensors, len(labels), core, extra=extra)
+    return adapter, tensors, manifest
+
+
+def read_mixture(
+    folder: Path,
+    labels: Sequence[str],
+    core: Core,
+    fingerprint: str,
+    *,
+    shape: Mapping[str, Any],
+    topic_layers: int,
+) -> tuple[Adapter, dict[str, Tensor], Mixture | None, dict[str, Any]]:
+    """Read the folder of a mixture, or of a classifier that is none yet.
+
+    topic_layers (int): Layers of the core that its embeddings should be of.
+    RETURNS (tuple): Adapter, the classifier's tensors, the mixture, the manifest. The rest is as
+        in `read_classifier`.
+    """
+    about = read_manifest(folder).get("mixture")
+    if about is None:
+        adapter, tensors, manifest = read_classifier(
+            folder, labels, core, fingerprint, shape=shape
+        )
+        return adapter, tensors, None, manifest
+    adapter, found, manifest = read_folder(folder, core, fingerprint)
+    _check_shape(folder, manifest, labels, shape)
+    n_classes, others = manifest.get("n_classes"), about.get("others")
+    known = about.get("descriptions")
+    if (
+        not isinstance(n_classes, int)
+        or not isinstance(others, list)
+        or not isinstance(known, dict)
+        or list(known) != list(labels)
+        or not all(isinstance(text, str) for text in (*others, *known.values()))
+    ):
+        raise AdapterError(f"{folder / MANIFEST} is damaged: 'mixture' does not fit its labels")
+    if about.get("layers") != topic_layers:
+        raise AdapterError(
+            f"{folder} is for topic_layers = {about.get('layers')!r}, not {topic_layers!r}"
+        )
+    width, k, m = core.width, len(labels), core.width + n_classes
+    shapes: dict[str, tuple[int, ...]] = {
+        "centre": (width,),
+        "origin": (width,),
+        "described": (k, width),
+        "other": (len(others), width),
+        "topics": (k, width),
+        "topic_spread": (width, width),
+        "means": (k, m),
+        "spread": (m, m),
+    }
+    extra = {f"mixture.{name}": sizes for name, sizes in shapes.items()}
+    if shape.get("bag"):
+        extra["bag"] = (core.n_pieces, n_classes)
+    check_head(folder, found, n_classes, core, extra=extra)
+    try:
+        weights = Weights(**{name: float(own) for name, own in about["weights"].items()})
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
+        raise AdapterError(f"{folder / MANIFEST} is damaged: 'weights' of its mixture: {e}") from e
+    arrays = {name: found.pop(f"mixture.{name}").float().numpy() for name in shapes}
+    mixture = Mixture(
+        labels=tuple(labels),
+        descriptions=tuple(known.values()),
+        others=tuple(others),
+        weights=weights,
+        **arrays,
+    )
+    return adapter, found, mixture, manifest
+
+
+def _check_shape(
+    folder: Path, manifest: Mapping[str, Any], labels: Sequence[str], shape: Mapping[str, Any]
+) -> None:
+    """RAISES (AdapterError): If a folder is for other labels, or of another shape."""
     if list(labels) != manifest["labels"]:
         raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
     for name, own in shape.items():
         there = manifest.get(name, 0)
         if there != own:
             raise AdapterError(f"{folder} is for {name} = {there!r}, not {own!r}")
-    extra = {"bag": (core.n_pieces, len(labels))} if shape.get("bag") else {}
-    check_head(folder, tensors, len(labels), core, extra=extra)
-    return adapter, tensors, manifest

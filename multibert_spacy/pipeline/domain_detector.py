@@ -250,7 +250,7 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
             total = float(own.sum())
             if total <= 0:
                 own = even
-            elif len(index) < len(self.labels):
+            else:
                 own = own / total
             others = {key: value for key, value in doc.cats.items() if key not in self.labels}
             doc.cats = {**others, **dict(zip(labels, own.tolist(), strict=True))}
@@ -386,6 +386,7 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         nlp: Language | None = None,
         labels: Iterable[str] | None = None,
         folder: str | None = None,
+        start: str | None = None,
     ) -> None:
         """Make the network, or read a trained one.
 
@@ -394,6 +395,8 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         labels (Iterable[str]): The domains; none at all takes those of the examples, sorted, or
             those that there are.
         folder (str): What `to_disk` of another detector wrote, read instead.
+        start (str): The folder of a classifier, whose weights the new one's start as, where both
+            have a domain.
         RAISES (AdapterError): If that is missing, damaged, or made for another core.
         """
         if folder is not None:
@@ -413,6 +416,8 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
 
         some = any(True for _ in told())
         super().initialize(told if some else get_examples, nlp=nlp, labels=names)
+        if start is not None:
+            self.model.begin_from(Path(start), self.labels)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write the labels, and our classifier as an adapter folder or another as `model`. The

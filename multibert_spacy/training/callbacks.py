@@ -1,15 +1,28 @@
 """Callbacks of the training stages."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+import srsly
 from spacy.language import Language
 from spacy.util import registry
 
 from ..errors import ConfigError
+from ..networks.mixture import Weights
+from ..networks.mixture_model import MixtureModel
 from ..pipeline.frozen_transformer import FrozenTransformer
 from ..pipeline.multibert_ner import MultibertNER
+from .corpus import build_group_corpus_v1
 
-__all__ = ["build_fill_optimizer_v1", "build_share_adapter_v1", "build_start_domain_v1"]
+__all__ = [
+    "build_fill_optimizer_v1",
+    "build_fit_mixture_v1",
+    "build_share_adapter_v1",
+    "build_start_domain_v1",
+]
+
+GROUPS = {1: 60, 2: 40, 4: 30, 8: 20}
+"""Texts of a group -> how many groups of each domain a mixture is fitted on."""
 
 
 @registry.callbacks("multibert_spacy.fill_optimizer.v1")
@@ -85,3 +98,45 @@ def build_share_adapter_v1(
         return nlp
 
     return share_adapter
+
+
+@registry.callbacks("multibert_spacy.fit_mixture.v1")
+def build_fit_mixture_v1(
+    path: str | Path | None,
+    descriptions: str | Path | None = None,
+    component: str = "domain_detector",
+    weights: dict[str, float] = {},  # noqa: B006
+    seed: int = 0,
+) -> Callable[[Language], Language]:
+    """Fit what a mixture knows beside its classifier: to be `training.before_to_disk`.
+
+    path (Path): A part of a corpus that the classifier is not trained on: of what it was, it is
+        too sure.
+    descriptions (Path): YAML as configs/domains.yml: what belongs to each domain, and other topics.
+    component (str): Name of the detector.
+    weights (dict): Other `Weights` than the default ones.
+    seed (int): Of the groups that are drawn.
+    """
+
+    def fit_mixture(nlp: Language) -> Language:
+        detector = nlp.get_pipe(component)
+        model = getattr(detector, "model", None)
+        if not isinstance(model, MixtureModel):
+            raise ConfigError(f"The model of '{component}' is no multibert_spacy.DomainMixture.v1")
+        told = {} if descriptions is None else srsly.read_yaml(descriptions)
+        known = {
+            name: entry["description"]
+            for head in told.get("heads", {}).values()
+            for name, entry in head["domains"].items()
+        }
+        labels = list(detector.labels)
+        groups = []
+        for size, n in GROUPS.items():
+            read = build_group_corpus_v1(path, labels, group_size=size, n_groups=n, seed=seed)
+            for eg in read(nlp):
+                (name,) = (key for key, value in eg.reference.cats.items() if value)
+                groups.append((name, size, eg.predicted))
+        model.fit(labels, groups, known, told.get("others", []), Weights(**weights))
+        return nlp
+
+    return fit_mixture

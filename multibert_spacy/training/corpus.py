@@ -19,6 +19,7 @@ from spacy.vocab import Vocab
 
 from ..errors import ConfigError, CorpusError
 from ..pipeline.domain_detector import join_docs
+from .decoration import redecorate
 
 __all__ = ["build_domain_corpus_v1", "build_group_corpus_v1", "mask_words", "read_docs"]
 
@@ -168,6 +169,7 @@ def build_group_corpus_v1(
     join: bool = True,
     n_groups: int = 0,
     masked: float = 0.0,
+    redecorated: float = 0.0,
     seed: int = 0,
 ) -> Reader:
     """Examples for the detector: groups of docs drawn at random from one domain (section 5).
@@ -183,6 +185,8 @@ def build_group_corpus_v1(
         cuts each shuffled domain once, so that large domains have more groups.
     masked (float): Share of the groups that are given without the words by which a channel is
         known (see `mask_words`), so that a detector learns to read the others, too.
+    redecorated (float): Share of the other groups that are given with what texts wear taken off
+        or put on (see `decoration.py`).
     seed (int): Seed of the drawing. Each further pass draws anew.
     """
     if group_size < 1 or not 0 <= smallest <= group_size:
@@ -191,6 +195,8 @@ def build_group_corpus_v1(
         raise ConfigError(f"n_groups must be 0 or more, got {n_groups}")
     if not 0 <= masked <= 1:
         raise ConfigError(f"masked must be in [0, 1], got {masked}")
+    if not 0 <= redecorated <= 1:
+        raise ConfigError(f"redecorated must be in [0, 1], got {redecorated}")
     rng = random.Random(seed)
     wanted = [domains] if isinstance(domains, str) else domains
     load = _remember(lambda vocab: read_docs(path, vocab, domains=wanted, exclude=exclude))
@@ -208,6 +214,8 @@ def build_group_corpus_v1(
         for i, (name, group) in enumerate(groups):
             if masked and rng.random() < masked:
                 group = [mask_words(doc) for doc in group]
+            elif redecorated and rng.random() < redecorated:
+                group = redecorate(group, rng)
             for doc in [join_docs(group, nlp.vocab)] if join else group:
                 reference = doc.copy()
                 reference.cats = {other: float(other == name) for other in names}

@@ -33,8 +33,6 @@ from .systems import MANY, Setup, System, choose, systems
 from .texts import Text, mix
 from .timing import time_systems
 
-__all__ = ["app", "benchmark"]
-
 app = typer.Typer(add_completion=False)
 console = Console()
 

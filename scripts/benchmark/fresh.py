@@ -13,8 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FreshError", "call", "peak_megabytes"]
-
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 from . import fresh
 
-__all__ = ["folder_megabytes", "load_and_tag", "measure_memory"]
-
 TIMES = ("import", "blank", "load", "tag")
 """spaCy and torch imported; the first empty pipeline, for which spaCy imports every package that
 registers a component, spacy-transformers among them; ours loaded; texts tagged."""

@@ -18,8 +18,6 @@ from . import rivals
 from .build import ADAPTERS, engines, folder_of, load
 from .texts import Text, domain_names, given_domains
 
-__all__ = ["LIMIT", "Setup", "System", "choose", "systems", "tag"]
-
 LIMIT = "bare bf16"
 """The bare core's forward pass: what the times of all others are divided by."""
 MANY = 12

@@ -8,8 +8,6 @@ from spacy.tokens import Doc
 
 from ..domains import DOMAINS
 
-__all__ = ["GROUP_SIZE", "LENGTHS", "Text", "domain_names", "given_domains", "mix"]
-
 GROUP_SIZE = 8
 """Neighbours that are of one domain, as the posts of a thread or channel."""
 LENGTHS = {1: 0.44, 2: 0.2, 4: 0.2, 8: 0.1, 16: 0.05, 48: 0.01}

@@ -10,8 +10,6 @@ from rich.progress import Progress
 
 from .systems import LIMIT, Setup, System
 
-__all__ = ["summary", "time_systems"]
-
 LIMIT_EVERY = 4
 """Systems between two times of the limit. The speed of a rented machine drifts by a tenth and more
 within a round of six minutes, and so would ratios to one time of the limit in it.

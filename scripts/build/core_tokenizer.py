@@ -21,8 +21,6 @@ from tokenizers.models import Unigram
 
 from scripts.build.e5s1 import E5S1
 
-__all__ = ["MASK", "SPECIALS", "build_charsmap", "build_tokenizer", "keep_piece"]
-
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 MASK = "<mask>"
 MAX_LATIN = 3

@@ -28,8 +28,6 @@ from numpy.typing import NDArray
 
 from multibert_spacy.errors import CoreError
 
-__all__ = ["E5S1", "Shape", "dequantize_q4_0", "read_e5s1"]
-
 F32, Q4_0 = 0, 1
 BLOCK = 32
 _BLOCK_DTYPE = np.dtype([("scale", "<f2"), ("nibbles", "u1", (BLOCK // 2,))])

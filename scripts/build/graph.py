@@ -20,8 +20,6 @@ from multibert_spacy.errors import ConfigError
 
 from ..record import readable_errors
 
-__all__ = ["app", "make_graphs"]
-
 app = typer.Typer(add_completion=False, help=__doc__)
 console = Console()
 

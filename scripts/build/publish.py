@@ -34,8 +34,6 @@ from multibert_spacy.errors import ConfigError
 from ..record import readable_errors
 from .sources import CORE, SAMPLE, SHIPPED, licence_of_weights, render, source
 
-__all__ = ["build_meta", "drop_paths", "find_paths", "performance", "publish", "texts_of"]
-
 console = Console()
 
 OWN_PATHS = {"train": None, "dev": None, "vectors": None, "init_tok2vec": None}

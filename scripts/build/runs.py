@@ -27,8 +27,6 @@ from multibert_spacy.training.corpus import read_docs
 from ..domains import HEADS
 from ..record import command_line, commit
 
-__all__ = ["CONFIGS", "Run", "console", "run_settings", "train"]
-
 console = Console()
 
 CONFIGS = Path("configs")

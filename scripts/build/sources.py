@@ -15,8 +15,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..domains import CORPORA, DOMAINS, HEADS, CorpusEntry
 
-__all__ = ["CORE", "SAMPLE", "SHIPPED", "corpora_of", "licence_of_weights", "render", "source"]
-
 NONE_STATED = "none stated"
 RESEARCH_ONLY = "academic research only"
 CORE = [

@@ -6,8 +6,6 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-__all__ = ["build_toy_core"]
-
 LETTERS = "اآأؤئبپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی0123456789۰۱۲۳۴۵۶۷۸۹،.؟!:#@_-/"
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 

@@ -161,7 +161,9 @@ def detector(
     context: typer.Context,
     run: RunFile,
     section: Section = "detector",
-    stage: Annotated[str, typer.Option(help="Its config: detector or detector_bow")] = "detector",
+    stage: Annotated[
+        str, typer.Option(help="Its config: detector, detector_paper or detector_bow")
+    ] = "detector",
     corpus: Corpus = Path("corpus/sample"),
     out: Out = None,
 ) -> None:

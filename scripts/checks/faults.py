@@ -30,8 +30,6 @@ from rich.console import Console
 
 from ..record import command_line, commit, save
 
-__all__ = ["Fault", "damages", "run_faults", "try_out"]
-
 console = Console()
 
 

@@ -13,8 +13,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-__all__ = ["main", "pinned", "table"]
-
 START, END = (
     "<!-- PACKAGES START (written by scripts/checks/licences.py) -->",
     "<!-- PACKAGES END -->",

@@ -27,8 +27,6 @@ from multibert_spacy.training.corpus import read_docs
 
 from ..record import command_line, commit, save, table
 
-__all__ = ["VARIANTS", "Spelling", "main", "shares"]
-
 console = Console()
 
 DIGITS = {"persian": "۰۱۲۳۴۵۶۷۸۹", "arabic": "٠١٢٣٤٥٦٧٨٩", "latin": "0123456789"}

@@ -1,9 +1,8 @@
 """Readers of the Persian corpora, and what they share.
 
-One module per corpus knows its publisher's layout (`arman`, `parstwiner`, `parsner_social`,
-`parsner_prose`) and returns a `Corpus`; the rest is common: `conll` (lines to sentences), `bio`
-(tags), `splits` (chance and leaks), `docbin` (spaCy files), `report` (numbers). `convert`
-converts.
+One module per publisher's layout (`arman`, `parstwiner`, `parsner_social`, `parsner_prose`)
+returns a `Corpus`; the rest is common: `conll` (lines to sentences), `bio` (tags), `splits`
+(chance and leaks), `docbin` (spaCy files), `report` (numbers). `convert` converts.
 """
 
 from .arman import read_arman

@@ -24,8 +24,6 @@ from .report import print_report
 from .sample import write_example, write_sample
 from .sampling.report import print_report as print_sample
 
-__all__ = ["app"]
-
 app = typer.Typer(add_completion=False)
 Name = StrEnum("Name", ["sample", "example", "persian", "refit", *CORPORA])
 

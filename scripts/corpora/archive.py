@@ -8,8 +8,6 @@ from multibert_spacy.errors import CorpusError
 
 from .conll import Source, check_size
 
-__all__ = ["read_archive"]
-
 
 def read_archive(archive: Path, names: Sequence[str]) -> list[Source]:
     """Read members by base name, wherever in the archive they lie, without extracting it. Nothing

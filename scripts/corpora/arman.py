@@ -14,8 +14,6 @@ from .conll import Layout, Source, read_sentences
 from .sentence import Corpus
 from .splits import hold_out
 
-__all__ = ["ARCHIVE", "FOLDS", "read_arman"]
-
 ARCHIVE = "ArmanPersoNERCorpus.zip"
 FOLDS = (1, 2, 3)
 (DOMAIN,) = domains_of("arman")

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 
 from spacy.tokens import Doc
 
-__all__ = ["AFTER_O", "AFTER_OTHER", "AT_START", "doc_tags", "is_legal", "parse_tag", "repair_bio"]
-
 AT_START = "I at sentence start"
 AFTER_O = "I after O"
 AFTER_OTHER = "I after another type"

@@ -29,11 +29,6 @@ from multibert_spacy.errors import CorpusError
 from .bio import parse_tag, repair_bio
 from .sentence import Sentence, Tally
 
-__all__ = [
-    "BLANK", "CONTROL", "INNER_SPACE", "INVISIBLE", "LARGEST", "TRIMMED", "Layout", "Source",
-    "check_size", "read_sentences",
-]  # fmt: skip
-
 LARGEST = 2**24
 """Bytes of an input file."""
 

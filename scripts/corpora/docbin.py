@@ -15,10 +15,6 @@ from multibert_spacy.training.corpus import read_docs
 
 from .sentence import SPLITS, Corpus, Sentence
 
-__all__ = [
-    "make_vocab", "to_doc", "write_atomically", "write_corpora", "write_docs", "write_refit",
-]  # fmt: skip
-
 # ORTH and SPACY are always stored. ENT_IOB tells an explicit O from a missing annotation.
 ATTRS = ("ENT_IOB", "ENT_TYPE")
 

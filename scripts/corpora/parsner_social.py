@@ -12,8 +12,6 @@ from .conll import Layout, Source, read_sentences
 from .sentence import SPLITS, Corpus, Sentence
 from .splits import hold_out, posts_of
 
-__all__ = ["ARCHIVE", "DOMAINS", "read_parsner_social"]
-
 DOMAINS = domains_of("parsner_social")
 ARCHIVE = "ParsNER.zip"
 SHARES = {"dev": 0.1, "test": 0.1}

@@ -7,8 +7,6 @@ from ..domains import domains_of
 from .conll import Layout, Source, read_sentences
 from .sentence import SPLITS, Corpus
 
-__all__ = ["read_parstwiner"]
-
 (DOMAIN,) = domains_of("parstwiner")
 LAYOUT = Layout(
     columns=("token", "tag"),

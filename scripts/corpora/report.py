@@ -10,8 +10,6 @@ from rich.console import Console
 from ..record import save, table
 from .sentence import SPLITS, Corpus, Sentence, Tally
 
-__all__ = ["build_report", "print_report", "save_report"]
-
 Dropped = Mapping[str, Mapping[str, Mapping[str, Counter[str]]]]
 
 

@@ -10,8 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from spacy.tokens import Doc
-
 from .docbin import make_vocab, write_atomically, write_docs
 from .report import save_report
 from .sampling.gazetteers import build_gazetteer
@@ -19,22 +17,6 @@ from .sampling.generate import make_texts
 from .sampling.render import text_to_doc
 from .sampling.report import build_report
 from .sampling.tables import THREADS
-
-__all__ = ["example_threads", "make_sample", "write_example", "write_sample"]
-
-
-def make_sample(seed: int = 0, *, scale: float = 1.0) -> dict[str, list[Doc]]:
-    """Make the corpus in memory.
-
-    seed (int): The seed.
-    scale (float): Factor of all sizes.
-    RETURNS (dict[str, list[Doc]]): "train", "dev" and "test" -> annotated docs, with
-        `doc._.domain` and `doc._.thread`; the docs of a thread are neighbours.
-    RAISES (ValueError): If scale is not positive.
-    """
-    vocab = make_vocab()
-    corpus = make_texts(seed, scale=scale)
-    return {part: [text_to_doc(text, vocab) for text in texts] for part, texts in corpus.items()}
 
 
 def write_sample(out: Path, *, seed: int = 0, scale: float = 1.0) -> dict[str, Any]:

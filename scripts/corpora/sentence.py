@@ -3,8 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-__all__ = ["SPLITS", "Corpus", "Sentence", "Tally"]
-
 SPLITS = ("train", "dev", "test")
 
 # Counts by (domain, kind).

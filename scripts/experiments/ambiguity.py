@@ -32,8 +32,6 @@ from ..build.scoring.detection import draw_docs, given_docs
 from ..options import Corpus, Limit, Metrics, Model, Seed
 from ..record import build_header, describe_model, readable_errors, save, table
 
-__all__ = ["SENTENCES", "ambiguous_names", "app", "tag_sentences"]
-
 app = typer.Typer(add_completion=False)
 console = Console()
 

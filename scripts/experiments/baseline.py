@@ -29,8 +29,6 @@ from ..build.scoring.report import detector_table
 from ..options import Corpus, Limit, Metrics, Seed
 from ..record import build_header, readable_errors, save
 
-__all__ = ["app", "fit_tfidf", "group_text"]
-
 app = typer.Typer(add_completion=False)
 console = Console()
 

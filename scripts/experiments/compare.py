@@ -31,8 +31,6 @@ from ..domains import HEADS
 from ..options import Seed
 from ..record import build_header, plain_path, readable_errors, save, table
 
-__all__ = ["N_DRAWS", "PAIRS", "app", "compare", "print_comparison", "read_counts"]
-
 app = typer.Typer(add_completion=False)
 console = Console()
 
@@ -181,24 +179,25 @@ def compare_reports(
     return report | result
 
 
-def _row(name: str, entry: Mapping[str, Any]) -> dict[str, str]:
-    if entry["difference"] is None or entry["interval"] is None:
-        return {"": name, **dict.fromkeys(("A", "B", "A - B", "interval", "p"), "-")}
-    numbers = [100 * value for value in (entry["difference"], *entry["interval"])]
-    return {
-        "": name,
-        "A": f"{100 * entry['a']:.1f}",
-        "B": f"{100 * entry['b']:.1f}",
-        "A - B": f"{numbers[0]:+.1f}",
-        "interval": f"{numbers[1]:+.1f} to {numbers[2]:+.1f}",
-        "p": f"{entry['p']:.4f}",
-    }
-
-
 def print_comparison(report: Mapping[str, Any], console: Console) -> None:
     """Print the table of a comparison."""
     macros = {f"macro, {name} ({own['domains']})": own for name, own in report["macro"].items()}
-    rows = [_row(name, entry) for name, entry in {**report["per_domain"], **macros}.items()]
+    rows = []
+    for name, own in {**report["per_domain"], **macros}.items():
+        known = own["interval"] is not None and own["difference"] is not None
+        low, high = own["interval"] if known else (0.0, 0.0)
+        cells = (
+            {
+                "A": f"{100 * own['a']:.1f}",
+                "B": f"{100 * own['b']:.1f}",
+                "A - B": f"{100 * own['difference']:+.1f}",
+                "interval": f"{100 * low:+.1f} to {100 * high:+.1f}",
+                "p": f"{own['p']:.4f}",
+            }
+            if known
+            else {}
+        )
+        rows.append({"": name, **cells})
     console.print(table("F1 of entities, paired bootstrap over docs (95% interval)", rows))
 
 

@@ -32,8 +32,6 @@ from ..options import Corpus, Limit, Metrics, Model, Seed
 from ..record import build_header, describe_model, readable_errors, save
 from .compare import N_DRAWS, compare
 
-__all__ = ["app", "score_groups"]
-
 app = typer.Typer(add_completion=False)
 console = Console()
 

@@ -37,8 +37,6 @@ from ..options import Corpus, Limit, Metrics, Model, Seed
 from ..record import build_header, describe_model, readable_errors, save
 from .compare import N_DRAWS, compare, print_comparison
 
-__all__ = ["Inventor", "app", "evaluate_masked"]
-
 app = typer.Typer(add_completion=False)
 console = Console()
 

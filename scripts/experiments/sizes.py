@@ -24,8 +24,6 @@ from multibert_spacy.errors import ConfigError
 from ..domains import DOMAINS, HEADS, LABELS
 from ..record import command_line, commit, readable_errors, save, table
 
-__all__ = ["PAPER_TARGETS", "PARSBERT", "Shape", "app", "measure_sizes"]
-
 app = typer.Typer(add_completion=False)
 
 PAPER_TARGETS = ("attention.self.query", "attention.self.value")

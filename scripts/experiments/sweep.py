@@ -29,8 +29,6 @@ from ..options import Core, Corpus, Out, RunFile, Seed
 from ..record import command_line, commit, plain_path, readable_errors, save, table
 from .sizes import Shape
 
-__all__ = ["app", "knee_of", "parameters", "score", "title"]
-
 app = typer.Typer(add_completion=False)
 console = Console()
 

@@ -13,8 +13,6 @@ from .draw import draw_all
 from .render import page
 from .tables import Metrics
 
-__all__ = ["write_report"]
-
 
 def write_report(metrics: Path, out: Path) -> None:
     """Write index.html and the plots.

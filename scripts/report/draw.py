@@ -26,8 +26,6 @@ from multibert_spacy.colors import COLORS
 
 from .tables import SIZES, Metrics, detectors
 
-__all__ = ["draw_all", "persian"]
-
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import srsly
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..build.sources import SHIPPED, corpora_of, licence_of_weights
@@ -14,7 +15,8 @@ from .tables import TABLES, Metrics, f1, percent, points, span
 
 __all__ = ["PARTS", "filled", "page", "part", "verdict"]
 
-PARTS = ("headline", "results", "speed", "domains", "labels")
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("headline", "results", "speed", "domains", "heads", "labels", "commands")
 """Of Markdown files: each has a template, and in a file the marks NAME START and NAME END."""
 
 
@@ -46,6 +48,7 @@ def _render(template: str, metrics: Path, **values: Any) -> str:
     environment.globals |= {
         "CORPORA": CORPORA, "HEADS": HEADS, "LABELS": LABELS, "SHIPPED": SHIPPED,
         "corpora_of": corpora_of, "licence_of_weights": licence_of_weights,
+        "project_of": lambda folder: srsly.read_yaml(ROOT / folder / "project.yml"),
     }  # fmt: skip
     for corpus in ("persian", "sample"):
         own = Metrics(metrics, corpus)

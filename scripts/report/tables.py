@@ -1,8 +1,9 @@
 """The tables, as frames of text, each with the files that it is from."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,18 @@ class Metrics:
         paths = sorted((self.folder / self.corpus).glob(f"{pattern}.json"))
         return {path.stem: json.loads(path.read_text(encoding="utf8")) for path in paths}
 
+    def some(self, names: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        """RETURNS (dict): Title -> report, of those that are there. names (Mapping): Title ->
+        name.
+        """
+        found = {title: self.read(name) for title, name in names.items()}
+        return {title: report for title, report in found.items() if report is not None}
+
     def systems(self) -> dict[str, tuple[Scores, dict[str, Any]]]:
         """RETURNS (dict): Title of a system -> scores and report, of what is there."""
-        reports = {title: self.read(name) for title, (name, _) in SYSTEMS.items()}
-        return {
-            title: (report[mode], report)
-            for title, (_, mode) in SYSTEMS.items()
-            if (report := reports[title]) is not None and mode in report
-        }
+        reports = self.some({title: name for title, (name, _) in SYSTEMS.items()})
+        modes = {title: SYSTEMS[title][1] for title in reports}
+        return {t: (own[modes[t]], own) for t, own in reports.items() if modes[t] in own}
 
 
 class Table:
@@ -107,38 +112,35 @@ def _single(report: Scores) -> Any:
     return report["given" if "given" in report else "single"]
 
 
-def _of_head(scores: Scores, head: str) -> Any:
-    return scores.get("macro_by_head", {}).get(head)
+def _lines(own: Mapping[str, Scores]) -> dict[str, Any]:
+    """RETURNS (dict): Title of a difference -> the difference, of the macros."""
+    return {f"macro, {key}": entry for key, entry in own.items()}
 
 
-def domains(m: Metrics) -> Table | None:
+Made = tuple[list[Row], Sequence[Mapping[str, Any] | None]]
+"""Rows and the reports that they are from; no rows where something was not measured."""
+
+
+def domains(m: Metrics) -> Made:
     """F1 of every system by domain."""
     systems = m.systems()
-    if "shipped" not in systems:
-        return None
-    every = dict.fromkeys(name for own, _ in systems.values() for name in own["per_domain"])
-    rows: list[Row] = [
-        {
-            "": name,
-            **{title: f1(own["per_domain"].get(name)) for title, (own, _) in systems.items()},
-        }
-        for name in every
-    ]
-    for title, head in (
-        ("macro of the ten channels", "social"),
-        ("macro of news, tweet", "formal"),
-    ):
-        rows.append({"": title, **{t: f1(_of_head(own, head)) for t, (own, _) in systems.items()}})
+    scores = {title: own for title, (own, _) in systems.items()} if "shipped" in systems else {}
+    every = dict.fromkeys(name for own in scores.values() for name in own["per_domain"])
+    rows = {name: {t: own["per_domain"].get(name) for t, own in scores.items()} for name in every}
+    for title, head in (("the ten channels", "social"), ("news, tweet", "formal")):
+        by_head = {t: own.get("macro_by_head", {}).get(head) for t, own in scores.items()}
+        rows[f"macro of {title}"] = by_head
     for key in ("macro", "micro"):
-        rows.append({"": f"{key} of all", **{t: f1(own[key]) for t, (own, _) in systems.items()}})
-    return Table(rows, *(report for _, report in systems.values()))
+        rows[f"{key} of all"] = {t: own[key] for t, own in scores.items()}
+    made = [{"": name, **{t: f1(x) for t, x in own.items()}} for name, own in rows.items()]
+    return made if scores else [], [report for _, report in systems.values()]
 
 
-def entities(m: Metrics) -> Table | None:
+def entities(m: Metrics) -> Made:
     """Micro and macro F1: ours with domains given and detected, beside one model for all."""
-    ours, general = m.read("pretrained") or m.read("evaluate"), m.read("general")
+    ours, general, lora = m.read("pretrained") or m.read("evaluate"), m.read("general"), None
     if ours is None:
-        return None
+        return [], []
     systems = {"adapters, domain given": ours["given"], "adapters, detected": ours["detected"]}
     if general and general["single"]["per_domain"].keys() == ours["given"]["per_domain"].keys():
         systems["general: one model per head"] = general["single"]
@@ -148,41 +150,41 @@ def entities(m: Metrics) -> Table | None:
         {"system": name, "micro F1": f1(own["micro"]), "macro F1": f1(own["macro"])}
         for name, own in systems.items()
     ]
-    return Table(rows, ours, general, lora)
+    return rows, (ours, general, lora)
 
 
 def detectors(m: Metrics) -> tuple[dict[str, Scores], list[Any]]:
     """RETURNS (tuple): Detector -> scores; and the reports."""
-    ours, baseline = m.read("pretrained") or m.read("evaluate"), m.read("baseline")
-    found: dict[str, Scores] = {}
-    if ours and "detector" in ours:
-        found["adapter on the core"] = ours["detector"]
-    if baseline:
-        found["TF-IDF"] = baseline["tfidf"]
-    bow = m.read("bow")
-    if bow:
-        found["bag of words"] = bow["detector"]
-    return found, [ours, baseline, bow]
+    ours, baseline, bow = (m.read(n) for n in ("pretrained", "baseline", "bow"))
+    ours = ours or m.read("evaluate")
+    found = {
+        "adapter on the core": (ours or {}).get("detector"),
+        "TF-IDF": (baseline or {}).get("tfidf"),
+        "bag of words": (bow or {}).get("detector"),
+    }
+    return {title: own for title, own in found.items() if own}, [ours, baseline, bow]
 
 
-def detection(m: Metrics) -> Table | None:
+def detection(m: Metrics) -> Made:
     """Accuracy of the domain by size of group, raw and masked, and by the corpus's own threads."""
     found, reports = detectors(m)
-    rows = []
-    for title, scores in found.items():
-        for how in ("raw", "masked"):
-            own = scores[how]
-            sizes = {f"{size} texts": percent(own[size]["accuracy"]) for size in SIZES}
-            threads = percent(own["threads"]["accuracy"]) if "threads" in own else "–"
-            rows.append({"detector": title, "texts are": how, **sizes, "threads": threads})
-    return Table(rows, *reports) if rows else None
+    sizes = {**{size: f"{size} texts" for size in SIZES}, "threads": "threads"}
+    rows = [
+        {
+            "detector": title,
+            "texts are": how,
+            **{own: percent(scores[how].get(n, {}).get("accuracy")) for n, own in sizes.items()},
+        }
+        for title, scores in found.items()
+        for how in ("raw", "masked")
+    ]
+    return rows, reports
 
 
-def groups(m: Metrics) -> Table | None:
+def groups(m: Metrics) -> Made:
     """F1 of the whole pipeline with domains given and detected, by size of group."""
-    report = m.read("groups")
-    if report is None:
-        return None
+    if (report := m.read("groups")) is None:
+        return [], []
     modes = {"given": report["given"]}
     modes |= {f"detected, groups of {size}": own for size, own in report["detected"].items()}
     modes |= {"raw text, given": report["raw_given"]}
@@ -196,15 +198,13 @@ def groups(m: Metrics) -> Table | None:
         }
         for name, own in modes.items()
     ]
-    return Table(rows, report)
+    return rows, [report]
 
 
-def seeds(m: Metrics) -> Table | None:
+def seeds(m: Metrics) -> Made:
     """One setting, trained from nothing with several seeds."""
     reports = m.find("seed[0-9]")
     scores = {name: _single(report) for name, report in reports.items()}
-    if len(scores) < 2:
-        return None
     columns = {
         name: {d: own["f"] for d, own in scores_of["per_domain"].items()}
         | {"macro of the ten channels": scores_of["macro_by_head"]["social"]["f"]}
@@ -213,53 +213,46 @@ def seeds(m: Metrics) -> Table | None:
     frame = pd.DataFrame(columns).dropna()
     frame = frame.assign(mean=frame.mean(axis=1), deviation=frame.std(axis=1))
     rows = [{"domain": name, **own.map(percent)} for name, own in frame.iterrows()]
-    return Table(rows, *reports.values())
+    return rows if len(scores) > 1 else [], list(reports.values())
 
 
-def folds(m: Metrics) -> Table | None:
+def folds(m: Metrics) -> Made:
     """ARMAN by fold, each trained on alone."""
-    reports = {f"fold {n}": m.read(f"fold{n}") for n in (1, 2, 3)}
-    rows = [
-        {"fold": name, "F1": f1(_single(report)["per_domain"]["news"])}
-        for name, report in reports.items()
-        if report is not None
-    ]
-    return Table(rows, *reports.values()) if rows else None
+    reports = m.some({f"fold {n}": f"fold{n}" for n in (1, 2, 3)})
+    news = {name: _single(report)["per_domain"]["news"] for name, report in reports.items()}
+    return [{"fold": name, "F1": f1(own)} for name, own in news.items()], list(reports.values())
 
 
-def comparisons(m: Metrics) -> Table | None:
+def comparisons(m: Metrics) -> Made:
     """Paired bootstraps."""
     reports = m.find("compare_*")
     rows = []
     for name, report in reports.items():
-        macros = {f"macro, {key}": own for key, own in report["macro"].items()}
         formal = {key: own for key, own in report["per_domain"].items() if key in HEADS["formal"]}
         real = [
             f"{domain} {points(own['difference'])}"
             for domain, own in report["per_domain"].items()
             if domain in HEADS["social"] and own["p"] is not None and own["p"] < 0.05
         ]
-        for what, own in {**formal, **macros}.items():
-            rows.append(
-                {
-                    "A − B": name.removeprefix("compare_").replace("_", " − "),
-                    "of": what,
-                    "A": percent(own["a"]),
-                    "B": percent(own["b"]),
-                    "difference": points(own["difference"]),
-                    "interval": span(own),
-                    "p": f"{own['p']:.4f}" if own["p"] is not None else "–",
-                    "channels, p < 0.05": ", ".join(real) if what == "macro, social" else "",
-                }
-            )
-    return Table(rows, *reports.values()) if rows else None
+        rows += [
+            {
+                "A − B": name.removeprefix("compare_").replace("_", " − "),
+                "of": what,
+                "A": percent(own["a"]),
+                "B": percent(own["b"]),
+                "difference": points(own["difference"]),
+                "interval": span(own),
+                "p": f"{own['p']:.4f}" if own["p"] is not None else "–",
+                "channels, p < 0.05": ", ".join(real) if what == "macro, social" else "",
+            }
+            for what, own in {**formal, **_lines(report["macro"])}.items()
+        ]
+    return rows, list(reports.values())
 
 
-def sizes(m: Metrics) -> Table | None:
+def sizes(m: Metrics) -> Made:
     """Table 2: parameters and megabytes of each system."""
     report = m.read("sizes")
-    if report is None:
-        return None
     rows = [
         {
             "core": core["title"],
@@ -269,48 +262,43 @@ def sizes(m: Metrics) -> Table | None:
             "trained": percent(own["trained_share"], 2),
             "MB": f"{own['megabytes_per_further_domain']:.2f}",
         }
-        for core in report["cores"].values()
+        for core in (report or {"cores": {}})["cores"].values()
         for name, own in core["systems"].items()
     ]
-    return Table(rows, report)
+    return rows, [report]
 
 
-def ambiguity(m: Metrics) -> Table | None:
+def ambiguity(m: Metrics) -> Made:
     """Names of two or more types in gold: what the pipeline makes of them."""
-    report = m.read("ambiguity")
-    if report is None:
-        return None
-    gold = report["gold"]
-    rows = [{"domain": d, **own} for d, own in {**gold["per_domain"], "all": gold["all"]}.items()]
-    return Table(rows, report)
+    if (report := m.read("ambiguity")) is None:
+        return [], []
+    lines = {**report["gold"]["per_domain"], "all": report["gold"]["all"]}
+    return [{"domain": name, **own} for name, own in lines.items()], [report]
 
 
-def masked(m: Metrics) -> Table | None:
+def masked(m: Metrics) -> Made:
     """F1 before and after all names are invented ones."""
-    files = {"shipped": "masked_names", "general": "masked_names_general"}
-    reports = {title: own for title, name in files.items() if (own := m.read(name)) is not None}
-    rows = [
-        {
-            "system": title,
-            "domain": domain,
-            "before": percent(own["b"]),
-            "after": percent(own["a"]),
-            "difference": f"{points(own['difference'])} ({span(own)})",
-        }
-        for title, report in reports.items()
-        for domain, own in {
-            **report["difference"]["per_domain"],
-            "macro of all": report["difference"]["macro"]["all"],
-        }.items()
-    ]
-    return Table(rows, *reports.values()) if rows else None
+    reports = m.some({"shipped": "masked_names", "general": "masked_names_general"})
+    rows = []
+    for title, report in reports.items():
+        found = report["difference"]
+        lines = {**found["per_domain"], "macro of all": found["macro"]["all"]}
+        rows += [
+            {
+                "system": title,
+                "domain": domain,
+                "before": percent(own["b"]),
+                "after": percent(own["a"]),
+                "difference": f"{points(own['difference'])} ({span(own)})",
+            }
+            for domain, own in lines.items()
+        ]
+    return rows, list(reports.values())
 
 
-def speed(m: Metrics) -> Table | None:
+def speed(m: Metrics) -> Made:
     """Texts per second of every system, and time over the bare core's."""
-    report = m.read("speed")
-    if not report or "systems" not in report:
-        return None
+    report = m.read("speed") or {}
     rows = [
         {
             "system": name,
@@ -319,16 +307,14 @@ def speed(m: Metrics) -> Table | None:
             "pieces/s": f"{own['pieces_per_second']:,.0f}",
             "time": "{:.2f} ({:.2f}-{:.2f})".format(own["ratio"], *own["ratio_range"]),
         }
-        for name, own in report["systems"].items()
+        for name, own in report.get("systems", {}).items()
     ]
-    return Table(rows, report)
+    return rows, [report]
 
 
-def memory(m: Metrics) -> Table | None:
+def memory(m: Metrics) -> Made:
     """Megabytes and seconds to load, by adapter and number of domains."""
-    report = m.read("speed")
-    if not report or "memory" not in report:
-        return None
+    report = m.read("speed") or {}
     rows = [
         {
             "adapter, domains": f"{adapter} {n}",
@@ -341,14 +327,20 @@ def memory(m: Metrics) -> Table | None:
             "on disk": f"{own['disk_mb']:,.1f}",
             "per further domain": f"{measured.get('disk_mb_per_domain', 0):.2f}",
         }
-        for adapter, measured in report["memory"].items()
+        for adapter, measured in report.get("memory", {}).items()
         for n, own in measured["by_domains"].items()
     ]
-    return Table(rows, report)
+    return rows, [report]
 
 
-MAKERS: tuple[Callable[[Metrics], Table | None], ...] = (
+def _table(make: Callable[[Metrics], Made], m: Metrics) -> Table | None:
+    rows, reports = make(m)
+    return Table(rows, *reports) if rows else None
+
+
+MAKERS: tuple[Callable[[Metrics], Made], ...] = (
     domains, entities, detection, groups, seeds, folds, comparisons, sizes, ambiguity, masked,
     speed, memory,
 )  # fmt: skip
-TABLES = {make.__name__: make for make in MAKERS}
+TABLES = {make.__name__: partial(_table, make) for make in MAKERS}
+"""Name -> makes the table, or None where nothing was measured."""

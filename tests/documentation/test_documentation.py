@@ -22,7 +22,7 @@ from spacy.language import Language
 from thinc.api import Config
 
 from docs.tools.docstrings import parse
-from docs.tools.hooks import FROM_SPACY, GROUPS, configuration, registered
+from docs.tools.hooks import FROM_SPACY, GROUPS, configuration, on_page_markdown, registered
 from scripts.build.sources import SHIPPED, corpora_of, licence_of_weights
 from scripts.domains import DOMAINS, HEADS
 from tests.documentation.examples import (
@@ -96,6 +96,13 @@ def test_python_runs(name: str, fa_multibert: None) -> None:
         n_printed += block.output is not None
     expected = [b for p, b in FENCES if name_of(p) == name and b.is_run and b.output is not None]
     assert n_printed == len(expected)
+
+
+def test_the_python_of_the_wheels_card_runs(fa_multibert: None) -> None:
+    template = (ROOT / "scripts" / "build" / "texts" / "README.md.jinja").read_text("utf8")
+    text = template.replace("{{ meta.lang }}_{{ meta.name }}", "fa_multibert")
+    printed = [printed for _, printed in run_page(Path("card.md"), text)]
+    assert len(printed) == 1 and len(printed[0].splitlines()) == 2
 
 
 def test_the_blocks_of_a_page() -> None:
@@ -213,6 +220,13 @@ def test_every_registered_function_is_described() -> None:
         for key, (kind, meaning) in said.args.items():
             assert f"| `{key}` | {kind} | " in text or " | " in kind, (name, key)
             assert meaning and meaning in text
+
+
+def test_what_is_put_into_a_page() -> None:
+    assert on_page_markdown("a\n\n<!-- CONFIGURATION -->\n") == f"a\n\n{configuration()}\n"
+    assert on_page_markdown("| 71.3 (66.3-76.3) | 4-5 |") == "| 71.3 (66.3\u201176.3) | 4-5 |"
+    window = "| `window` | int | `512` | Pieces of a window, with the two special ones; "
+    assert window in configuration()
 
 
 def test_a_docstring_in_its_parts() -> None:

@@ -495,7 +495,7 @@ def test_long_docs_are_read_whole(trained):
         return [Example(doc, reference)]
 
     with trained.select_pipes(disable="domain_detector"):
-        fit(trained, example, steps=40, learn_rate=0.01)
+        fit(trained, example, steps=20, learn_rate=0.01)
         (eg,) = example(0)
         doc = trained(eg.predicted)
     assert [(ent.start, ent.end, ent.label_) for ent in doc.ents] == [

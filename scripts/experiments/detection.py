@@ -1,0 +1,271 @@
+"""What the detector knows: of texts that no corpus holds first, of its corpora second, and whether
+it says so where it knows nothing.
+
+    python -m scripts.experiments.detection training/detection/mixture --corpus corpus/persian \\
+        --paper training/persian/detector_paper/model-best --unseen training/detection/no_press
+
+MODEL is a pipeline with a detector, scored among all of the detector's own domains, whatever a
+tagger has. `--paper` is another one, with the paper's classifier, a row beside it. `--unseen` is
+one that has not seen `press`. Outside are assets/outside/dev.jsonl and none.jsonl; the sizes of
+groups are those of the corpora's, a thread there has eight texts.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import spacy
+import srsly
+import typer
+from rich.console import Console
+from sklearn.metrics import roc_auc_score
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from multibert_spacy.pipeline.domain_detector import join_docs
+from multibert_spacy.text.threads import install_extensions
+from multibert_spacy.training.corpus import read_docs
+from multibert_spacy.training.decoration import take_off
+from multibert_spacy.types import Floats2d
+
+from ..build.scoring.detection import SIZES, Group, draw_docs, make_groups
+from ..options import Corpus, Metrics, Model, Seed
+from ..record import build_header, describe_model, readable_errors, save, table
+
+__all__ = ["app", "calibration_error", "outside_groups", "score_detection"]
+
+app = typer.Typer(add_completion=False)
+console = Console()
+
+OUTSIDE = Path("assets/outside")
+FORMAL = ("news", "tweet")
+PRESS = ("news", "press", "general_news")
+N_BINS = 10
+_DIGITS = str.maketrans("۰۱۲۳۴۵۶۷۸۹", "0123456789")
+
+VARIANTS: dict[str, Callable[[Doc], Doc]] = {
+    "one emoji more": lambda doc: _reworded(doc, [*(w.text for w in doc), "😊"]),
+    "no punctuation": lambda doc: take_off(doc, ["punctuation"]),
+    "no links": lambda doc: take_off(doc, ["link"]),
+    "Latin digits": lambda doc: _reworded(doc, [w.text.translate(_DIGITS) for w in doc]),
+    "ZWNJ as space": lambda doc: take_off(doc, ["zwnj"]),
+}
+"""Changes after which a text is about what it was about before."""
+
+
+def _reworded(doc: Doc, words: list[str]) -> Doc:
+    new = Doc(doc.vocab, words=words)
+    new._.domain, new._.thread = doc._.domain, doc._.thread
+    return new
+
+
+def outside_groups(path: Path, nlp: Language, size: int) -> tuple[list[Group], list[str]]:
+    """Cut each thread of a file to groups.
+
+    path (Path): JSONL with domain, thread, style and text.
+    size (int): Texts per group.
+    RETURNS (tuple): The groups, and the style of each.
+    """
+    install_extensions()
+    threads: dict[str, list[Doc]] = defaultdict(list)
+    styles = {}
+    for row in srsly.read_jsonl(path):
+        doc = nlp.make_doc(row["text"])
+        doc._.domain, doc._.thread = row["domain"], row["thread"]
+        threads[row["thread"]].append(doc)
+        styles[row["thread"]] = row["style"]
+    cut = [(name, own[i : i + size]) for name, own in threads.items() for i in range(0, 8, size)]
+    return [group for _, group in cut], [styles[name] for name, _ in cut]
+
+
+def scores_of(nlp: Language, groups: Sequence[Group]) -> Floats2d:
+    """RETURNS (n, labels): What the detector gives each group, its domains not being told."""
+    detector: Any = nlp.get_pipe("domain_detector")
+    found = [np.zeros((0, len(detector.labels)), dtype=np.float32)]
+    for i in range(0, len(groups), 256):
+        found.append(detector.predict([join_docs(g, nlp.vocab) for g in groups[i : i + 256]]))
+    whole: Floats2d = np.concatenate(found)
+    return whole
+
+
+def calibration_error(scores: Sequence[float], right: Sequence[bool]) -> float:
+    """RETURNS (float): Expected calibration error in ten equal bins (Guo et al. 2017): how far
+    scores are from the share that is right.
+    """
+    bins = np.minimum((np.asarray(scores) * N_BINS).astype(int), N_BINS - 1)
+    own = np.asarray(right, dtype=float)
+    parts = [
+        (bins == b).mean() * abs(own[bins == b].mean() - np.asarray(scores)[bins == b].mean())
+        for b in set(bins.tolist())
+    ]
+    return float(sum(parts))
+
+
+def _accuracy(
+    labels: Sequence[str], scores: Floats2d, groups: Sequence[Group], styles: Sequence[str] = ()
+) -> dict[str, Any]:
+    truth = [group[0]._.domain for group in groups]
+    told = [labels[i] for i in scores.argmax(1)]
+    right = np.array([a == b for a, b in zip(told, truth, strict=True)])
+    domains = {name: right[[t == name for t in truth]].mean() for name in sorted(set(truth))}
+    report = {
+        "n_groups": len(groups),
+        "n_right": int(right.sum()),
+        "accuracy": right.mean(),
+        "macro_accuracy": float(np.mean(list(domains.values()))),
+        "calibration_error": calibration_error(scores.max(1).tolist(), right.tolist()),
+        "per_domain": {name: float(own) for name, own in domains.items()},
+    }
+    if styles:
+        own_style = {style: [s == style for s in styles] for style in sorted(set(styles))}
+        report["right_by_style"] = {s: int(right[own].sum()) for s, own in own_style.items()}
+        report["confusion"] = _confusion(truth, told)
+    return report
+
+
+def _confusion(truth: Sequence[str], told: Sequence[str]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for a, b in zip(truth, told, strict=True):
+        counts[a][b] += 1
+    return {a: dict(own) for a, own in counts.items()}
+
+
+def score_detection(nlp: Language, docs: Sequence[Doc], *, seed: int = 0) -> dict[str, Any]:
+    """Score a detector.
+
+    nlp (Language): With a detector.
+    docs (Sequence[Doc]): Of the corpora's test part.
+    seed (int): Of the groups.
+    RETURNS (dict): "outside" and "corpora" by size; "formal_informal"; "none", what it says of
+        texts of no domain; "changed", the share of decisions that a change of spelling changes.
+    """
+    detector: Any = nlp.get_pipe("domain_detector")
+    labels = list(detector.labels)
+    known = [doc for doc in docs if doc._.domain in labels]
+    report: dict[str, Any] = {"labels": labels, "outside": {}, "corpora": {}, "none": {}}
+    threshold = float(detector.cfg["threshold"])
+    for size in SIZES:
+        groups, styles = outside_groups(OUTSIDE / "dev.jsonl", nlp, size)
+        outside = scores_of(nlp, groups)
+        report["outside"][str(size)] = _accuracy(labels, outside, groups, styles)
+        strange, _ = outside_groups(OUTSIDE / "none.jsonl", nlp, size)
+        none = scores_of(nlp, strange)
+        truth = [1] * len(groups) + [0] * len(strange)
+        best = np.concatenate([outside.max(1), none.max(1)])
+        report["none"][str(size)] = {
+            "auroc": float(roc_auc_score(truth, best)),
+            "threshold": threshold,
+            "n_none": len(strange),
+            "none_below": int((none.max(1) < threshold).sum()),
+            "n_domains": len(groups),
+            "domains_below": int((outside.max(1) < threshold).sum()),
+        }
+        own = make_groups(known, size, seed=seed)
+        found = scores_of(nlp, own)
+        report["corpora"][str(size)] = _accuracy(labels, found, own)
+        report["corpora"][str(size)]["below_threshold"] = float((found.max(1) < threshold).mean())
+        if size == max(SIZES):
+            report["formal_informal"] = _formal(labels, found, own)
+            report["changed"] = {
+                "outside": _changed(nlp, groups, outside),
+                "corpora": _changed(nlp, own, found),
+            }
+    return report
+
+
+def _formal(labels: Sequence[str], scores: Floats2d, groups: Sequence[Group]) -> float:
+    """RETURNS (float): Of the groups of news and tweets, those that are told apart."""
+    columns = [labels.index(name) for name in FORMAL]
+    own = [i for i, group in enumerate(groups) if group[0]._.domain in FORMAL]
+    told = scores[own][:, columns].argmax(1)
+    return float(
+        np.mean([FORMAL[j] == groups[i][0]._.domain for i, j in zip(own, told, strict=True)])
+    )
+
+
+def _changed(nlp: Language, groups: Sequence[Group], scores: Floats2d) -> dict[str, float]:
+    """RETURNS (dict): Change -> share of groups that it gives another domain."""
+    before = scores.argmax(1)
+    found = {}
+    for name, change in VARIANTS.items():
+        after = scores_of(nlp, [[change(doc) for doc in group] for group in groups]).argmax(1)
+        found[name] = float((before != after).mean())
+    return found
+
+
+def score_unseen(nlp: Language, docs: Sequence[Doc], seed: int) -> dict[str, Any]:
+    """RETURNS (dict): What a detector that has not seen `press` calls groups of eight of it."""
+    detector: Any = nlp.get_pipe("domain_detector")
+    groups = make_groups([d for d in docs if d._.domain == "press"], max(SIZES), seed=seed)
+    told = [detector.labels[i] for i in scores_of(nlp, groups).argmax(1)]
+    counts = _confusion(["press"] * len(told), told)["press"]
+    return {
+        "labels": list(detector.labels),
+        "n_groups": len(groups),
+        "called": dict(sorted(counts.items())),
+        "called_news": sum(counts.get(name, 0) for name in PRESS) / len(groups),
+    }
+
+
+def cost(nlp: Language, docs: Sequence[Doc]) -> dict[str, float]:
+    """RETURNS (dict): Seconds of detector and tagger on the same texts in groups of eight, the
+    median of three, and the first's share of the second's.
+    """
+    seconds: dict[str, list[float]] = {"detector": [], "tagger": []}
+    for _ in range(4):
+        fresh = [join_docs([doc], nlp.vocab) for doc in docs]
+        for name, pipe in (("detector", "domain_detector"), ("tagger", "multibert_ner")):
+            start = time.process_time()
+            fresh = list(nlp.get_pipe(pipe).pipe(fresh, batch_size=512))  # type: ignore[attr-defined]
+            seconds[name].append(time.process_time() - start)
+    medians = {name: float(np.median(own[1:])) for name, own in seconds.items()}
+    return {**medians, "share": medians["detector"] / medians["tagger"], "n_texts": len(docs)}
+
+
+@app.command(help=__doc__)
+def main(
+    model: Model,
+    corpus: Corpus = Path("corpus/persian"),
+    paper: Annotated[str, typer.Option(help="A pipeline with the paper's classifier")] = "",
+    unseen: Annotated[str, typer.Option(help="One that has not seen press")] = "",
+    metrics: Metrics = None,
+    limit_groups: Annotated[int, typer.Option(min=0, help="Groups of 8 per domain")] = 0,
+    seed: Seed = 0,
+) -> None:
+    with readable_errors():
+        nlp = spacy.load(model)
+        docs = read_docs(corpus / "test", nlp.vocab)
+        given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
+        report = build_header(
+            "scripts.experiments.detection", docs, corpus=corpus, split="test", **given
+        )
+        docs = draw_docs(docs, **given)
+        report["detectors"] = {}
+        for name, source in (("mixture", model), ("classifier", paper)):
+            if source:
+                nlp = spacy.load(source)
+                own = score_detection(nlp, docs, seed=seed)
+                report["detectors"][name] = {"model": describe_model(nlp, source), **own}
+                if "multibert_ner" in nlp.pipe_names:
+                    report["detectors"][name]["cost"] = cost(nlp, docs[:512])
+        if unseen:
+            report["unseen_press"] = score_unseen(spacy.load(unseen), docs, seed)
+    save(report, metrics or Path("metrics", "detection.json"))
+    for name, own in report["detectors"].items():
+        rows = [
+            {
+                "texts": size,
+                "outside": f"{own['outside'][size]['accuracy']:.3f}",
+                "corpora": f"{own['corpora'][size]['accuracy']:.3f}",
+                "none, AUROC": f"{own['none'][size]['auroc']:.3f}",
+            }
+            for size in own["outside"]
+        ]
+        console.print(table(name, rows))
+
+
+if __name__ == "__main__":
+    app()
