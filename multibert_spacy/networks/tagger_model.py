@@ -1,6 +1,6 @@
 """The tagger as a thinc model: what the `multibert_ner` component holds."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,21 +113,26 @@ class TaggerModel(Model[WindowBatch, Logits]):
                 module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
             module.add_domain(domain, head, adapter)
 
-    def share_adapter(self) -> None:
+    def share_adapter(self, weights: Mapping[str, float] | None = None) -> None:
         """Give all domains one adapter: the mean of each head's mean, so that a head with many
         domains weighs no more than one with few. Adapters of training runs from one start value
         mix well (Wortsman et al. 2022, "Model soups").
 
+        weights (Mapping): Head -> how much its mean counts, 0 if it is not there; None are equal.
+        RAISES (DomainError): If there is no such head.
         RAISES (AdapterError): If they are of different kinds or shapes.
         """
         module = self.module
         by_head: dict[str, list[Adapter]] = {}
         for domain in module.domains:
             by_head.setdefault(module.head_name(domain), []).append(module.adapter_of(domain))
-        heads = [_mean([own.state_dict() for own in adapters]) for adapters in by_head.values()]
+        weights = dict.fromkeys(by_head, 1.0) if weights is None else weights
+        if unknown := sorted(set(weights) - set(by_head)):
+            raise DomainError(f"Unknown head {unknown[0]!r}; there are: {', '.join(by_head)}")
+        heads = [_mean([own.state_dict() for own in by_head[name]]) for name in weights]
         source = next(iter(by_head.values()))[0]
         shared = type(source)(*_build_args(source, self.core)).to(self.core.device)
-        shared.load_state_dict(_mean(heads))
+        shared.load_state_dict(_mean(heads, list(weights.values())))
         module.share_adapter(shared)
 
     def check_savable(self) -> None:
@@ -274,14 +279,22 @@ def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:
     return () if adapter.settings.kind == "none" else (adapter.settings, core)
 
 
-def _mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """RETURNS (dict): The mean of each tensor.
+def _mean(
+    states: Sequence[dict[str, Tensor]], weights: Sequence[float] | None = None
+) -> dict[str, Tensor]:
+    """weights (Sequence[float]): Of each state, made to sum to 1; None are equal.
+    RETURNS (dict): The mean of each tensor.
     RAISES (AdapterError): If names or shapes differ.
     """
     shapes = [{name: own.shape for name, own in state.items()} for state in states]
     if any(own != shapes[0] for own in shapes):
         raise AdapterError("Adapters of different kinds or shapes have no mean")
-    return {n: torch.stack([state[n].float() for state in states]).mean(0) for n in states[0]}
+    share = torch.tensor(weights or [1.0] * len(states))
+    share = share / share.sum()
+    return {
+        name: torch.stack([w * s[name].float() for w, s in zip(share, states, strict=True)]).sum(0)
+        for name in states[0]
+    }
 
 
 def _equal(a: Head, b: Head) -> bool:

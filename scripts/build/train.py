@@ -69,10 +69,11 @@ def joint(
     corpus: Corpus = Path("corpus/sample"),
     out: Out = None,
 ) -> None:
-    """Before the paper's steps, or in place of them: one adapter from the domains of all heads."""
+    """In place of step one: one adapter for domains of any heads, all unless vars.domains says."""
     names = [name for own in HEADS.values() for name in own]
     given = {"vars.domains": names, **run_settings(run, section)}
-    one = Run(section, "joint", corpus, names, given | parse_config_overrides(context.args))
+    given |= parse_config_overrides(context.args)
+    one = Run(section, "joint", corpus, given["vars.domains"], given)
     train(one, out or Path("training", corpus.name))
 
 

@@ -157,6 +157,26 @@ def test_a_shared_adapter_is_trained_on_batches_of_both_heads(make_nlp):
         assert not same(list(head.parameters()), heads[name])
 
 
+def test_heads_may_weigh_and_domains_be_left_out(make_nlp):
+    nlp = make_nlp(detector=False)
+    tagger = nlp.get_pipe("multibert_ner")
+    for name, value in {"travel": 0.0, "sports": 1.0, "news": 2.0}.items():
+        for p in tagger.model.module.adapter_of(name).parameters():
+            p.data = torch.full_like(p, value)
+    share(weights={"social": 3.0, "formal": 1.0}, domains=["travel", "sports"])(nlp)
+    assert sorted(tagger.domains) == ["sports", "travel"]
+    assert list(tagger.model.module.heads) == ["social"]
+    for p in weights(nlp, "travel"):
+        assert torch.allclose(p, torch.full_like(p, 0.75 * 0.5 + 0.25 * 2))
+    for p in tagger.model.module.parameters():
+        assert p.requires_grad
+
+
+def test_a_head_that_there_is_not(make_nlp):
+    with pytest.raises(DomainError, match="Unknown head 'legal'; there are:"):
+        share(weights={"legal": 1.0})(make_nlp(detector=False))
+
+
 def test_adapters_of_two_shapes_have_no_mean(make_nlp):
     nlp = make_nlp(detector=False)
     adapter = nlp.get_pipe("multibert_ner").model.module.adapter_of("news")
