@@ -138,7 +138,7 @@ def check_tensors(
                 f"expected {shape}"
             )
         if not found.is_floating_point() or not torch.isfinite(found).all():
-            raise AdapterError(f"{path} is damaged: {name} has values that are no finite numbers")
+            raise AdapterError(f"{path} is damaged: {name} has values that are not finite numbers")
 
 
 def _settings(config: dict[str, Any], folder: Path, core: Core) -> LoraSettings | PrefixSettings:

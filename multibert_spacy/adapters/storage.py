@@ -109,7 +109,7 @@ def write_files(
     core (str): Fingerprint of the core.
     beside (dict): Hash of an adapter's weights -> the folder beside this one that has them.
         Those in it are not stored again, others are added to it. None stores all.
-    RAISES (ConfigError): If a value is no finite number: nobody could read it.
+    RAISES (ConfigError): If a value is not a finite number: nobody could read it.
     """
     check_finite_tensors(folder.name, {**adapter.export(), **head})
     folder.mkdir(parents=True)
@@ -147,7 +147,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_saved_labels(path: Path, labels: object) -> None:
-    """path (Path): Where labels were read from.
+    """Check labels that were read from a file.
+
+    path (Path): Where labels were read from.
     RAISES (AdapterError): If they are none.
     """
     if not isinstance(labels, list):

@@ -154,7 +154,8 @@ def build_domain_mixture_v1(
     `mixture.py`. What it is trained for is the classifier; `multibert_spacy.fit_mixture.v1` fits
     the rest when it is saved.
 
-    adapter … bag: Of the classifier, as in `multibert_spacy.DomainClassifier.v1`.
+    adapter, core, normalizer, max_pieces, batch_pieces, pooling, dropout, layers, bag: Of the
+        classifier, as in `multibert_spacy.DomainClassifier.v1`.
     topic_pieces (int): Pieces of a group that its sentence embedding is read from, with the two
         special ones.
     topic_layers (int): Layers of the bare core that are run; 0 is all.

@@ -20,7 +20,7 @@ from ..adapters.storage import SETTINGS, say_unproven, write_files, write_folder
 from ..core.dtypes import check_finite_tensors
 from ..core.listener import CoreListener
 from ..core.precision import upload
-from ..engines.runner import AdaptedModule
+from ..engines.adapted_module import AdaptedModule
 from ..engines.threads import run_batches
 from ..errors import ConfigError
 from ..text.align import pack_rows
@@ -195,7 +195,7 @@ class MixtureModel(ClassifierModel):
             SETTINGS: self.listener.core.settings,
         }
         write = write_files if new else write_folder
-        write(folder, self.module.adapter, tensors, meta, self.listener.fingerprint)
+        write(folder, self.module.adapter, tensors, meta, self.listener.fingerprint())
 
     def read(
         self,
@@ -206,7 +206,7 @@ class MixtureModel(ClassifierModel):
         graph: Path | None = None,
     ) -> None:
         """See `ClassifierModel.read`."""
-        core, fingerprint = self.listener.core, self.listener.fingerprint
+        core, fingerprint = self.listener.core, self.listener.fingerprint()
         adapter, tensors, mixture, manifest = read_mixture(
             folder,
             labels,

@@ -16,18 +16,18 @@ from ..adapters.storage import SETTINGS, read_folder, say_unproven, write_files,
 from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core
 from ..core.listener import CoreListener, ModuleShim
-from ..core.precision import upload
 from ..errors import AdapterError, DomainError
 from ..names import check_head_name, check_labels, check_name
 from ..serialization.files import inside
 from ..types import Floats2d, WindowBatch
 from .tagger import Head, TaggerModule
-from .tagger_view import TaggerView
 from .trained_folders import ReadDomain, read_domain
 
-__all__ = ["TaggerModel"]
+__all__ = ["TaggerModel", "TaggerView"]
 
 Logits = list[Floats2d]
+DROPOUT = "dropout_rate"
+"""What thinc's `set_dropout_rate` sets; 0 leaves the rate at the module's."""
 
 
 class TaggerModel(Model[WindowBatch, Logits]):
@@ -50,7 +50,11 @@ class TaggerModel(Model[WindowBatch, Logits]):
         self.listener = listener
         self.read_docs: Callable[[Sequence[Doc]], WindowBatch] | None = None
         super().__init__(
-            "multibert_tagger", forward, layers=[listener], shims=[ModuleShim(self.module)]
+            "multibert_tagger",
+            forward,
+            layers=[listener],
+            shims=[ModuleShim(self.module)],
+            attrs={DROPOUT: 0.0},
         )
 
     @property
@@ -96,7 +100,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         if known is None and not labels:
             raise DomainError(f"The new head {head!r} of domain {domain!r} has no labels")
         if start is not None:
-            adapter, _, _ = read_folder(start, self.core, self.listener.fingerprint)
+            adapter, _, _ = read_folder(start, self.core, self.listener.fingerprint())
             if adapter.settings.kind != module.settings.kind:
                 raise AdapterError(
                     f"{start} holds a {adapter.settings.kind}, not a {module.settings.kind}"
@@ -136,7 +140,10 @@ class TaggerModel(Model[WindowBatch, Logits]):
         module.share_adapter(shared)
 
     def check_savable(self) -> None:
-        """RAISES (ConfigError): If a weight is no finite number."""
+        """Check that all weights are finite.
+
+        RAISES (ConfigError): If a weight is not a finite number.
+        """
         module = self.module
         for domain in module.domains:
             head = module.heads[module.head_name(domain)]
@@ -149,7 +156,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         domain (str): Which.
         folder (Path): Where to; see `write_folder`.
         RAISES (DomainError): If there is no such domain.
-        RAISES (ConfigError): If its weights are no finite numbers.
+        RAISES (ConfigError): If its weights are not finite numbers.
         """
         write_folder(folder, *self._saved(domain))
 
@@ -157,7 +164,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         """Write the folders of all domains, equal adapters once: the others name the first.
 
         folder (Path): Of a draft, in which there is none of them.
-        RAISES (ConfigError): If a weight is no finite number.
+        RAISES (ConfigError): If a weight is not a finite number.
         """
         beside: dict[str, str] = {}
         for domain in self.module.domains:
@@ -169,7 +176,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         labels = list(self.module.labels_of(domain))
         meta = {"domain": domain, "head": head, "labels": labels, SETTINGS: self.core.settings}
         tensors = self.module.heads[head].tensors()
-        return self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint
+        return self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint()
 
     def read_domain(self, folder: Path, domain: str | None = None) -> str:
         """Add a domain from its folder.
@@ -180,7 +187,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         RAISES (MultibertError): See `trained_folders.read_domain`.
         """
         folder = Path(folder)
-        own, manifest = read_domain(folder, domain, self.core, self.listener.fingerprint)
+        own, manifest = read_domain(folder, domain, self.core, self.listener.fingerprint())
         say_unproven(folder.parent, {own.name: manifest})
         self._take(own)
         return own.name
@@ -195,7 +202,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         check (Callable): Called when all have been read, before they are taken.
         RAISES (AdapterError): See `read_domain`.
         """
-        core, fingerprint = self.core, self.listener.fingerprint
+        core, fingerprint = self.core, self.listener.fingerprint()
         found = [read_domain(folder / name, name, core, fingerprint) for name in names]
         check()
         say_unproven(folder, {own.name: manifest for own, manifest in found})
@@ -223,26 +230,11 @@ class TaggerModel(Model[WindowBatch, Logits]):
             name = f"{name}/{domain}"
         return name
 
-    def hidden_states(self, batch: WindowBatch) -> list[Any]:
-        """What the heads read, without gradients: the core's output with each row's adapter.
-
-        batch (WindowBatch): b rows of any domains, not in training.
-        RETURNS (list): For each row (t, h) float32, t its pieces with the two special ones.
-        """
-        module, core = self.module.view(), self.core
-        ids, lengths = (upload(own, core.device) for own in (batch.ids, batch.lengths))
-        with torch.no_grad():
-            hidden = module.hidden(core, ids, lengths, module.index_of(batch.domains))
-        return [
-            torch2xp(own[:n].float())
-            for own, n in zip(hidden, batch.lengths.tolist(), strict=True)
-        ]
-
     def transitions_of(self, domain: str) -> Floats2d:
         """See `TaggerModule.transitions_of`."""
         return self.module.transitions_of(domain)
 
-    def view(self) -> TaggerView:
+    def view(self) -> "TaggerView":
         """RETURNS (TaggerView): What there is now."""
         return TaggerView(self.module.view(), self.core)
 
@@ -260,7 +252,10 @@ class TaggerModel(Model[WindowBatch, Logits]):
     def batches(
         self, lengths: Sequence[int], domains: Sequence[str], budget: int, *, is_train: bool
     ) -> list[list[int]]:
-        """domains (Sequence[str]): Of each row, which exist. See `AdaptedModule.batches`."""
+        """Cut rows into batches.
+
+        domains (Sequence[str]): Of each row, which exist. See `AdaptedModule.batches`.
+        """
         module = self.module if is_train else self.module.view()
         index = module.index_of(domains)
         return module.batches(self.core, lengths, index, budget, is_train=is_train)
@@ -272,6 +267,54 @@ class TaggerModel(Model[WindowBatch, Logits]):
     def weights_changed(self) -> None:
         """See `TaggerModule.weights_changed`."""
         self.module.weights_changed()
+
+
+class TaggerView:
+    """The domains of a tagger at one moment. Docs that are tagged together use one, so that their
+    batches, heads, labels and transitions belong together, whatever another thread adds,
+    replaces, removes or trains meanwhile.
+    """
+
+    def __init__(self, module: TaggerModule, core: Core) -> None:
+        """module (TaggerModule): A view. core (Core): What runs it."""
+        self.core = core
+        self.domains = module.domains
+        self.head_name = module.head_name
+        self.labels_of = module.labels_of
+        self.transitions_of = module.transitions_of
+        self._module = module
+
+    def batches(
+        self,
+        lengths: Sequence[int],
+        domains: Sequence[str],
+        budget: int,
+        *,
+        is_train: bool = False,
+    ) -> list[list[int]]:
+        """Cut rows into batches.
+
+        As `TaggerModel.batches`; never in training.
+        """
+        index = self._module.index_of(domains)
+        return self._module.batches(self.core, lengths, index, budget)
+
+    @torch.no_grad()
+    def read(self, batch: WindowBatch, *, states: bool = False) -> list[tuple[Floats2d, Any]]:
+        """Run the network on a batch.
+
+        batch (WindowBatch): b rows of any domains.
+        states (bool): Whether the hidden states are wanted.
+        RETURNS (list): For each row its logits (kept words that have pieces, k), and what the
+            heads read: the core's output with the row's adapter, (t, h) float32 with t its pieces
+            and the two special ones; or None.
+        """
+        hidden = self._module.hidden_of(self.core, batch)
+        logits = self._module.scatter(batch, self._module.logits_of(hidden, batch))
+        if not states:
+            return [(own, None) for own in logits]
+        parts = zip(logits, hidden, batch.lengths.tolist(), strict=True)
+        return [(own, torch2xp(rows[:n].float())) for own, rows, n in parts]
 
 
 def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:
@@ -307,7 +350,9 @@ def _equal(a: Head, b: Head) -> bool:
 def forward(
     model: TaggerModel, batch: WindowBatch, is_train: bool
 ) -> tuple[Logits, Callable[[Logits], WindowBatch]]:
-    """batch (WindowBatch): b rows.
+    """Tag rows.
+
+    batch (WindowBatch): b rows.
     RETURNS (list): For each row, logits (kept words that have pieces, k of its head) float32. The
         callback takes the gradients in the same shapes.
     """
@@ -316,7 +361,7 @@ def forward(
     module: TaggerModule = model.shims[0]._model
     core = model.layers[0].core
     with torch.set_grad_enabled(is_train):
-        outputs = module(core, batch, is_train=is_train)
+        outputs = module(core, batch, is_train=is_train, dropout=model.attrs[DROPOUT])
     logits = module.scatter(batch, outputs)
 
     def backprop(d_logits: Logits) -> WindowBatch:

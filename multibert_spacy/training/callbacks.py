@@ -62,7 +62,7 @@ def build_start_domain_v1(
     def start_domain(nlp: Language) -> Language:
         tagger = nlp.get_pipe(component)
         if not isinstance(tagger, MultibertNER):
-            raise ConfigError(f"'{component}' is no multibert_ner component")
+            raise ConfigError(f"'{component}' is not a multibert_ner component")
         for name, proc in nlp.components:  # `spacy train` has disabled those that are sourced
             if freeze_core and isinstance(proc, FrozenTransformer):
                 proc.freeze()

@@ -107,10 +107,10 @@ def test_another_name_of_the_component(make_nlp):
 
 def test_a_component_of_another_kind(make_nlp):
     nlp = make_nlp(detector=False)
-    with pytest.raises(ConfigError, match="'transformer' is no multibert_ner"):
+    with pytest.raises(ConfigError, match="'transformer' is not a multibert_ner"):
         start(domain="football", component="transformer")(nlp)
     nlp.add_pipe("sentencizer")
-    with pytest.raises(ConfigError, match="'sentencizer' is no multibert_ner"):
+    with pytest.raises(ConfigError, match="'sentencizer' is not a multibert_ner"):
         start(domain="football", component="sentencizer")(nlp)
 
 
