@@ -257,7 +257,9 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             check_finite_tensors("domain_detector", tensors)
 
     def write(self, folder: Path, labels: Sequence[str], *, new: bool = False) -> None:
-        """Write adapter, linear layer and bag. new: See `TaggerModel.write_domain`."""
+        """Write adapter, linear layer and bag. new (bool): Whether the folder is a draft's, and
+        nothing is there.
+        """
         core = self.listener.core
         meta = {"labels": list(labels), **self._shape(), SETTINGS: core.settings}
         tensors = self.module.tensors()

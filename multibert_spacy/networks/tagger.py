@@ -189,6 +189,15 @@ class TaggerModule(AdaptedModule):
             self._drop_unused(old)
             self._register()
 
+    def share_adapter(self, adapter: Adapter) -> None:
+        """Give all domains one adapter, which is then trained on all of them together.
+
+        adapter (Adapter): Theirs from now on.
+        """
+        with self.changing():
+            self._domains = {n: _Domain(own.head, adapter) for n, own in self._domains.items()}
+            self._register()
+
     def _drop_unused(self, old: _Domain | None) -> None:
         if old is not None and all(d.head != old.head for d in self._domains.values()):
             self.heads = {name: own for name, own in self.heads.items() if name != old.head}
@@ -217,15 +226,15 @@ class TaggerModule(AdaptedModule):
 
     @property
     def adapters(self) -> list[Adapter]:
-        """In the order of `domains`."""
-        return [domain.adapter for domain in self._domains.values()]
+        """In the order of `domains`, one that several of them share once."""
+        return list({id(own.adapter): own.adapter for own in self._domains.values()}.values())
 
     def forward(
         self, core: Core, batch: WindowBatch, *, is_train: bool = False, dropout: float = 0.0
     ) -> list[tuple[list[int], Tensor]]:
         """Logits of the kept words that have pieces.
 
-        batch (WindowBatch): b rows of any domains; while training, of one domain.
+        batch (WindowBatch): b rows of any domains; while training, of domains of one adapter.
         is_train (bool): Whether it is training; what predicts is a view.
         dropout (float): While training; 0 is the module's own.
         RETURNS (list): See `logits_of`.
@@ -276,11 +285,12 @@ class TaggerModule(AdaptedModule):
         """RETURNS (list[int]): Where in `adapters` those of the domains are.
         RAISES (DomainError): If there is no such domain.
         """
-        index = {name: i for i, name in enumerate(self._domains)}
+        own = self._domains
+        place = {id(adapter): i for i, adapter in enumerate(self.adapters)}
         for name in domains:
-            if name not in index:
-                raise DomainError.unknown(name, index, component="multibert_ner")
-        return [index[name] for name in domains]
+            if name not in own:
+                raise DomainError.unknown(name, own, component="multibert_ner")
+        return [place[id(own[name].adapter)] for name in domains]
 
     def scatter(
         self, batch: WindowBatch, outputs: Sequence[tuple[list[int], Tensor]]

@@ -1,6 +1,6 @@
 """The tagger as a thinc model: what the `multibert_ner` component holds."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +9,16 @@ import torch
 from numpy.typing import NDArray
 from spacy.tokens import Doc
 from thinc.api import Model, torch2xp
+from torch import Tensor
 
-from ..adapters.kinds import AdapterSettings
+from ..adapters.kinds import Adapter, AdapterSettings
 from ..adapters.storage import SETTINGS, read_folder, say_unproven, write_files, write_folder
 from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core
 from ..core.listener import CoreListener, ModuleShim
 from ..errors import AdapterError, DomainError
 from ..names import check_head_name, check_labels, check_name
+from ..serialization.files import inside
 from ..types import Floats2d, WindowBatch
 from .tagger import Head, TaggerModule
 from .trained_folders import ReadDomain, read_domain
@@ -117,6 +119,28 @@ class TaggerModel(Model[WindowBatch, Logits]):
                 module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
             module.add_domain(domain, head, adapter)
 
+    def share_adapter(self, weights: Mapping[str, float] | None = None) -> None:
+        """Give all domains one adapter: the mean of each head's mean, so that a head with many
+        domains weighs no more than one with few. Adapters of training runs from one start value
+        mix well (Wortsman et al. 2022, "Model soups").
+
+        weights (Mapping): Head -> how much its mean counts, 0 if it is not there; None are equal.
+        RAISES (DomainError): If there is no such head.
+        RAISES (AdapterError): If they are of different kinds or shapes.
+        """
+        module = self.module
+        by_head: dict[str, list[Adapter]] = {}
+        for domain in module.domains:
+            by_head.setdefault(module.head_name(domain), []).append(module.adapter_of(domain))
+        weights = dict.fromkeys(by_head, 1.0) if weights is None else weights
+        if unknown := sorted(set(weights) - set(by_head)):
+            raise DomainError(f"Unknown head {unknown[0]!r}; there are: {', '.join(by_head)}")
+        heads = [_mean([own.state_dict() for own in by_head[name]]) for name in weights]
+        source = next(iter(by_head.values()))[0]
+        shared = type(source)(*_build_args(source, self.core)).to(self.core.device)
+        shared.load_state_dict(_mean(heads, list(weights.values())))
+        module.share_adapter(shared)
+
     def check_savable(self) -> None:
         """Check that all weights are finite.
 
@@ -128,28 +152,35 @@ class TaggerModel(Model[WindowBatch, Logits]):
             tensors = {**module.adapter_of(domain).export(), **head.tensors()}
             check_finite_tensors(domain, tensors)
 
-    def write_domain(self, domain: str, folder: Path, *, new: bool = False) -> None:
-        """Write one domain's folder.
+    def write_domain(self, domain: str, folder: Path) -> None:
+        """Write one domain's folder, which can then be read anywhere.
 
         domain (str): Which.
         folder (Path): Where to; see `write_folder`.
-        new (bool): Whether the folder is a draft's, and nothing is there.
         RAISES (DomainError): If there is no such domain.
         RAISES (ConfigError): If its weights are not finite numbers.
         """
+        write_folder(folder, *self._saved(domain))
+
+    def write_domains(self, folder: Path) -> None:
+        """Write the folders of all domains, equal adapters once: the others name the first.
+
+        folder (Path): Of a draft, in which there is none of them.
+        RAISES (ConfigError): If a weight is not a finite number.
+        """
+        beside: dict[str, str] = {}
+        for domain in self.module.domains:
+            write_files(inside(folder, domain), *self._saved(domain), beside=beside)
+
+    def _saved(self, domain: str) -> tuple[Adapter, dict[str, Tensor], dict[str, Any], str]:
+        """RETURNS (tuple): What `write_files` takes."""
         head = self.module.head_name(domain)
-        meta = {"domain": domain, "head": head, "labels": list(self.module.labels_of(domain))}
+        labels = list(self.module.labels_of(domain))
+        meta = {"domain": domain, "head": head, "labels": labels, SETTINGS: self.core.settings}
         if domain in self.descriptions:
             meta["description"] = self.descriptions[domain]
         tensors = self.module.heads[head].tensors()
-        write = write_files if new else write_folder
-        write(
-            folder,
-            self.module.adapter_of(domain),
-            tensors,
-            {**meta, SETTINGS: self.core.settings},
-            self.listener.fingerprint(),
-        )
+        return self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint()
 
     def read_domain(self, folder: Path, domain: str | None = None) -> str:
         """Add a domain from its folder.
@@ -296,6 +327,24 @@ class TaggerView:
 def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:
     """Arguments for another adapter of the same shape."""
     return () if adapter.settings.kind == "none" else (adapter.settings, core)
+
+
+def _mean(
+    states: Sequence[dict[str, Tensor]], weights: Sequence[float] | None = None
+) -> dict[str, Tensor]:
+    """weights (Sequence[float]): Of each state, made to sum to 1; None are equal.
+    RETURNS (dict): The mean of each tensor.
+    RAISES (AdapterError): If names or shapes differ.
+    """
+    shapes = [{name: own.shape for name, own in state.items()} for state in states]
+    if any(own != shapes[0] for own in shapes):
+        raise AdapterError("Adapters of different kinds or shapes have no mean")
+    share = torch.tensor(weights or [1.0] * len(states))
+    share = share / share.sum()
+    return {
+        name: torch.stack([w * s[name].float() for w, s in zip(share, states, strict=True)]).sum(0)
+        for name in states[0]
+    }
 
 
 def _equal(a: Head, b: Head) -> bool:

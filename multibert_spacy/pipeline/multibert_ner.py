@@ -33,7 +33,6 @@ from ..names import check_labels, check_name
 from ..networks.tagger_model import TaggerModel
 from ..serialization.archive import FolderBytes
 from ..serialization.drafts import carry_over, draft_in
-from ..serialization.files import inside
 from ..serialization.manifest import MANIFEST, file_hash, write_json
 from ..serialization.parts import is_whole
 from ..serialization.saves import SavedPart, check_save, read_settings, say_domains
@@ -654,9 +653,8 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
                 cfg["domains"] = sorted(self.domains)
                 new, old = draft / "domains", path / "domains"
                 new.mkdir()
-                for domain in self.domains:
-                    self.model.write_domain(domain, inside(new, domain), new=True)
-                    hashes[domain] = file_hash(new / domain / MANIFEST)
+                self.model.write_domains(new)
+                hashes = {name: file_hash(new / name / MANIFEST) for name in self.domains}
                 ours = {own.parent.name for own in old.glob(f"*/{MANIFEST}")}
                 carry_over(old, new, skip=ours)
             write_json(draft / "cfg", cfg | part.ids([cfg, hashes]))
