@@ -1,7 +1,7 @@
 """What the detector knows: of texts that no corpus holds first, of its corpora second, and whether
 it says so where it knows nothing.
 
-    python -m scripts.experiments.detection training/pretrained/fa_multibert --corpus corpus/persian
+    python -m scripts.experiments.detection training/pretrained/fa_multibert --corpus CORPUS
 
 MODEL is a pipeline with a detector, scored among all of the detector's own domains, whatever a
 tagger has. `--paper` is another one, with the paper's classifier, a row beside it. `--unseen` is
