@@ -16,6 +16,7 @@ from scripts.corpora.conll import INVISIBLE
 from scripts.corpora.convert import convert_corpus, convert_persian
 from scripts.corpora.parsner_social import DOMAINS
 from scripts.corpora.splits import normal_form
+from scripts.domains import CORPORA
 
 DATA = Path(
     os.environ.get("MULTIBERT_CORPORA", Path(__file__).resolve().parents[3] / ".." / "shared/data")
@@ -149,7 +150,7 @@ def test_commands(source, tmp_path, command, folder, options):
         assert title in result.output
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["seed"] == (5 if options else 0)
-    names = ["arman", "parstwiner", "parsner_social"] if command == "persian" else [command]
+    names = list(CORPORA) if command == "persian" else [command]
     assert report["corpora"] == names
 
 
