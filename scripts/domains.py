@@ -43,12 +43,13 @@ class CorpusEntry:
 
 @dataclass(frozen=True)
 class Domain:
-    """A domain: its head, its corpus, and in Persian what belongs to it."""
+    """A domain: its head, its corpus, in Persian what belongs to it, and others that are alike."""
 
     name: str
     head: str
     corpus: CorpusEntry
     description: str
+    alike: tuple[str, ...] = ()
 
 
 _data = srsly.read_yaml(FILE)
@@ -56,7 +57,13 @@ CORPORA = {key: CorpusEntry(key, **own) for key, own in _data["corpora"].items()
 LABELS: dict[str, dict[str, str]] = {head: own["labels"] for head, own in _data["heads"].items()}
 """Head -> label -> what it means."""
 DOMAINS = {
-    name: Domain(name, head, CORPORA[entry["corpus"]], entry["description"])
+    name: Domain(
+        name,
+        head,
+        CORPORA[entry["corpus"]],
+        entry["description"],
+        tuple(entry.get("alike", ())),
+    )
     for head, own in _data["heads"].items()
     for name, entry in own["domains"].items()
 }

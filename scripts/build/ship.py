@@ -57,7 +57,7 @@ def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
 
 
 def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) -> str:
-    """labels (Sequence[str]): The domains. scores (dict): Of the detector, raw and masked.
+    """labels (Sequence[str]): The domains. scores (dict): See `score_detection`.
     RETURNS (str): Markdown.
     """
     about = {"labels": labels, "scores": scores, "source": source}
@@ -78,10 +78,11 @@ def ship(nlp: Language, out: Path) -> None:
     nlp.get_pipe("domain_detector").to_disk(out / "detector")
 
 
-def write_cards(report: dict[str, Any], out: Path) -> None:
+def write_cards(report: dict[str, Any], detection: dict[str, Any], out: Path) -> None:
     """Write a model card into each folder.
 
     report (dict): What `scripts.build.evaluate` wrote about the pipeline built from them.
+    detection (dict): What `scripts.experiments.detection` wrote about its detector.
     out (Path): With `domains/` and `detector/`.
     """
     source = f"{cite(report)} part"
@@ -91,7 +92,8 @@ def write_cards(report: dict[str, Any], out: Path) -> None:
         text = card(folder.name, folder, scores, source)
         (folder / "README.md").write_text(text, encoding="utf8")
     labels = json.loads((out / "detector" / "cfg").read_text(encoding="utf8"))["labels"]
-    text = detector_card(labels, report["detector"], source)
+    scores, source = detection["detectors"]["mixture"], f"{cite(detection)} part"
+    text = detector_card(labels, scores, source)
     (out / "detector" / "README.md").write_text(text, encoding="utf8")
 
 
@@ -113,10 +115,14 @@ def folders(
 @app.command()
 def cards(
     metrics: Annotated[Path, typer.Option(help="What scripts.build.evaluate wrote.")],
+    detection: Annotated[
+        Path, typer.Option(help="What scripts.experiments.detection wrote.")
+    ] = Path("metrics/detection.json"),
     to: To = Path("assets/adapters"),
 ) -> None:
     """Write the model cards."""
-    write_cards(json.loads(metrics.read_text(encoding="utf8")), to)
+    reports = (json.loads(path.read_text(encoding="utf8")) for path in (metrics, detection))
+    write_cards(*reports, to)
 
 
 if __name__ == "__main__":

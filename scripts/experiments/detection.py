@@ -1,13 +1,12 @@
 """What the detector knows: of texts that no corpus holds first, of its corpora second, and whether
 it says so where it knows nothing.
 
-    python -m scripts.experiments.detection training/detection/mixture --corpus corpus/persian \\
-        --paper training/persian/detector_paper/model-best --unseen training/detection/no_press
+    python -m scripts.experiments.detection training/pretrained/fa_multibert --corpus CORPUS
 
 MODEL is a pipeline with a detector, scored among all of the detector's own domains, whatever a
 tagger has. `--paper` is another one, with the paper's classifier, a row beside it. `--unseen` is
-one that has not seen `press`. Outside are assets/outside/dev.jsonl and none.jsonl; the sizes of
-groups are those of the corpora's, a thread there has eight texts.
+one that has not seen the newspapers. Outside are assets/outside/dev.jsonl and none.jsonl, threads
+of eight texts that are cut into groups of the sizes that the corpora's have.
 """
 
 import time
@@ -32,6 +31,7 @@ from multibert_spacy.training.decoration import take_off
 from multibert_spacy.types import Floats2d
 
 from ..build.scoring.detection import SIZES, Group, draw_docs, make_groups
+from ..domains import DOMAINS, HEADS
 from ..options import Corpus, Metrics, Model, Seed
 from ..record import build_header, describe_model, readable_errors, save, table
 
@@ -41,8 +41,8 @@ app = typer.Typer(add_completion=False)
 console = Console()
 
 OUTSIDE = Path("assets/outside")
-FORMAL = ("news", "tweet")
-PRESS = ("news", "press", "general_news")
+FORMAL = tuple(HEADS["formal"])
+UNSEEN = DOMAINS["press"]
 N_BINS = 10
 _DIGITS = str.maketrans("۰۱۲۳۴۵۶۷۸۹", "0123456789")
 
@@ -168,7 +168,8 @@ def score_detection(nlp: Language, docs: Sequence[Doc], *, seed: int = 0) -> dic
         report["corpora"][str(size)] = _accuracy(labels, found, own)
         report["corpora"][str(size)]["below_threshold"] = float((found.max(1) < threshold).mean())
         if size == max(SIZES):
-            report["formal_informal"] = _formal(labels, found, own)
+            if set(FORMAL) <= set(labels):
+                report["formal_informal"] = _formal(labels, found, own)
             report["changed"] = {
                 "outside": _changed(nlp, groups, outside),
                 "corpora": _changed(nlp, own, found),
@@ -197,22 +198,24 @@ def _changed(nlp: Language, groups: Sequence[Group], scores: Floats2d) -> dict[s
 
 
 def score_unseen(nlp: Language, docs: Sequence[Doc], seed: int) -> dict[str, Any]:
-    """RETURNS (dict): What a detector that has not seen `press` calls groups of eight of it."""
+    """RETURNS (dict): What a detector that has not seen a domain calls groups of eight of it."""
     detector: Any = nlp.get_pipe("domain_detector")
-    groups = make_groups([d for d in docs if d._.domain == "press"], max(SIZES), seed=seed)
+    groups = make_groups(
+        [doc for doc in docs if doc._.domain == UNSEEN.name], max(SIZES), seed=seed
+    )
     told = [detector.labels[i] for i in scores_of(nlp, groups).argmax(1)]
-    counts = _confusion(["press"] * len(told), told)["press"]
+    counts = _confusion([UNSEEN.name] * len(told), told)[UNSEEN.name]
     return {
         "labels": list(detector.labels),
         "n_groups": len(groups),
         "called": dict(sorted(counts.items())),
-        "called_news": sum(counts.get(name, 0) for name in PRESS) / len(groups),
+        "called_alike": sum(counts.get(name, 0) for name in UNSEEN.alike) / len(groups),
     }
 
 
 def cost(nlp: Language, docs: Sequence[Doc]) -> dict[str, float]:
-    """RETURNS (dict): Seconds of detector and tagger on the same texts in groups of eight, the
-    median of three, and the first's share of the second's.
+    """RETURNS (dict): Processor seconds of detector and tagger on the same texts in groups of
+    eight, the median of three, the first's share of the second's, and how long the texts are.
     """
     seconds: dict[str, list[float]] = {"detector": [], "tagger": []}
     for _ in range(4):
@@ -222,7 +225,8 @@ def cost(nlp: Language, docs: Sequence[Doc]) -> dict[str, float]:
             fresh = list(nlp.get_pipe(pipe).pipe(fresh, batch_size=512))  # type: ignore[attr-defined]
             seconds[name].append(time.process_time() - start)
     medians = {name: float(np.median(own[1:])) for name, own in seconds.items()}
-    return {**medians, "share": medians["detector"] / medians["tagger"], "n_texts": len(docs)}
+    sizes = {"n_texts": len(docs), "n_words": sum(map(len, docs))}
+    return {**medians, "share": medians["detector"] / medians["tagger"], **sizes}
 
 
 @app.command(help=__doc__)
@@ -230,7 +234,7 @@ def main(
     model: Model,
     corpus: Corpus = Path("corpus/persian"),
     paper: Annotated[str, typer.Option(help="A pipeline with the paper's classifier")] = "",
-    unseen: Annotated[str, typer.Option(help="One that has not seen press")] = "",
+    unseen: Annotated[str, typer.Option(help="One that has not seen the newspapers")] = "",
     metrics: Metrics = None,
     limit_groups: Annotated[int, typer.Option(min=0, help="Groups of 8 per domain")] = 0,
     seed: Seed = 0,
@@ -250,9 +254,10 @@ def main(
                 own = score_detection(nlp, docs, seed=seed)
                 report["detectors"][name] = {"model": describe_model(nlp, source), **own}
                 if "multibert_ner" in nlp.pipe_names:
-                    report["detectors"][name]["cost"] = cost(nlp, docs[:512])
+                    tweets = [doc for doc in docs if doc._.domain == FORMAL[-1]]
+                    report["detectors"][name]["cost"] = cost(nlp, tweets)
         if unseen:
-            report["unseen_press"] = score_unseen(spacy.load(unseen), docs, seed)
+            report["unseen"] = score_unseen(spacy.load(unseen), docs, seed)
     save(report, metrics or Path("metrics", "detection.json"))
     for name, own in report["detectors"].items():
         rows = [

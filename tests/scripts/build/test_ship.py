@@ -95,16 +95,17 @@ def test_cards(shipped):
         "r": 0.4,
         "per_type": {"LOC": {"f": 0.25}, "ORG": {"f": None}},
     }
-    sizes = {"1": {"accuracy": 0.9}, "8": {"accuracy": 0.99}, "confusion": {}}
+    own = {"accuracy": 0.99, "calibration_error": 0.05, "n_right": 32, "n_groups": 36, "auroc": 1}
+    scored = {name: {"8": own} for name in ("outside", "corpora", "none")}
     report = {
         "command": "python -m x",
         "commit": "abc",
         "seed": 3,
         "split": "test",
         "given": {"per_domain": dict.fromkeys(nlp.get_pipe("multibert_ner").domains, scores)},
-        "detector": {"raw": sizes, "masked": sizes},
     }
-    write_cards(report, folder)
+    detection = {**report, "command": "python -m y", "detectors": {"mixture": scored}}
+    write_cards(report, detection, folder)
     text = (folder / "domains" / "sports" / "README.md").read_text("utf8")
     core = json.loads((folder / "domains" / "sports" / "multibert.json").read_text("utf8"))["core"]
     assert text.startswith("# sports\n\nA lora adapter with the head `social`")
@@ -121,8 +122,9 @@ def test_cards(shipped):
     assert licence in (folder / "detector" / "README.md").read_text("utf8")
     assert (folder / "detector" / "README.md").read_text("utf8") == detector_card(
         ["news", "sports", "travel"],
-        report["detector"],
-        "`python -m x`, commit abc, seed 3, test part",
+        scored,
+        "`python -m y`, commit abc, seed 3, test part",
     )
-    assert "| 8 | 0.990 | 0.990 |" in detector_card([], report["detector"], "")
+    row = "| 8 | 32 of 36 | 0.990 | 0.050 / 0.050 | 1.000 |"
+    assert row in detector_card([], scored, "")
     nlp.get_pipe("multibert_ner").model.read_domain(folder / "domains" / "sports")

@@ -10,15 +10,27 @@ from spacy.vocab import Vocab
 from typer.testing import CliRunner
 
 from multibert_spacy.errors import CorpusError
+from scripts.corpora import convert
 from scripts.corpora.__main__ import app
 from scripts.corpora.conll import INVISIBLE
 from scripts.corpora.convert import convert_corpus, convert_persian
 from scripts.corpora.parsner_social import DOMAINS
 from scripts.corpora.splits import normal_form
+from scripts.domains import CORPORA
 
 DATA = Path(
     os.environ.get("MULTIBERT_CORPORA", Path(__file__).resolve().parents[3] / ".." / "shared/data")
 )
+OUTSIDE = "می‌گن‌دلار‌ارزون‌میشه"
+
+
+@pytest.fixture(autouse=True)
+def outside(tmp_path, monkeypatch):
+    """A text that is held back and belongs to no corpus, spelt otherwise."""
+    (tmp_path / "outside").mkdir()
+    row = {"text": OUTSIDE.replace("\u200c", " ")}
+    (tmp_path / "outside" / "dev.jsonl").write_text(json.dumps(row), encoding="utf8")
+    monkeypatch.setattr(convert, "OUTSIDE", tmp_path / "outside")
 
 
 @pytest.fixture
@@ -37,6 +49,10 @@ def source(tmp_path):
     for domain in DOMAINS:
         posts = [f"{domain}{i}\tN\tB-PERS\n\n@پا\tN\tO\n" for i in range(10)]
         files[f"parsner_social/{domain}.pos"] = "\n\n\n".join(posts)
+    for domain in ("wiki", "press"):
+        sentences = [f"{domain}{i}\tN\tB-PERS\n" for i in range(10)]
+        files[f"parsner_{domain}/train.pos"] = "\n".join([*sentences, f"{OUTSIDE}\tN\tO\n"])
+        files[f"parsner_{domain}/test.pos"] = f"{domain}\tN\tO\n"
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +75,7 @@ def spans_of(doc):
 def test_persian(source, tmp_path):
     out = tmp_path / "out"
     report = convert_persian(source, out, fold=1, seed=3)
-    names = ["news", "tweet", *DOMAINS]
+    names = ["news", "tweet", *DOMAINS, "wiki", "press"]
     assert files_in(out) == sorted(
         ["report.json", *(f"{s}/{n}.spacy" for s in ("train", "dev", "test") for n in names)]
     )
@@ -78,6 +94,10 @@ def test_persian(source, tmp_path):
     assert len(kept) == 18
     assert not any("باخت" in text for text in kept)
     assert sum(c["news"]["sentences"] for c in report["dropped"]["arman"].values() if c) == 2
+
+    # So did what stands outside.
+    left = [d.text for part in ("train", "dev") for d in load(out, part, "wiki")]
+    assert sorted(left) == [f"wiki{i}" for i in range(10)]
 
     # The footer of every post stays in test only; its post keeps the rest.
     assert report["dropped"]["parsner_social"]["train"]["game"]["sentences"] == 8
@@ -130,7 +150,7 @@ def test_commands(source, tmp_path, command, folder, options):
         assert title in result.output
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["seed"] == (5 if options else 0)
-    names = ["arman", "parstwiner", "parsner_social"] if command == "persian" else [command]
+    names = list(CORPORA) if command == "persian" else [command]
     assert report["corpora"] == names
 
 
@@ -193,7 +213,7 @@ def test_real_corpora_do_not_leak(tmp_path, fold):
     report = convert_persian(DATA, tmp_path, fold=fold)
     forms, domains = {}, {}
     for split in ("train", "dev", "test"):
-        names = ["news", "tweet", *DOMAINS]
+        names = ["news", "tweet", *DOMAINS, "wiki", "press"]
         docs = [doc for name in names for doc in load(tmp_path, split, name)]
         forms[split] = {normal_form(token.text for token in doc) for doc in docs}
         domains[split] = {doc._.domain for doc in docs}

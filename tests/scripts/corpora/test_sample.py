@@ -51,11 +51,11 @@ def all_texts(corpus: Corpus) -> list[Text]:
 def test_sizes(corpus: Corpus) -> None:
     counts = {part: Counter(t.domain for t in texts) for part, texts in corpus.items()}
     assert counts["train"] == SIZES
-    assert 1800 <= counts["train"].total() <= 2000
+    assert 2000 <= counts["train"].total() <= 2150
     assert min(SIZES.values()) >= 80
     assert 2.5 <= max(SIZES.values()) / min(SIZES.values()) <= 3.5
-    assert 330 <= counts["dev"].total() <= 390
-    assert 680 <= counts["test"].total() <= 760
+    assert 360 <= counts["dev"].total() <= 430
+    assert 740 <= counts["test"].total() <= 830
     texts = all_texts(corpus)
     assert 11.5 <= sum(len(text.tokens) for text in texts) / len(texts) <= 14
 
