@@ -9,6 +9,7 @@ from spacy.util import load_config
 from multibert_spacy.adapters.storage import read_manifest
 from multibert_spacy.errors import AdapterError
 from multibert_spacy.serialization.manifest import verify_files
+from scripts.domains import DOMAINS as EVERY
 
 ROOT = Path(__file__).parents[1]
 DOMAINS = ROOT / "assets" / "adapters" / "domains"
@@ -36,16 +37,21 @@ def test_a_domain(name):
     assert (manifest["head"], sorted(manifest["labels"])) == NAMES[name]
     assert manifest["core"] == read_manifest(DETECTOR / "adapter")["core"]
     assert sum(path.stat().st_size for path in (DOMAINS / name).iterdir()) < 3e6
+    assert manifest["description"] == EVERY[name].description
     assert "Test F1" in (DOMAINS / name / "README.md").read_text("utf8")
 
 
 def test_the_detector():
     manifest = read_manifest(DETECTOR / "adapter")
     verify_files(DETECTOR / "adapter", manifest["files"], AdapterError)
-    assert sorted(manifest["labels"]) == sorted(NAMES)
+    assert sorted(manifest["labels"]) == sorted(EVERY)
     assert json.loads((DETECTOR / "cfg").read_text("utf8"))["labels"] == manifest["labels"]
     config = load_config(ROOT / "configs" / "pretrained.cfg")
     model = config["components"]["domain_detector"]["model"]
-    assert model["layers"] == manifest["layers"]
-    assert model["bag"] == manifest["bag"]
-    assert model.get("pooling", "mean") == manifest["pooling"]
+    assert model["@architectures"] == "multibert_spacy.DomainMixture.v1"
+    assert model.get("layers", 0) == manifest["layers"]
+    assert model.get("pieces", 50) == manifest["pieces"]
+    told = {name: own.description for name, own in EVERY.items()}
+    assert manifest["mixture"]["descriptions"] == told
+    assert manifest["mixture"]["trained"] == [True] * len(EVERY)
+    assert sum(path.stat().st_size for path in (DETECTOR / "adapter").iterdir()) < 1.5e6

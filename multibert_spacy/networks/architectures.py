@@ -138,39 +138,30 @@ def build_domain_classifier_v1(
 
 @registry.architectures("multibert_spacy.DomainMixture.v1")
 def build_domain_mixture_v1(
-    adapter: AdapterSettings,
     core: CoreListener,
     normalizer: Callable[[str], str],
-    max_pieces: int = 128,
+    pieces: int = 50,
     batch_pieces: int = 4096,
-    pooling: str = "mean",
-    dropout: float = 0.1,
     layers: int = 0,
-    bag: bool = False,
-    topic_pieces: int = 66,
-    topic_layers: int = 0,
+    dropout: float = 0.1,
 ) -> MixtureModel:
-    """That classifier, and beside it what the bare core says of the group's topic: see
-    `mixture.py`. What it is trained for is the classifier; `multibert_spacy.fit_mixture.v1` fits
-    the rest when it is saved.
+    """A bag of pieces that knows its corpora, the bare core that knows topics, and which of both
+    to believe: see `mixture.py`. What is trained is the bag; `multibert_spacy.fit_mixture.v1` fits
+    the rest when the pipeline is saved, and until then the bag decides alone.
 
-    adapter, core, normalizer, max_pieces, batch_pieces, pooling, dropout, layers, bag: Of the
-        classifier, as in `multibert_spacy.DomainClassifier.v1`.
-    topic_pieces (int): Pieces of a group that its sentence embedding is read from, with the two
-        special ones.
-    topic_layers (int): Layers of the bare core that are run; 0 is all.
+    core (CoreListener): The core.
+    normalizer (Callable): Normal form of a word, for the bag.
+    pieces (int): Of a group that its sentence embedding is read from, with the two special ones.
+    batch_pieces (int): Pieces of one forward pass.
+    layers (int): Of the core that are run, from the first; 0 is all.
+    dropout (float): Share of a group's pieces that are left out in training.
     RETURNS (Model[list[Doc], Floats2d]): Scores that sum to at most 1.
     """
     return MixtureModel(
-        adapter,
         core,
         normalizer,
-        max_pieces=max_pieces,
+        pieces=pieces,
         batch_pieces=batch_pieces,
-        pooling=pooling,
-        dropout=dropout,
         layers=layers,
-        bag=bag,
-        topic_pieces=topic_pieces,
-        topic_layers=topic_layers,
+        dropout=dropout,
     )

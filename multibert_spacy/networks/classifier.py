@@ -24,13 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..adapters.kinds import Adapter, AdapterSettings, LoraSettings
-from ..adapters.storage import (
-    SETTINGS,
-    read_manifest,
-    say_unproven,
-    write_files,
-    write_folder,
-)
+from ..adapters.storage import SETTINGS, say_unproven, write_files, write_folder
 from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core, layer_of
 from ..core.listener import CoreListener, ModuleShim
@@ -41,10 +35,9 @@ from ..errors import ConfigError
 from ..text.align import pack_rows
 from ..text.words import read_hashtags
 from ..types import Floats2d, WindowBatch
-from .mixture import Mixture
 from .trained_folders import read_classifier
 
-__all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule", "mean_of_rows"]
+__all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule", "bag_logits", "mean_of_rows"]
 
 POOLINGS = ("mean", "first")
 DROPOUT = "dropout_rate"
@@ -69,10 +62,7 @@ class ClassifierModule(AdaptedModule):
         layers: int,
         n_pieces: int = 0,
     ) -> None:
-        """n_pieces (int): Pieces that the bag knows; 0 is no bag.
-
-        mixture (Mixture), settable: Where it is one of two experts, what is known of both.
-        """
+        """n_pieces (int): Pieces that the bag knows; 0 is no bag."""
         super().__init__(layers or None)
         self.adapter = adapter
         self.linear = nn.Linear(width, n_classes)
@@ -83,7 +73,6 @@ class ClassifierModule(AdaptedModule):
             nn.init.zeros_(self.bag.weight)
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
-        self.mixture: Mixture | None = None
 
     @property
     def adapters(self) -> list[Adapter]:
@@ -126,18 +115,6 @@ class ClassifierModule(AdaptedModule):
         """
         if not (is_train or self._is_view):
             return self.view().forward(core, batch, groups)
-        return self.outputs(core, batch, groups, dropout=dropout, is_train=is_train)[1]
-
-    def outputs(
-        self,
-        core: Core,
-        batch: WindowBatch,
-        groups: Sequence[Sequence[int]],
-        *,
-        dropout: float = 0.0,
-        is_train: bool = False,
-    ) -> tuple[Tensor, Tensor]:
-        """See `forward`. RETURNS (tuple): Pooled states (b, h) and logits (b, n_classes)."""
         dropout = dropout or self.dropout.p
         own = dropout if core.trainable else 0.0
         ids, lengths = upload(batch.ids, core.device), upload(batch.lengths, core.device)
@@ -150,7 +127,7 @@ class ClassifierModule(AdaptedModule):
         pooled = F.layer_norm(pooled, pooled.shape[-1:])
         pooled = F.dropout(pooled, dropout, training=is_train)
         logits: Tensor = self.linear(pooled)
-        return pooled, logits if self.bag is None else logits + _bag_logits(self.bag, groups)
+        return logits if self.bag is None else logits + bag_logits(self.bag, groups)
 
 
 def mean_of_rows(hidden: Tensor, lengths: Tensor) -> Tensor:
@@ -160,7 +137,7 @@ def mean_of_rows(hidden: Tensor, lengths: Tensor) -> Tensor:
     return summed / lengths[:, None]
 
 
-def _bag_logits(bag: nn.EmbeddingBag, groups: Sequence[Sequence[int]]) -> Tensor:
+def bag_logits(bag: nn.EmbeddingBag, groups: Sequence[Sequence[int]]) -> Tensor:
     """groups (Sequence): b lists of pieces. RETURNS (b, n_classes): Each piece counts once, and
     all of a group's together as a vector of length BAG_GAIN.
     """
@@ -239,26 +216,6 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             the one that is there; None starts anew.
         """
         self._install(self._make(n_classes, adapter, tensors))
-
-    def begin_from(self, folder: Path, labels: Sequence[str]) -> None:
-        """Start where another classifier ended. Classes that it does not know begin at zero.
-
-        folder (Path): What `write` of the other wrote.
-        labels (Sequence[str]): The classes of this one.
-        RAISES (AdapterError): If the folder is damaged or of another core or shape.
-        """
-        core, fingerprint = self.listener.core, self.listener.fingerprint()
-        there = read_manifest(folder)["labels"]
-        adapter, known, _ = read_classifier(folder, there, core, fingerprint, shape=self._shape())
-        pairs = [(i, there.index(label)) for i, label in enumerate(labels) if label in there]
-        mine, theirs = (list(own) for own in zip(*pairs, strict=True)) if pairs else ([], [])
-        tensors = {name: own.detach().clone() for name, own in self.module.tensors().items()}
-        for name, own in tensors.items():
-            if name == "bag":
-                own[:, mine] = known[name][:, theirs].to(own)
-            else:
-                own[mine] = known[name][theirs].to(own)
-        self.build(len(labels), adapter, tensors)
 
     def _make(
         self, n_classes: int, adapter: Adapter, tensors: Mapping[str, Tensor] | None

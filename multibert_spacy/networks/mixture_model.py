@@ -1,24 +1,28 @@
-"""The detector's network as a mixture of two experts: see `mixture.py` for what they say, here is
-what they read.
+"""The detector's network as a mixture of two experts: `mixture.py` has what they say, here is what
+they read.
 
-The classifier reads the first pieces of a group as it is typed, with an adapter on few layers. For
-the sentence embedding the bare core reads a few passages of it, the words alone, with all layers:
-more pieces cost more and know no more (64 of them 32 of 36 threads, 256 of them 32 as well).
+The bag sees every piece of a group, as it is typed. For the sentence embedding the bare core
+reads a few passages, the words alone, with all its layers: more pieces cost more and know no more
+(of the 36 threads of assets/outside/dev.jsonl the cosine alone knows 31 with 48 pieces, 32 with
+64, 72 and 96).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from spacy.tokens import Doc
-from torch import Tensor
+from thinc.api import Model
+from torch import Tensor, nn
 
-from ..adapters.kinds import Adapter, AdapterSettings, NoAdapter
+from ..adapters.kinds import Adapter, NoAdapter
 from ..adapters.storage import SETTINGS, say_unproven, write_files, write_folder
 from ..core.dtypes import check_finite_tensors
-from ..core.listener import CoreListener
+from ..core.encoder import Core
+from ..core.listener import CoreListener, ModuleShim
 from ..core.precision import upload
 from ..engines.adapted_module import AdaptedModule
 from ..engines.threads import run_batches
@@ -26,58 +30,144 @@ from ..errors import ConfigError
 from ..text.align import pack_rows
 from ..text.content import content_words, spread
 from ..types import Floats2d
-from .classifier import MOST_WORDS, ClassifierModel, ClassifierModule, forward, mean_of_rows
+from .classifier import MOST_WORDS, bag_logits, mean_of_rows
 from .mixture import Mixture, Weights, fit_mixture
 from .trained_folders import read_mixture
 
-__all__ = ["MixtureModel"]
+__all__ = ["MixtureModel", "MixtureModule"]
 
 CHUNK = 12
 """Pieces of a passage."""
 
 
-class BareCore(AdaptedModule):
-    """The core without an adapter."""
+class MixtureModule(AdaptedModule):
+    """The bag, what was fitted, and the bare core's runner."""
 
-    def __init__(self, layers: int) -> None:
+    def __init__(self, n_pieces: int, n_classes: int, layers: int) -> None:
+        """n_pieces (int): That the bag knows.
+
+        mixture (Mixture), settable: What was fitted.
+        """
         super().__init__(layers or None)
-        self._adapter = NoAdapter()
+        self.adapter = NoAdapter()
+        self.bag = nn.EmbeddingBag(n_pieces, n_classes, mode="sum")
+        self.bias = nn.Parameter(torch.zeros(n_classes))
+        self.mixture: Mixture | None = None
+        nn.init.zeros_(self.bag.weight)
 
     @property
     def adapters(self) -> list[Adapter]:
-        return [self._adapter]
+        """None that changes anything."""
+        return [self.adapter]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """RETURNS (dict): bag (pieces, k) and bias (k,)."""
+        return {"bag": self.bag.weight, "bias": self.bias}
+
+    def forward(self, groups: Sequence[Sequence[int]]) -> Tensor:
+        """groups (Sequence): The pieces of each group. RETURNS (n, k): Logits."""
+        logits: Tensor = bag_logits(self.bag, groups) + self.bias
+        return logits
+
+    def embed(self, core: Core, rows: Sequence[Sequence[int]], batch_pieces: int) -> Floats2d:
+        """rows (Sequence): n times pieces, without special ones.
+        RETURNS (n, h): Sentence embeddings, of length 1; 0 for a row of nothing.
+        """
+        found = np.zeros((len(rows), core.width), dtype=np.float32)
+        filled = [i for i, row in enumerate(rows) if row]
+        lengths = [len(rows[i]) + 2 for i in filled]
+        batches = self.batches(core, lengths, [0] * len(filled), batch_pieces)
+
+        def run(index: list[int]) -> Tensor:
+            own = [rows[filled[i]] for i in index]
+            batch = pack_rows(own, [], [], bos=core.bos, eos=core.eos, pad=core.pad)
+            ids, sizes = upload(batch.ids, core.device), upload(batch.lengths, core.device)
+            with torch.no_grad():
+                pooled = mean_of_rows(self.hidden(core, ids, sizes, [0] * len(ids)), sizes)
+            return nn.functional.normalize(pooled, dim=-1)
+
+        for index, pooled in zip(batches, run_batches(run, batches, core.engine), strict=True):
+            found[[filled[i] for i in index]] = pooled.cpu().numpy()
+        return found
 
 
-class MixtureModel(ClassifierModel):
+class MixtureModel(Model[list[Doc], Floats2d]):
     """Docs -> scores of domains, which sum to at most 1. Until `fit` was called, and in training,
-    it is the classifier.
+    it is the bag alone.
     """
 
     def __init__(
         self,
-        settings: AdapterSettings,
         listener: CoreListener,
         normalizer: Callable[[str], str],
         *,
-        topic_pieces: int,
-        topic_layers: int,
-        **classifier: Any,
+        pieces: int,
+        batch_pieces: int,
+        layers: int,
+        dropout: float,
     ) -> None:
-        """See `build_domain_mixture_v1`."""
-        if topic_pieces < CHUNK:
-            raise ConfigError(f"topic_pieces must be at least {CHUNK}, got {topic_pieces}")
-        if topic_layers < 0:
-            raise ConfigError(f"topic_layers must be 0 (all) or more, got {topic_layers}")
-        super().__init__(settings, listener, normalizer, **classifier)
-        self._func = forward_mixture
-        self.topic_pieces = topic_pieces
-        self.topic_layers = topic_layers
-        self._bare = BareCore(topic_layers)
+        """See `build_domain_mixture_v1`.
+
+        graph (Path), settable before `build`: Where a graph of the core is kept.
+        """
+        if pieces < CHUNK + 2:
+            raise ConfigError(f"pieces must be at least {CHUNK + 2}, got {pieces}")
+        if layers < 0:
+            raise ConfigError(f"layers must be 0 (all) or more, got {layers}")
+        if not 0 <= dropout < 1:
+            raise ConfigError(f"dropout must be in [0, 1), got {dropout}")
+        self.listener = listener
+        self.normalizer = normalizer
+        self.topic_pieces = pieces
+        self.batch_pieces = batch_pieces
+        self.n_layers = layers
+        self.dropout = dropout
+        self.graph: Path | None = None
+        self._rng = np.random.default_rng(0)
+        super().__init__(
+            "multibert_domain_mixture", forward, init=init, layers=[listener], dims={"nO": None}
+        )
+
+    @property
+    def module(self) -> MixtureModule:
+        """RAISES (ConfigError): If the model was not initialised or read."""
+        if not self.shims:
+            raise ConfigError("The domain detector has no weights yet: train or load it first")
+        module: MixtureModule = self.shims[0]._model
+        return module
 
     @property
     def mixture(self) -> Mixture | None:
-        """What it knows of its domains; None before `fit`."""
+        """What was fitted; None before `fit`."""
         return self.module.mixture
+
+    def build(
+        self, n_classes: int, tensors: Mapping[str, Tensor] | None, mixture: Mixture | None
+    ) -> None:
+        """Set the network.
+
+        n_classes (int): Of the bag.
+        tensors (Mapping): Its weights; None starts anew.
+        mixture (Mixture): What was fitted.
+        """
+        core = self.listener.core
+        if self.n_layers > core.n_layers:
+            raise ConfigError(f"layers = {self.n_layers}, but the core has {core.n_layers}")
+        module = MixtureModule(core.n_pieces, n_classes, self.n_layers)
+        if tensors is not None:
+            module.bag.weight.data = tensors["bag"].float()
+            module.bias.data = tensors["bias"].float()
+        module.graph = self.graph
+        module.mixture = mixture
+        # last, since other threads predict with what is there
+        self.shims[:] = [ModuleShim(module.to(core.device))]
+        self._dims["nO"] = n_classes if mixture is None else len(mixture.labels)
+
+    def pieces(self, docs: Sequence[Doc]) -> list[list[int]]:
+        """RETURNS (list): For each doc the pieces of its first MOST_WORDS words."""
+        core = self.listener.core
+        words = ([self.normalizer(word.text) for word in doc[:MOST_WORDS]] for doc in docs)
+        return [list(chain.from_iterable(core.pieces(own))) for own in words]
 
     def topic_row(self, words: Iterable[str]) -> list[int]:
         """RETURNS (list[int]): The pieces of a text that its embedding is read from."""
@@ -85,55 +175,31 @@ class MixtureModel(ClassifierModel):
         limit = min(self.topic_pieces, core.max_pieces) - 2
         return spread(core.pieces(content_words(words)), limit, CHUNK)
 
-    def embed(self, texts: Sequence[Iterable[str]]) -> Floats2d:
-        """texts (Sequence): n times the words of a text.
-        RETURNS (n, h): Sentence embeddings, of length 1; 0 for a text without a letter.
-        """
-        core = self.listener.core
+    def embed(self, texts: Sequence[Iterable[str]], module: MixtureModule) -> Floats2d:
+        """texts (Sequence): n times the words of a text. RETURNS (n, h): See `MixtureModule`."""
         rows = [self.topic_row(words) for words in texts]
-        found = np.zeros((len(rows), core.width), dtype=np.float32)
-        filled = [i for i, row in enumerate(rows) if row]
-        lengths = [len(rows[i]) + 2 for i in filled]
-        batches = self._bare.batches(core, lengths, [0] * len(filled), self.batch_pieces)
+        return module.embed(self.listener.core, rows, self.batch_pieces)
 
-        def run(index: list[int]) -> Tensor:
-            own = [rows[filled[i]] for i in index]
-            batch = pack_rows(own, [], [], bos=core.bos, eos=core.eos, pad=core.pad)
-            ids, sizes = upload(batch.ids, core.device), upload(batch.lengths, core.device)
-            with torch.no_grad():
-                hidden = self._bare.hidden(core, ids, sizes, [0] * len(ids))
-            return mean_of_rows(hidden, sizes)
+    def describe(self, descriptions: Sequence[str]) -> Floats2d:
+        """RETURNS (n, h): Sentence embeddings of descriptions."""
+        return self.embed([text.split() for text in descriptions], self.module.view())
 
-        for index, pooled in zip(batches, run_batches(run, batches, core.engine), strict=True):
-            pooled = torch.nn.functional.normalize(pooled, dim=-1)
-            found[[filled[i] for i in index]] = pooled.cpu().numpy()
-        return found
-
-    def outputs(self, module: ClassifierModule, docs: Sequence[Doc]) -> Floats2d:
-        """RETURNS (n, h + classes): Of each doc the classifier's pooled state and its logits."""
-        core = self.listener.core
-        groups = self.pieces(docs)
-        rows = self.rows(groups)
-        lengths = [len(row) + 2 for row in rows]
-        width = core.width + module.linear.out_features
-        found = np.zeros((len(docs), width), dtype=np.float32)
-        batches = module.batches(core, lengths, [0] * len(rows), self.batch_pieces)
-
-        def run(index: list[int]) -> Tensor:
-            packed = [rows[i] for i in index]
-            batch = pack_rows(packed, [], [], bos=core.bos, eos=core.eos, pad=core.pad)
-            with torch.no_grad():
-                pooled, logits = module.outputs(core, batch, [groups[i] for i in index])
-            return torch.cat([pooled, logits - logits.mean(1, keepdim=True)], dim=1)
-
-        for index, both in zip(batches, run_batches(run, batches, core.engine), strict=True):
-            found[index] = both.cpu().numpy()
-        return found
-
-    def features(self, docs: Sequence[Doc]) -> tuple[Floats2d, Floats2d]:
-        """RETURNS (tuple): What the experts read: embeddings (n, h), outputs (n, m)."""
+    def read_groups(
+        self, docs: Sequence[Doc], module: MixtureModule
+    ) -> tuple[Floats2d, Floats2d, Floats2d]:
+        """RETURNS (tuple): What the experts read of n docs, each a group: embeddings (n, h),
+        logits of the bag (n, m), numbers of pieces (n,).
+        """
+        pieces = self.pieces(docs)
+        with torch.no_grad():
+            logits = module(pieces)
+        logits = logits - logits.mean(1, keepdim=True)
         texts = [[word.text for word in doc[:MOST_WORDS]] for doc in docs]
-        return self.embed(texts), self.outputs(self.module.view(), docs)
+        return (
+            self.embed(texts, module),
+            logits.cpu().numpy(),
+            np.array([len(own) for own in pieces], dtype=np.float32),
+        )
 
     def fit(
         self,
@@ -143,31 +209,29 @@ class MixtureModel(ClassifierModel):
         others: Sequence[str],
         weights: Weights,
     ) -> None:
-        """Learn means, covariances and descriptions; the weights of the network stay.
+        """Learn means, covariances and descriptions; the bag stays.
 
         labels (Sequence[str]): The domains.
         groups (Sequence[tuple]): Domain, number of texts, and a doc with their words, of groups
-            that the classifier was not trained on.
+            that the bag was not trained on.
         descriptions (Mapping): Domain -> what belongs to it.
         others (Sequence[str]): Descriptions of topics that belong to none.
+        weights (Weights): What no corpus gives.
         """
-        embeddings, outputs = self.features([doc for _, _, doc in groups])
+        docs = [doc for _, _, doc in groups]
+        embeddings, logits, _ = self.read_groups(docs, self.module.view())
         names = [label for label in labels if descriptions.get(label)]
         described = self.describe([descriptions[name] for name in names])
         mixture = fit_mixture(
             labels,
             [(name, size) for name, size, _ in groups],
             embeddings,
-            outputs,
+            logits,
             {n: (descriptions[n], own) for n, own in zip(names, described, strict=True)},
             dict(zip(others, self.describe(others), strict=True)),
             weights,
         )
         self.set_mixture(mixture)
-
-    def describe(self, descriptions: Sequence[str]) -> Floats2d:
-        """RETURNS (n, h): Their embeddings."""
-        return self.embed([text.split() for text in descriptions])
 
     def set_mixture(self, mixture: Mixture) -> None:
         """mixture (Mixture): Takes the place of what is there, for all threads at once."""
@@ -177,25 +241,30 @@ class MixtureModel(ClassifierModel):
 
     def check_savable(self) -> None:
         """RAISES (ConfigError): If a weight is no finite number."""
-        super().check_savable()
-        if self.shims and self.mixture is not None:
-            check_finite_tensors("domain_detector", _torch(self.mixture))
+        if self.shims:
+            check_finite_tensors("domain_detector", self._tensors())
+
+    def _tensors(self) -> dict[str, Tensor]:
+        fitted = {} if self.mixture is None else self.mixture.tensors()
+        arrays = {f"mixture.{name}": torch.from_numpy(own) for name, own in fitted.items()}
+        return {**self.module.tensors(), **arrays}
 
     def write(self, folder: Path, labels: Sequence[str], *, new: bool = False) -> None:
-        """See `ClassifierModel.write`; what the mixture knows is written with it."""
-        if self.mixture is None:
-            super().write(folder, labels, new=new)
-            return
-        tensors = {**self.module.tensors(), **_torch(self.mixture)}
+        """Write the bag and what was fitted. new: See `TaggerModel.write_domain`."""
+        mixture = self.mixture
         meta = {
             "labels": list(labels),
-            "n_classes": self.module.linear.out_features,
+            "n_classes": len(self.module.bias),
             **self._shape(),
-            "mixture": {**self.mixture.texts(), "layers": self.topic_layers},
+            "mixture": None if mixture is None else mixture.texts(),
             SETTINGS: self.listener.core.settings,
         }
         write = write_files if new else write_folder
-        write(folder, self.module.adapter, tensors, meta, self.listener.fingerprint())
+        write(folder, self.module.adapter, self._tensors(), meta, self.listener.fingerprint())
+
+    def _shape(self) -> dict[str, Any]:
+        """Settings without which weights mean something else."""
+        return {"pieces": self.topic_pieces, "layers": self.n_layers}
 
     def read(
         self,
@@ -205,43 +274,49 @@ class MixtureModel(ClassifierModel):
         check: Callable[[], None] = lambda: None,
         graph: Path | None = None,
     ) -> None:
-        """See `ClassifierModel.read`."""
+        """Replace the network by one that was written, or leave it if that one is damaged.
+
+        folder (Path): What `write` wrote.
+        labels (Sequence[str]): Those that it should be for.
+        check (Callable): Called when all has been read, before it is taken.
+        graph (Path): Where a graph of the core is kept; None leaves the place as it is.
+        RAISES (AdapterError): If the folder is damaged or of another core or label set.
+        """
         core, fingerprint = self.listener.core, self.listener.fingerprint()
-        adapter, tensors, mixture, manifest = read_mixture(
-            folder,
-            labels,
-            core,
-            fingerprint,
-            shape=self._shape(),
-            topic_layers=self.topic_layers,
+        tensors, mixture, manifest = read_mixture(
+            folder, labels, core, fingerprint, shape=self._shape()
         )
         check()
         say_unproven(folder.parent, {folder.name: manifest})
         self.graph = graph or self.graph
-        if self.graph is not None:
-            self._bare.graph = self.graph.with_name(f"{self.graph.name}_topics")
-        module = self._make(len(tensors["bias"]), adapter, tensors)
-        module.mixture = mixture
-        self._install(module)
-        if mixture is not None:
-            self._dims["nO"] = len(labels)
+        self.build(len(tensors["bias"]), tensors, mixture)
 
 
-def _torch(mixture: Mixture) -> dict[str, Tensor]:
-    return {f"mixture.{k}": torch.from_numpy(v) for k, v in mixture.tensors().items()}
+def init(model: MixtureModel, X: Any = None, Y: Any = None) -> None:
+    """X (list[Doc]): Not used. Y (n, classes): Its width counts."""
+    if Y is not None and not model.shims:
+        model.build(Y.shape[1], None, None)
 
 
-def forward_mixture(
+def forward(
     model: MixtureModel, docs: list[Doc], is_train: bool
 ) -> tuple[Floats2d, Callable[[Floats2d], list[Doc]]]:
-    """docs (list[Doc]): n docs, each a group. RETURNS (n, k): Scores. See `classifier.forward`."""
-    module = model.module.view()
-    if is_train or module.mixture is None:
-        return forward(model, docs, is_train)
-    texts = [[word.text for word in doc[:MOST_WORDS]] for doc in docs]
-    scores = module.mixture.predict(model.embed(texts), model.outputs(module, docs))
+    """docs (list[Doc]): n docs, each a group.
+    RETURNS (n, classes): Scores; in training, and where nothing was fitted, the bag's
+        probabilities. The callback takes the gradient of the cross-entropy by the bag's logits.
+    """
+    module = model.module if is_train else model.module.view()
+    if not is_train and module.mixture is not None:
+        scores = module.mixture.predict(*model.read_groups(docs, module))
+        return scores, lambda d_scores: docs
+    pieces = model.pieces(docs)
+    if is_train and model.dropout:
+        pieces = [[one for one in own if model._rng.random() >= model.dropout] for own in pieces]
+    with torch.set_grad_enabled(is_train):
+        logits = module(pieces)
 
-    def backprop(d_scores: Floats2d) -> list[Doc]:
-        raise ConfigError("A mixture predicts; what is trained is its classifier")
+    def backprop(d_logits: Floats2d) -> list[Doc]:
+        torch.autograd.backward(logits, torch.from_numpy(d_logits).to(logits))
+        return docs
 
-    return scores, backprop
+    return logits.detach().softmax(-1).cpu().numpy(), backprop

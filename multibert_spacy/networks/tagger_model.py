@@ -45,7 +45,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
         dropout, core_dropout (float): See `TaggerModule`.
 
         read_docs (Callable), settable: Makes rows of docs, for a caller that has docs.
+        descriptions (dict), settable: Domain -> what belongs to it, as far as anybody said.
         """
+        self.descriptions: dict[str, str] = {}
         self.module = TaggerModule(settings, dropout, core_dropout)
         self.listener = listener
         self.read_docs: Callable[[Sequence[Doc]], WindowBatch] | None = None
@@ -174,7 +176,10 @@ class TaggerModel(Model[WindowBatch, Logits]):
         """RETURNS (tuple): What `write_files` takes."""
         head = self.module.head_name(domain)
         labels = list(self.module.labels_of(domain))
-        meta = {"domain": domain, "head": head, "labels": labels, SETTINGS: self.core.settings}
+        meta: dict[str, Any] = {"domain": domain, "head": head, "labels": labels}
+        meta[SETTINGS] = self.core.settings
+        if domain in self.descriptions:
+            meta["description"] = self.descriptions[domain]
         tensors = self.module.heads[head].tensors()
         return self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint()
 
@@ -219,6 +224,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
             name = self._own_head(own.head_name, own.name, head)
             self.module.add_head(name, head)
             self.module.add_domain(own.name, name, adapter)
+        self.descriptions.pop(own.name, None)
+        if own.description:
+            self.descriptions[own.name] = own.description
 
     def _own_head(self, name: str, domain: str, head: Head) -> str:
         """The name under which a head is kept: its own unless another domain has a different head

@@ -9,15 +9,19 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from ..adapters.kinds import Adapter
-from ..adapters.storage import check_head, read_folder, read_manifest
+from ..adapters.peft_format import check_tensors
+from ..adapters.storage import check_head, read_folder
 from ..core.encoder import Core
 from ..errors import AdapterError, ConfigError
 from ..names import check_head_name, check_name
 from ..serialization.manifest import MANIFEST
-from .mixture import Mixture, Weights
+from .mixture import Mixture, Weights, array_shapes
 from .tagger import Head
 
 __all__ = ["ReadDomain", "read_classifier", "read_domain", "read_mixture"]
+
+
+MOST_CLASSES = 10_000
 
 
 class ReadDomain(NamedTuple):
@@ -27,6 +31,7 @@ class ReadDomain(NamedTuple):
     head_name: str
     head: Head
     adapter: Adapter
+    description: str
 
 
 def read_domain(
@@ -59,7 +64,10 @@ def read_domain(
         raise AdapterError(f"{folder / MANIFEST} must name a domain and a head: {e}") from e
     head = Head(labels, core.width)
     head.load(tensors)
-    return ReadDomain(domain, name, head, adapter), manifest
+    description = manifest.get("description", "")
+    if not isinstance(description, str):
+        raise AdapterError(f"{folder / MANIFEST} is damaged: its description is not a text")
+    return ReadDomain(domain, name, head, adapter, description), manifest
 
 
 def read_classifier(
@@ -80,7 +88,12 @@ def read_classifier(
     RAISES (AdapterError): If the folder is damaged or of another core, label set or shape.
     """
     adapter, tensors, manifest = read_folder(folder, core, fingerprint)
-    _check_shape(folder, manifest, labels, shape)
+    if list(labels) != manifest["labels"]:
+        raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
+    for name, own in shape.items():
+        there = manifest.get(name, 0)
+        if there != own:
+            raise AdapterError(f"{folder} is for {name} = {there!r}, not {own!r}")
     extra = {"bag": (core.n_pieces, len(labels))} if shape.get("bag") else {}
     check_head(folder, tensors, len(labels), core, extra=extra)
     return adapter, tensors, manifest
@@ -93,73 +106,58 @@ def read_mixture(
     fingerprint: str,
     *,
     shape: Mapping[str, Any],
-    topic_layers: int,
-) -> tuple[Adapter, dict[str, Tensor], Mixture | None, dict[str, Any]]:
-    """Read the folder of a mixture, or of a classifier that is none yet.
+) -> tuple[dict[str, Tensor], Mixture | None, dict[str, Any]]:
+    """Read the folder of a mixture.
 
-    topic_layers (int): Layers of the core that its embeddings should be of.
-    RETURNS (tuple): Adapter, the classifier's tensors, the mixture, the manifest. The rest is as
-        in `read_classifier`.
+    folder (Path): What `MixtureModel.write` wrote.
+    labels (Sequence[str]): Those that it should be for.
+    core (Core), fingerprint (str): What it should be made for.
+    shape (Mapping): Settings without which its weights mean something else.
+    RETURNS (tuple): The bag's tensors, what was fitted (None if nothing was), the manifest.
+    RAISES (AdapterError): If the folder is damaged or of another core, label set or shape.
     """
-    about = read_manifest(folder).get("mixture")
-    if about is None:
-        adapter, tensors, manifest = read_classifier(
-            folder, labels, core, fingerprint, shape=shape
-        )
-        return adapter, tensors, None, manifest
-    adapter, found, manifest = read_folder(folder, core, fingerprint)
-    _check_shape(folder, manifest, labels, shape)
-    n_classes, others = manifest.get("n_classes"), about.get("others")
-    known = about.get("descriptions")
-    if (
-        not isinstance(n_classes, int)
-        or not isinstance(others, list)
-        or not isinstance(known, dict)
-        or list(known) != list(labels)
-        or not all(isinstance(text, str) for text in (*others, *known.values()))
-    ):
-        raise AdapterError(f"{folder / MANIFEST} is damaged: 'mixture' does not fit its labels")
-    if about.get("layers") != topic_layers:
-        raise AdapterError(
-            f"{folder} is for topic_layers = {about.get('layers')!r}, not {topic_layers!r}"
-        )
-    width, k, m = core.width, len(labels), core.width + n_classes
-    shapes: dict[str, tuple[int, ...]] = {
-        "centre": (width,),
-        "origin": (width,),
-        "described": (k, width),
-        "other": (len(others), width),
-        "topics": (k, width),
-        "topic_spread": (width, width),
-        "means": (k, m),
-        "spread": (m, m),
-    }
-    extra = {f"mixture.{name}": sizes for name, sizes in shapes.items()}
-    if shape.get("bag"):
-        extra["bag"] = (core.n_pieces, n_classes)
-    check_head(folder, found, n_classes, core, extra=extra)
-    try:
-        weights = Weights(**{name: float(own) for name, own in about["weights"].items()})
-    except (KeyError, TypeError, ValueError, AttributeError) as e:
-        raise AdapterError(f"{folder / MANIFEST} is damaged: 'weights' of its mixture: {e}") from e
-    arrays = {name: found.pop(f"mixture.{name}").float().numpy() for name in shapes}
-    mixture = Mixture(
-        labels=tuple(labels),
-        descriptions=tuple(known.values()),
-        others=tuple(others),
-        weights=weights,
-        **arrays,
-    )
-    return adapter, found, mixture, manifest
-
-
-def _check_shape(
-    folder: Path, manifest: Mapping[str, Any], labels: Sequence[str], shape: Mapping[str, Any]
-) -> None:
-    """RAISES (AdapterError): If a folder is for other labels, or of another shape."""
+    _, tensors, manifest = read_folder(folder, core, fingerprint)
     if list(labels) != manifest["labels"]:
         raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
     for name, own in shape.items():
-        there = manifest.get(name, 0)
+        there = manifest.get(name)
         if there != own:
             raise AdapterError(f"{folder} is for {name} = {there!r}, not {own!r}")
+    n_classes, about = manifest.get("n_classes"), manifest.get("mixture")
+    if not isinstance(n_classes, int) or not 0 < n_classes <= MOST_CLASSES:
+        raise AdapterError(f"{folder / MANIFEST} is damaged: n_classes is {n_classes!r:.40}")
+    shapes: dict[str, tuple[int, ...]] = {
+        "bag": (core.n_pieces, n_classes),
+        "bias": (n_classes,),
+    }
+    if about is None:
+        check_tensors(folder / "head.safetensors", tensors, shapes)
+        return tensors, None, manifest
+    known, trained, others, weights = (
+        about.get(name) if isinstance(about, dict) else None
+        for name in ("descriptions", "trained", "others", "weights")
+    )
+    if (
+        not isinstance(known, dict)
+        or not isinstance(others, list)
+        or not isinstance(weights, dict)
+        or not isinstance(trained, list)
+        or len(trained) != len(labels)
+        or list(known) != list(labels)
+        or not all(isinstance(text, str) for text in (*others, *known.values()))
+        or not all(isinstance(value, int | float) for value in weights.values())
+        or not weights.keys() <= Weights.__dataclass_fields__.keys()
+    ):
+        raise AdapterError(f"{folder / MANIFEST} is damaged: 'mixture' is not what was written")
+    own_shapes = array_shapes(len(labels), len(others), core.width, n_classes)
+    shapes |= {f"mixture.{name}": size for name, size in own_shapes.items()}
+    check_tensors(folder / "head.safetensors", tensors, shapes)
+    mixture = Mixture(
+        labels=tuple(labels),
+        descriptions=tuple(known.values()),
+        trained=tuple(map(bool, trained)),
+        others=tuple(others),
+        weights=Weights(**weights),
+        **{name: tensors.pop(f"mixture.{name}").float().numpy() for name in own_shapes},
+    )
+    return tensors, mixture, manifest

@@ -31,6 +31,7 @@ from ..engines.engine import GRAPH
 from ..errors import AdapterError, ConfigError, DomainError
 from ..names import check_labels
 from ..networks.classifier import ClassifierModel
+from ..networks.mixture_model import MixtureModel
 from ..serialization.archive import FolderBytes, read_model, write_model
 from ..serialization.drafts import draft_in
 from ..serialization.manifest import MANIFEST, file_hash, verify_files, write_json
@@ -56,6 +57,9 @@ logger = logging.getLogger(__name__)
 
 Row = NDArray[np.float32]
 """Probabilities of one group's labels."""
+
+OURS = (ClassifierModel, MixtureModel)
+"""Models that are saved as an adapter's folder."""
 
 DEFAULT_CONFIG = Config().from_str("""
 [domain_detector]
@@ -104,7 +108,8 @@ def make_domain_detector(
 ) -> "DomainDetector":
     """Construct the detector.
 
-    model (Model): A text classifier whose outputs sum to 1.
+    model (Model): A text classifier whose outputs sum to 1, or to less, where it knows what
+        belongs to none of the domains.
     group_size (int): Docs per group where no thread is given (the paper's 8).
     max_thread (int): Docs by which a thread's domain is decided, its first; all that follow have
         it too and are not waited for, so that a thread may be endless.
@@ -388,7 +393,6 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         nlp: Language | None = None,
         labels: Iterable[str] | None = None,
         folder: str | None = None,
-        start: str | None = None,
     ) -> None:
         """Make the network, or read a trained one.
 
@@ -397,8 +401,6 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         labels (Iterable[str]): The domains; none at all takes those of the examples, sorted, or
             those that there are.
         folder (str): What `to_disk` of another detector wrote, read instead.
-        start (str): The folder of a classifier, whose weights the new one's start as, where both
-            have a domain.
         RAISES (AdapterError): If that is missing, damaged, or made for another core.
         """
         if folder is not None:
@@ -418,8 +420,6 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
 
         some = any(True for _ in told())
         super().initialize(told if some else get_examples, nlp=nlp, labels=names)
-        if start is not None:
-            self.model.begin_from(Path(start), self.labels)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write the labels, and our classifier as an adapter folder or another as `model`. The
@@ -431,7 +431,7 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         part = SavedPart(path, whole=is_whole(exclude))
         with draft_in(path) as draft:
             if "model" not in exclude and self.labels:
-                if isinstance(self.model, ClassifierModel):
+                if isinstance(self.model, OURS):
                     names.append("adapter")
                     self.model.write(draft / "adapter", self.labels, new=True)
                     hashes["adapter"] = file_hash(draft / "adapter" / MANIFEST)
@@ -461,7 +461,7 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         check_saved_labels(path / "cfg", labels)
         if "model" in exclude or not labels:
             check()
-        elif isinstance(self.model, ClassifierModel):
+        elif isinstance(self.model, OURS):
             self.model.read(path / "adapter", labels, check=check, graph=graph)
         else:
             verify_files(path, cfg.get("files", {}), AdapterError)

@@ -73,6 +73,7 @@ def ship(nlp: Language, out: Path) -> None:
     """
     round_to_half(nlp)
     tagger: Any = nlp.get_pipe("multibert_ner")
+    tagger.model.descriptions = {name: own.description for name, own in DOMAINS.items()}
     draft = out / ".domains.draft"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)

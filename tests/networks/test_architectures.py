@@ -60,6 +60,7 @@ def test_adapters_are_found_by_name(name, built):
     [
         ("Tagger", architectures.build_tagger_v1),
         ("DomainClassifier", architectures.build_domain_classifier_v1),
+        ("DomainMixture", architectures.build_domain_mixture_v1),
         ("CoreListener", architectures.build_core_listener_v1),
     ],
 )
@@ -70,7 +71,7 @@ def test_architectures_are_found_by_name(name, built):
 def test_no_function_of_the_module_is_left_out():
     built = {name for name, _ in inspect.getmembers(architectures, inspect.isfunction)}
     assert {name for name in built if name.startswith("build_")} == set(architectures.__all__)
-    assert len(architectures.__all__) == 8
+    assert len(architectures.__all__) == 9
 
 
 class TestSettings:

@@ -33,6 +33,13 @@ BOW = {
     "no_output_layer": False,
     "length": 1024,
 }
+MIXTURE = {
+    "@architectures": "multibert_spacy.DomainMixture.v1",
+    "pieces": 20,
+    "dropout": 0.0,
+    "core": {"@architectures": "multibert_spacy.CoreListener.v1"},
+    "normalizer": {"@misc": "multibert_spacy.HazmNormalizer.v1"},
+}
 MODELS = {
     "lora": {"adapter": LORA, "dropout": 0.0},
     "prefix": {"adapter": PREFIX, "dropout": 0.0},
@@ -40,8 +47,17 @@ MODELS = {
     "none": {"adapter": {"@misc": "multibert_spacy.NoAdapter.v1"}, "dropout": 0.0},
     "first": {"adapter": LORA, "dropout": 0.0, "pooling": "first"},
     "bow": BOW,
+    "mixture": MIXTURE,
 }
-RATES = {"lora": 0.01, "prefix": 0.1, "projection": 0.02, "none": 0.1, "first": 0.01, "bow": 0.02}
+RATES = {
+    "lora": 0.01,
+    "prefix": 0.1,
+    "projection": 0.02,
+    "none": 0.1,
+    "first": 0.01,
+    "bow": 0.02,
+    "mixture": 0.01,
+}
 
 
 def untrained(core=None, model=None, **settings):

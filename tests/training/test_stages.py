@@ -91,7 +91,7 @@ def stages(paths, tmp_path_factory):
                 shutil.copytree(own, root / "adapters" / domain)
         detector = ["--components.domain_detector.model.adapter", f"${{adapters.{kind}}}"]
         args = [*paths["train"], *paths["core"], *detector, *budget(25, RATES[kind])]
-        train(CONFIGS / "detector.cfg", root / "detector", overrides=overrides(*args))
+        train(CONFIGS / "detector_paper.cfg", root / "detector", overrides=overrides(*args))
         assemble(root, root / "fa_multibert")
         done[kind] = root
         return root
@@ -364,7 +364,7 @@ def test_a_fixed_seed_gives_the_same_run_twice(paths, tmp_path):
 def test_a_fixed_seed_gives_the_same_detector_twice(paths, tmp_path):
     def run(out, seed):
         args = [*paths["train"], *paths["core"], *budget(4, seed=seed)]
-        train(CONFIGS / "detector.cfg", out, overrides=overrides(*args))
+        train(CONFIGS / "detector_paper.cfg", out, overrides=overrides(*args))
         detector = spacy.load(out / "model-last").get_pipe("domain_detector")
         return parameters(detector.model.module), best_scores(out)["domain_acc"]
 
@@ -380,14 +380,14 @@ def test_a_fixed_seed_gives_the_same_detector_twice(paths, tmp_path):
 
 def test_detector_of_some_domains(paths, tmp_path):
     args = [*paths["train"], *paths["core"], *budget(2), "--vars.domains", '["travel", "news"]']
-    train(CONFIGS / "detector.cfg", tmp_path, overrides=overrides(*args))
+    train(CONFIGS / "detector_paper.cfg", tmp_path, overrides=overrides(*args))
     detector = spacy.load(tmp_path / "model-best").get_pipe("domain_detector")
     assert detector.labels == ("travel", "news")
 
 
 def test_detector_with_a_stock_model(paths, tmp_path):
     """Any text classifier of spaCy's in its place."""
-    config = load_config(CONFIGS / "detector.cfg", interpolate=False)
+    config = load_config(CONFIGS / "detector_paper.cfg", interpolate=False)
     config["components"]["domain_detector"]["model"] = {
         "@architectures": "spacy.TextCatBOW.v3",
         "exclusive_classes": True,
@@ -405,7 +405,7 @@ def test_detector_with_a_stock_model(paths, tmp_path):
 
 def test_a_detector_is_trained_further(stages, paths, tmp_path):
     """A config that sources the detector resumes its training."""
-    config = load_config(CONFIGS / "detector.cfg", interpolate=False)
+    config = load_config(CONFIGS / "detector_paper.cfg", interpolate=False)
     best = str(stages("lora") / "detector" / "model-best")
     config["components"] = {name: {"source": best} for name in ("transformer", "domain_detector")}
     config.to_disk(tmp_path / "further.cfg", interpolate=False)

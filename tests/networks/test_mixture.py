@@ -1,0 +1,136 @@
+"""Two experts and the gate between them: the arithmetic, on arrays written by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from multibert_spacy.errors import ConfigError
+from multibert_spacy.networks.mixture import Weights, fit_mixture
+
+LABELS = ["news", "sports", "travel"]
+AXES = np.eye(6, dtype=np.float32)
+RNG = np.random.default_rng(0)
+
+
+def fitted(**weights):
+    """Domain k lies along axis k of the embeddings and of the bag's logits; "law" along axis 3."""
+    groups, embeddings, logits = [], [], []
+    for k, label in enumerate(LABELS):
+        for size in (1, 2, 4):
+            for _ in range(12):
+                groups.append((label, size))
+                embeddings.append(AXES[k] + 0.2 * RNG.normal(size=6))
+                logits.append(8 * np.eye(3)[k] + RNG.normal(size=3))
+    return fit_mixture(
+        LABELS,
+        groups,
+        np.array(embeddings, dtype=np.float32),
+        np.array(logits, dtype=np.float32),
+        {label: (f"about {label}", AXES[k]) for k, label in enumerate(LABELS)},
+        {"law": AXES[3]},
+        Weights(**weights),
+    )
+
+
+MIXTURE = fitted(sure=2.0)
+UNSURE = np.full((1, 3), 8 / 3, dtype=np.float32)
+LENGTH = np.array([32.0], dtype=np.float32)
+
+
+def told(embedding, logits, mixture=MIXTURE, length=LENGTH):
+    return mixture.predict(embedding[None], logits, length)[0]
+
+
+@pytest.mark.parametrize("k", range(3))
+def test_where_the_bag_is_unsure_the_topic_decides(k):
+    scores = told(AXES[k], UNSURE)
+    assert scores.argmax() == k
+    assert scores[k] > 0.8
+
+
+def test_where_the_bag_is_sure_it_decides():
+    sure = fitted(expert=1.0)
+    scores = told(AXES[0], 8 * np.eye(3, dtype=np.float32)[2:], sure)
+    assert scores.argmax() == 2
+
+
+def test_more_pieces_need_a_surer_bag():
+    mixture = fitted(expert=0.5, sure=0.0, longer=20.0)
+    logits = 8 * np.eye(3, dtype=np.float32)[2:]
+    assert told(AXES[0], logits, mixture).argmax() == 2
+    assert told(AXES[0], logits, mixture, length=100 * LENGTH).argmax() == 0
+
+
+def test_another_topic_takes_what_it_is_like():
+    scores = told(AXES[3], UNSURE)
+    assert scores.sum() < 0.3
+    assert told(AXES[1], UNSURE).sum() > 0.9
+
+
+def test_scores_sum_to_at_most_one():
+    x = RNG.normal(size=(50, 6)).astype(np.float32)
+    z = 9 * RNG.normal(size=(50, 3)).astype(np.float32)
+    scores = MIXTURE.predict(x, z, np.full(50, 60, dtype=np.float32))
+    assert scores.shape == (50, 3)
+    assert (scores >= 0).all()
+    assert (scores.sum(1) <= 1 + 1e-5).all()
+
+
+def test_a_text_of_nothing_has_scores():
+    scores = told(np.zeros(6, dtype=np.float32), UNSURE)
+    assert np.isfinite(scores).all()
+
+
+def test_a_further_domain_is_a_mean_and_a_description():
+    logits = np.tile([[0.0, 0.0, 0.0]], (4, 1)).astype(np.float32)
+    embeddings = np.tile(AXES[4], (4, 1))
+    more = MIXTURE.with_domain("art", "about art", AXES[4], embeddings, logits)
+    assert more.labels == ("news", "sports", "travel", "art")
+    assert told(AXES[4], UNSURE, more).argmax() == 3
+    for k in range(3):
+        assert told(AXES[k], UNSURE, more).argmax() == k
+    assert MIXTURE.labels == ("news", "sports", "travel")
+
+
+def test_a_further_domain_without_a_description():
+    logits = np.zeros((4, 3), dtype=np.float32)
+    more = MIXTURE.with_domain("art", "", None, np.tile(AXES[4], (4, 1)), logits)
+    assert more.descriptions[3] == ""
+    assert told(AXES[4], UNSURE, more).argmax() == 3
+
+
+def test_a_domain_that_was_another_topic_takes_its_place():
+    logits = np.zeros((4, 3), dtype=np.float32)
+    more = MIXTURE.with_domain("legal", "law", AXES[3], np.tile(AXES[3], (4, 1)), logits)
+    assert more.others == ()
+    assert more.other.shape == (0, 6)
+    assert told(AXES[3], UNSURE, more).argmax() == 3
+    assert told(AXES[3], UNSURE, more)[3] > 0.8
+
+
+def test_without_and_renamed():
+    left = MIXTURE.without_domain("sports").renamed("travel", "trips")
+    assert left.labels == ("news", "trips")
+    assert left.descriptions == ("about news", "about travel")
+    assert told(AXES[2], UNSURE, left).argmax() == 1
+
+
+def test_what_was_added_can_be_taken_away():
+    logits = np.zeros((4, 3), dtype=np.float32)
+    more = MIXTURE.with_domain("art", "", AXES[4], np.tile(AXES[4], (4, 1)), logits)
+    back = more.without_domain("art")
+    assert back.labels == MIXTURE.labels
+    assert np.array_equal(told(AXES[0], UNSURE, back), told(AXES[0], UNSURE))
+
+
+def test_a_domain_without_groups_is_an_error():
+    with pytest.raises(ConfigError, match="no text of 'art'"):
+        fit_mixture(["art"], [], AXES, AXES, {}, {}, Weights())
+
+
+def test_it_is_made_of_halves():
+    """So that what is read is what was written."""
+    for name, array in MIXTURE.tensors().items():
+        assert np.array_equal(array.astype(np.float16).astype(np.float32), array), name
+    assert replace(MIXTURE).texts()["descriptions"]["news"] == "about news"
