@@ -176,7 +176,8 @@ class TaggerModel(Model[WindowBatch, Logits]):
         """RETURNS (tuple): What `write_files` takes."""
         head = self.module.head_name(domain)
         labels = list(self.module.labels_of(domain))
-        meta = {"domain": domain, "head": head, "labels": labels, SETTINGS: self.core.settings}
+        meta: dict[str, Any] = {"domain": domain, "head": head, "labels": labels}
+        meta[SETTINGS] = self.core.settings
         if domain in self.descriptions:
             meta["description"] = self.descriptions[domain]
         tensors = self.module.heads[head].tensors()
