@@ -18,8 +18,8 @@ ENTRY_POINTS = [
     for name, value in entries.items()
 ]
 ORDER = [
-    *("training", "pipeline", "networks", "engines", "adapters", "core"),
-    *("text", "serialization"),
+    *("cli", "scale", "domains", "training", "pipeline", "networks", "engines", "adapters"),
+    *("core", "text", "serialization"),
 ]
 """Each may import what stands to its right, and the modules beside them."""
 
@@ -68,7 +68,8 @@ def functions(path):
 
 
 def test_the_rooms():
-    assert {room(path) for path in MODULES if path.parent != PACKAGE} == set(ORDER)
+    rooms = {room(path) for path in MODULES if path.parent != PACKAGE}
+    assert rooms | {"domains"} == set(ORDER)  # which comes from another hand
 
 
 def test_imports_are_found():
@@ -193,6 +194,8 @@ def test_the_scripts_stay_short():
 def test_nothing_is_printed(path):
     assert not calls(path, "print")
     assert not calls(path, "pprint")
+    if room(path) == "cli":
+        return
     for package in ("wasabi", "rich", "tqdm", "typer"):
         assert not imports_package(path, package)
 
@@ -251,6 +254,7 @@ def test_what_is_registered_has_an_entry_point():
                 module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
                 found[key] = f"{module}:{node.name}"
     declared.pop(("spacy_displacy_colors", "multibert_spacy"))
+    declared.pop(("spacy_cli", "multibert"))
     assert found == declared
 
 

@@ -1,4 +1,4 @@
-"""Tag threads of texts and show them: a table in the terminal, displaCy as HTML.
+"""Tagged threads as a picture: colours for the terminal, displaCy's page as HTML.
 
 In displaCy's own markup an entity is torn in two where a number stands behind it: by Unicode's
 bidirectional algorithm the Latin label and the digits after it are one run from left to right, of
@@ -13,23 +13,17 @@ import warnings
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import spacy
-import typer
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from spacy import displacy
 from spacy.displacy.templates import TPL_ENT_RTL, TPL_FIGURE, TPL_PAGE
-from spacy.language import Language
 from spacy.tokens import Doc
 
-from multibert_spacy.colors import COLORS
+from ..colors import COLORS
+from ..errors import CorpusError
 
-from .record import readable_errors
-
-console = Console()
+__all__ = ["MARK", "coloured", "heading", "read_threads", "render"]
 
 ISOLATED = 'style="display: inline-block; unicode-bidi: isolate; '
 MARK = TPL_ENT_RTL.strip().replace('style="', ISOLATED)
@@ -43,7 +37,7 @@ def read_threads(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
     path (Path): JSONL, one object per line with "text" and, if known, "thread" and "domain".
     YIELDS (tuple): Text and context, as `nlp.pipe(as_tuples=True)` takes them.
-    RAISES (ValueError): If a line is no such object; names the line.
+    RAISES (CorpusError): If a line is no such object; names the line.
     """
     with path.open(encoding="utf8") as lines:
         for number, line in enumerate(lines, 1):
@@ -53,7 +47,8 @@ def read_threads(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 row = json.loads(line)
                 text = row.pop("text")
             except (ValueError, KeyError, AttributeError, TypeError) as e:
-                raise ValueError(f'{path}, line {number}: expected an object with "text"') from e
+                expected = 'an object with "text"'
+                raise CorpusError.at(path, number, expected, line.strip()[:80]) from e
             yield text, row
 
 
@@ -88,44 +83,5 @@ def render(docs: Iterable[Doc]) -> str:
         options = {"template": MARK}
         figure = displacy.render(parsed, style="ent", jupyter=False, manual=True, options=options)
         figures.append(TPL_FIGURE.format(content=figure))
-    return TPL_PAGE.format(content="".join(figures), lang="fa", dir="rtl").strip()
-
-
-def show(nlp: Language, path: Path, html: Path | None = None) -> list[Doc]:
-    """Tag and show.
-
-    nlp (Language): The pipeline.
-    path (Path): See `read_threads`.
-    html (Path): Where to write displaCy's page.
-    RETURNS (list[Doc]): The docs.
-    """
-    table = Table("thread · domain (score)", "text", "entities", show_lines=True)
-    docs = []
-    for doc, _ in nlp.pipe(read_threads(path), as_tuples=True):
-        scores = doc.spans["multibert_ner"].attrs["scores"]
-        found = [f"{e.text} {e.label_} {s:.2f}" for e, s in zip(doc.ents, scores, strict=True)]
-        table.add_row(heading(doc), coloured(doc), "\n".join(found))
-        docs.append(doc)
-    console.print(table)
-    if html is not None:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(render(docs), encoding="utf8")
-        console.print(f"{html}: the same with displaCy, right to left")
-    return docs
-
-
-def main(
-    model: Annotated[str, typer.Argument(help="Installed package or folder")] = "fa_multibert",
-    threads: Annotated[Path, typer.Argument(help="JSONL with text and thread")] = Path(
-        "example/threads.jsonl"
-    ),
-    html: Annotated[Path | None, typer.Option(help="Write displaCy's page here")] = None,
-) -> None:
-    """Tag threads and show their entities by colour."""
-    with readable_errors(ValueError):
-        if not show(spacy.load(model), threads, html):
-            raise ValueError(f"{threads} holds no text: expected an object with a text per line")
-
-
-if __name__ == "__main__":
-    typer.run(main)
+    page: str = TPL_PAGE.format(content="".join(figures), lang="fa", dir="rtl")
+    return page.strip()
