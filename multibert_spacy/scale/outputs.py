@@ -2,7 +2,7 @@
 
 | column | type | |
 |---|---|---|
-| id | int64 or string | the row's own; `file:line` if it has none |
+| id | int64 or string | null if the row has none; `file:line` if no row of the input has one |
 | text | string | not with `no_text` |
 | thread | int64 or string | null if the row has none |
 | domain | string | |
@@ -32,11 +32,11 @@ ROW_GROUP = 1024
 
 def result_of(row: Row, doc: Doc, plan: Plan) -> dict[str, Any]:
     """RETURNS (dict): What is written of a tagged text."""
-    result: dict[str, Any] = {"id": row.id if plan.id == "int64" else str(row.id)}
+    made_up = None if plan.id else f"{row.file}:{row.line}"
+    result: dict[str, Any] = {"id": made_up or _key(row.id, plan.id)}
     if not plan.settings.no_text:
         result["text"] = row.text
-    thread = row.thread
-    result["thread"] = thread if thread is None or plan.thread == "int64" else str(thread)
+    result["thread"] = _key(row.thread, plan.thread)
     result["domain"] = doc._.domain
     result["domain_score"] = doc._.domain_score
     result["entities"] = [
@@ -50,6 +50,10 @@ def result_of(row: Row, doc: Doc, plan: Plan) -> dict[str, Any]:
         for ent in doc.ents
     ]
     return result
+
+
+def _key(value: Any, kind: str) -> Any:
+    return value if value is None or kind == "int64" else str(value)
 
 
 def write_results(file: IO[bytes], results: Iterable[dict[str, Any]], plan: Plan) -> None:
@@ -77,7 +81,7 @@ def _write_parquet(file: IO[bytes], results: Iterator[dict[str, Any]], plan: Pla
 
 def _schema(arrow: Any, plan: Plan) -> Any:
     """RETURNS (pyarrow.Schema): That of the module's table."""
-    kinds = {"int64": arrow.int64(), "string": arrow.string()}
+    kinds = {"int64": arrow.int64(), "string": arrow.string(), "": arrow.string()}
     entity = {
         **{"start": arrow.int32(), "end": arrow.int32(), "label": arrow.string()},
         **{"score": arrow.float64(), "text": arrow.string()},

@@ -58,9 +58,11 @@ class Plan:
     stamps: list[list[Any]]
     """Size and, where the file system knows it, time of change of each file of the input."""
     parts: list[Part] = field(default_factory=list)
-    id: str = "int64"
-    thread: str = "int64"
-    """Types of these two columns: whole numbers where all are, else strings."""
+    id: str = ""
+    thread: str = ""
+    """Types of these two columns: int64 where all are whole numbers, else string; "" where no row
+    has any.
+    """
     counts: dict[str, Any] | None = None
     """Of the whole run, once it has ended."""
 
@@ -116,6 +118,7 @@ class _Seen:
 
     def __init__(self, named: Iterable[str]) -> None:
         self.missing = set(named)
+        self.keys = [0, 0]
         self.whole = [True, True]
         self.n_texts = 0
         self.error = "there is no row in it"
@@ -127,12 +130,14 @@ class _Seen:
                 self.error = f"{row.file}, line {row.line}: {row.error}"
             return
         self.n_texts += 1
-        self.whole[0] &= is_whole(row.id)
-        self.whole[1] &= row.thread is None or is_whole(row.thread)
+        for i, key in enumerate((row.id, row.thread)):
+            if key is not None:
+                self.keys[i] += 1
+                self.whole[i] &= is_whole(key)
 
     def kind(self, i: int) -> str:
         """RETURNS (str): Type of the ids (0) or the threads (1)."""
-        return "int64" if self.whole[i] and self.n_texts else "string"
+        return "" if not self.keys[i] else "int64" if self.whole[i] else "string"
 
     def check(self, settings: Settings) -> None:
         """RAISES (CorpusError): See `make_plan`."""

@@ -22,6 +22,7 @@ FORMATS = {
     **{".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".pq": "parquet"},
 }
 """Endings of files that are read, and the formats they mean."""
+ENDINGS = ", ".join(FORMATS)
 LONGEST_FIELD = 1 << 20
 """Characters of a field of CSV; the quotation mark that nobody closed costs no more than that."""
 
@@ -70,7 +71,7 @@ def find_sources(fs: Any, path: str) -> list[Source]:
         found = [name for name in fs.glob(path) if fs.isfile(name)]
         root = path.split("*")[0].rpartition("/")[0]
     if not found:
-        raise CorpusError(f"{path} has no file to read: expected {', '.join(FORMATS)}")
+        raise CorpusError(f"{path} has no file to read: expected one that ends in {ENDINGS}")
     return [_source(name, root) for name in sorted(found)]
 
 
@@ -85,7 +86,7 @@ def _is_hidden(path: str) -> bool:
 
 def _source(path: str, root: str) -> Source:
     if _ending(path) not in FORMATS:
-        raise CorpusError(f"{path} ends in none of {', '.join(FORMATS)}: expected one of these")
+        raise CorpusError(f"{path} is no file to read: expected one that ends in {ENDINGS}")
     return Source(path, path.removeprefix(root).lstrip("/"), FORMATS[_ending(path)])
 
 

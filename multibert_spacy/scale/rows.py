@@ -35,7 +35,7 @@ class Row:
     file: str
     line: int
     start: int
-    id: int | str
+    id: int | str | None
     text: str
     thread: Any
     domain: str | None
@@ -84,7 +84,7 @@ def read_rows(
 
 
 def _check(record: Record, source: Source, columns: Columns, max_length: int) -> Row | BadRow:
-    """RETURNS (Row | BadRow): A record as a row. One without an id is called by file and line."""
+    """RETURNS (Row | BadRow): A record as a row."""
     values = record.values
     error = record.error if values is None else _error(values, columns, max_length)
     if values is None or error:
@@ -95,7 +95,7 @@ def _check(record: Record, source: Source, columns: Columns, max_length: int) ->
         source.name,
         record.line,
         record.start,
-        f"{source.name}:{record.line}" if is_missing(key) else _plain(key),
+        None if is_missing(key) else _plain(key),
         values[columns.text],
         None if is_missing(thread) else thread,
         None if is_missing(domain) else domain,
@@ -127,6 +127,6 @@ def _error(values: dict[str, Any], columns: Columns, max_length: int) -> str:
     if not isinstance(thread, Hashable):
         return f"{columns.thread!r} must be a string or a number, got {thread!r:.120}"
     for name in columns.all():
-        if (half := error_of(str(values.get(name)))) is not None:
-            return f"{name!r}: {half}"
+        if error_of(str(values.get(name))) is not None:
+            return f"{name!r} holds half a character, or bytes that are no UTF-8"
     return ""

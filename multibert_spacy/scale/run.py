@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import spacy
-from spacy.language import Language
 
 from ..errors import ConfigError
 from .engines import local, ray, spark
 from .extras import need
+from .models import describe_model
 from .outputs import FORMATS_OUT
 from .places import DRAFTS, Place, open_place
 from .plan import PLAN, Plan, Settings, check_same, make_plan, read_plan
@@ -70,18 +70,18 @@ def apply(
     if format == "parquet":
         need("pyarrow", "apply")
     place, is_new = _open_output(str(output), resume)
-    nlp = spacy.load(model)
+    known = describe_model(str(model))
     settings = Settings(
         model=_absolute(model),
-        version=f"{nlp.meta['lang']}_{nlp.meta['name']}-{nlp.meta['version']}",
+        version=known.version,
         input=_absolute(input),
         columns=columns,
         grouped=group_by is not None,
         format=format,
         no_text=no_text,
         part_size=part_size,
-        group_size=_group_size(nlp),
-        max_length=nlp.max_length,
+        group_size=known.group_size,
+        max_length=known.max_length,
     )
     if is_new:
         named = [name for name in (id, thread, domain, group_by) if name is not None]
@@ -96,7 +96,7 @@ def apply(
     to_do = [i for i in range(len(plan.parts)) if plan.part_name(i) not in names]
     if to_do:
         tell = _teller(plan, to_do, progress)
-        for _ in ENGINES[engine](_absolute(output), to_do, workers, tell, nlp):
+        for _ in ENGINES[engine](_absolute(output), to_do, workers, tell):
             pass
     return _finish(plan, place, len(plan.parts) - len(to_do))
 
@@ -152,12 +152,6 @@ def _open_output(output: str, resume: bool) -> tuple[Place, bool]:
         )
     place.fs.makedirs(place.root, exist_ok=True)
     return place, PLAN not in names
-
-
-def _group_size(nlp: Language) -> int:
-    """RETURNS (int): Neighbouring texts without a thread that the pipeline takes for a group."""
-    sizes = (getattr(proc, "group_size", 1) for _, proc in nlp.pipeline)
-    return max(sizes, default=1)
 
 
 def _teller(plan: Plan, to_do: Iterable[int], progress: Progress) -> Callable[[int], None]:

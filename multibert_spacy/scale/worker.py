@@ -35,13 +35,11 @@ ERRORS_NAME = DRAFTS + "/{:06d}.errors.jsonl"
 class Worker:
     """A loaded pipeline and a plan."""
 
-    def __init__(self, output: str, nlp: Language | None = None) -> None:
-        """output (str): Folder of the run, in which the plan lies.
-        nlp (Language): The plan's pipeline, if it is loaded already; it is ours from now on.
-        """
+    def __init__(self, output: str) -> None:
+        """output (str): Folder of the run, in which the plan lies."""
         self.place = open_place(output)
         self.plan = read_plan(self.place)
-        self.nlp = spacy.load(self.plan.settings.model) if nlp is None else nlp
+        self.nlp = spacy.load(self.plan.settings.model)
 
     def __call__(self, index: int, tell: Tell = lambda n: None) -> Counts:
         """Do a part.

@@ -10,8 +10,6 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import Any
 
-from spacy.language import Language
-
 from ...errors import EngineError
 from ..worker import Counts, Worker, worker_for
 
@@ -21,21 +19,18 @@ Tell = Callable[[int], None]
 _queue: list[Any] = []
 
 
-def run(
-    output: str, indices: Sequence[int], workers: int, tell: Tell, nlp: Language
-) -> Iterator[Counts]:
+def run(output: str, indices: Sequence[int], workers: int, tell: Tell) -> Iterator[Counts]:
     """Do parts of a plan.
 
     output (str): The run's folder.
     indices (Sequence[int]): The parts to do.
     workers (int): Processes; with one it is this process, which has all cores for each batch.
     tell (Callable): Is told of the texts on the way.
-    nlp (Language): The plan's pipeline.
     YIELDS (dict): Counts of each part, as they come.
     RAISES (EngineError): If a process died.
     """
     if workers == 1:
-        yield from map(partial(Worker(output, nlp), tell=tell), indices)
+        yield from map(partial(Worker(output), tell=tell), indices)
         return
     # "fork" would copy a process that has threads; what is set here, torch reads when it starts
     context = get_context("spawn")

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from spacy import prefer_gpu
-from spacy.language import Language
 
+from ...errors import EngineError
 from ..extras import need
-from ..worker import Counts, Worker
+from ..worker import Counts, worker_for
 
 __all__ = ["run"]
 
@@ -24,24 +24,20 @@ MOST_BLOCKS = 2000
 class TagParts:
     """An actor. Takes a row with a part's number and returns one with its counts."""
 
-    def __init__(self, output: str) -> None:
+    def __init__(self) -> None:
         if need("ray", "ray").get_gpu_ids():
             prefer_gpu()
-        self.worker = Worker(output)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"counts": json.dumps(self.worker(int(row["item"])))}
+        return {"counts": json.dumps(worker_for(row["output"])(int(row["part"])))}
 
 
 def run(
-    output: str,
-    indices: Sequence[int],
-    workers: int,
-    tell: Callable[[int], None],
-    nlp: Language,
+    output: str, indices: Sequence[int], workers: int, tell: Callable[[int], None]
 ) -> Iterator[Counts]:
     """Do parts of a plan; see `local.run`. A Ray that runs already is used as it is, and so is the
     cluster that `RAY_ADDRESS` names; else one is started on this machine and stopped again.
+    RAISES (EngineError): If a part failed as often as Ray tries.
     """
     ray = need("ray", "ray")
     data = need("ray.data", "ray")
@@ -53,15 +49,14 @@ def run(
         resources = {"num_cpus": max(1, int(total.get("CPU", 1)) // workers)}
         if gpus := total.get("GPU", 0):
             resources["num_gpus"] = min(1, gpus / workers)
-        context = data.DataContext.get_current()
-        context.enable_progress_bars = False
+        data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         parts = data.from_items(
-            [int(index) for index in indices],
+            [{"output": output, "part": index} for index in indices],
             override_num_blocks=min(len(indices), MOST_BLOCKS),
         )
         done = parts.map(
             TagParts,
-            fn_constructor_args=(output,),
             compute=data.ActorPoolStrategy(size=workers),
             **resources,
         )
@@ -69,6 +64,8 @@ def run(
             counts = json.loads(row["counts"])
             tell(counts["texts"])
             yield counts
+    except ray.exceptions.RayError as e:
+        raise EngineError(f"Ray: {str(e).strip().splitlines()[-1]}") from e
     finally:
         if own:
             ray.shutdown()

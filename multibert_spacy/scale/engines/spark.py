@@ -7,12 +7,11 @@ session is the one there is, as under `spark-submit`; else one is made on this m
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from spacy.language import Language
-
-from ...errors import ConfigError
+from ...errors import ConfigError, EngineError
 from ..extras import need
 from ..worker import Counts, worker_for
 
@@ -20,14 +19,11 @@ __all__ = ["run"]
 
 
 def run(
-    output: str,
-    indices: Sequence[int],
-    workers: int,
-    tell: Callable[[int], None],
-    nlp: Language,
+    output: str, indices: Sequence[int], workers: int, tell: Callable[[int], None]
 ) -> Iterator[Counts]:
     """Do parts of a plan; see `local.run`. Nothing is told before all is done.
     RAISES (ConfigError): If there is no Java.
+    RAISES (EngineError): If a part failed as often as Spark tries.
     """
     sql = need("pyspark.sql", "spark")
     session = sql.SparkSession.getActiveSession()
@@ -36,9 +32,11 @@ def run(
         builder = sql.SparkSession.builder.appName("multibert apply")
         if not {"PYSPARK_GATEWAY_PORT", "SPARK_REMOTE"} & os.environ.keys():
             _check_java()
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
             builder = builder.master(f"local[{workers}]").config("spark.ui.enabled", "false")
             builder = builder.config("spark.driver.host", "localhost")
         session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("ERROR")
     wanted = list(indices)
 
     def tag(batches: Iterator[Any]) -> Iterator[Any]:
@@ -53,6 +51,8 @@ def run(
             counts = json.loads(row["counts"])
             tell(counts["texts"])
             yield counts
+    except need("pyspark.errors", "spark").PySparkException as e:
+        raise EngineError(f"Spark: {str(e).strip().splitlines()[-1]}") from e
     finally:
         if own:
             session.stop()
