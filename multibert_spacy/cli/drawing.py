@@ -23,7 +23,7 @@ from spacy.tokens import Doc
 from ..colors import COLORS
 from ..errors import CorpusError
 
-__all__ = ["MARK", "coloured", "heading", "read_threads", "render"]
+__all__ = ["MARK", "coloured", "draw", "heading", "read_lines", "read_threads", "render"]
 
 ISOLATED = 'style="display: inline-block; unicode-bidi: isolate; '
 MARK = TPL_ENT_RTL.strip().replace('style="', ISOLATED)
@@ -33,23 +33,32 @@ put a space between a name and the comma behind it.
 
 
 def read_threads(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """path (Path): A file of JSONL, see `read_lines`.
+    YIELDS (tuple): Text and context.
+    """
+    with path.open(encoding="utf8") as lines:
+        yield from read_lines(str(path), lines)
+
+
+def read_lines(name: str, lines: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Read texts with their threads.
 
-    path (Path): JSONL, one object per line with "text" and, if known, "thread" and "domain".
+    name (str): What errors call the file.
+    lines (Iterable[str]): JSONL, one object per line with "text" and, if known, "thread" and
+        "domain".
     YIELDS (tuple): Text and context, as `nlp.pipe(as_tuples=True)` takes them.
     RAISES (CorpusError): If a line is no such object; names the line.
     """
-    with path.open(encoding="utf8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                text = row.pop("text")
-            except (ValueError, KeyError, AttributeError, TypeError) as e:
-                expected = 'an object with "text"'
-                raise CorpusError.at(path, number, expected, line.strip()[:80]) from e
-            yield text, row
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            text = row.pop("text")
+        except (ValueError, KeyError, AttributeError, TypeError) as e:
+            expected = 'an object with "text"'
+            raise CorpusError.at(name, number, expected, line.strip()[:80]) from e
+        yield text, row
 
 
 def coloured(doc: Doc) -> Text:
@@ -76,12 +85,21 @@ def render(docs: Iterable[Doc]) -> str:
     """
     figures = []
     for title, own in groupby(docs, heading):
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r"\[W006\]")  # a text without entities
-            parsed = [{**displacy.parse_ents(doc), "title": None} for doc in own]
-        parsed[0]["title"] = f"<bdi>{markup.escape(title)}</bdi>"  # displaCy does not escape it
-        options = {"template": MARK}
-        figure = displacy.render(parsed, style="ent", jupyter=False, manual=True, options=options)
-        figures.append(TPL_FIGURE.format(content=figure))
+        escaped = f"<bdi>{markup.escape(title)}</bdi>"  # displaCy does not escape it
+        figures.append(TPL_FIGURE.format(content=draw(own, escaped)))
     page: str = TPL_PAGE.format(content="".join(figures), lang="fa", dir="rtl")
     return page.strip()
+
+
+def draw(docs: Iterable[Doc], title: str | None = None) -> str:
+    """docs (Iterable[Doc]): Tagged docs, at least one.
+    title (str): Markup that stands over them.
+    RETURNS (str): Their markup.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"\[W006\]")  # a text without entities
+        parsed = [{**displacy.parse_ents(doc), "title": None} for doc in docs]
+    parsed[0]["title"] = title
+    options = {"template": MARK}
+    drawn: str = displacy.render(parsed, style="ent", jupyter=False, manual=True, options=options)
+    return drawn

@@ -5,6 +5,7 @@ forgotten at the end of a part (`nlp.memory_zone`), so that a process does not g
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -20,7 +21,15 @@ from .places import DRAFTS, open_place
 from .plan import read_plan
 from .rows import BadRow, Row, read_rows
 
-__all__ = ["COUNTS_NAME", "ERRORS_NAME", "Counts", "Worker", "add_counts", "worker_for"]
+__all__ = [
+    "COUNTS_NAME",
+    "ERRORS_NAME",
+    "Counts",
+    "Worker",
+    "add_counts",
+    "reason_of",
+    "worker_for",
+]
 
 Counts = dict[str, Any]
 """`texts` that were read, `rows` that were written, `errors`, `entities`; `domains`, how many rows
@@ -143,6 +152,19 @@ def add_counts(every: Iterable[Counts]) -> Counts:
             total["domains"][domain] = total["domains"].get(domain, 0) + n
     total["domains"] = dict(sorted(total["domains"].items()))
     return total
+
+
+def reason_of(error: BaseException | None) -> str:
+    """error (BaseException): What an engine raised because a part had failed elsewhere: the
+        traceback from there is its text, or that of one of its causes.
+    RETURNS (str): What was raised there, in one line.
+    """
+    texts = []
+    while error is not None:
+        texts.append(str(error).strip())
+        error = getattr(error, "cause", None) or error.__cause__
+    found = re.search(r"^[\w.]*(?:Error|Exception): .+", "\n".join(texts[::-1]), re.MULTILINE)
+    return found[0] if found else texts[0].splitlines()[-1]
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from spacy import prefer_gpu
 
 from ...errors import EngineError
 from ..extras import need
-from ..worker import Counts, worker_for
+from ..worker import Counts, reason_of, worker_for
 
 __all__ = ["run"]
 
@@ -50,7 +50,7 @@ def run(
         if gpus := total.get("GPU", 0):
             resources["num_gpus"] = min(1, gpus / workers)
         data.DataContext.get_current().enable_progress_bars = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what it says, we raise
         parts = data.from_items(
             [{"output": output, "part": index} for index in indices],
             override_num_blocks=min(len(indices), MOST_BLOCKS),
@@ -65,7 +65,7 @@ def run(
             tell(counts["texts"])
             yield counts
     except ray.exceptions.RayError as e:
-        raise EngineError(f"Ray: {str(e).strip().splitlines()[-1]}") from e
+        raise EngineError(f"Ray: {reason_of(e)}") from e
     finally:
         if own:
             ray.shutdown()

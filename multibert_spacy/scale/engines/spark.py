@@ -13,7 +13,7 @@ from typing import Any
 
 from ...errors import ConfigError, EngineError
 from ..extras import need
-from ..worker import Counts, worker_for
+from ..worker import Counts, reason_of, worker_for
 
 __all__ = ["run"]
 
@@ -52,7 +52,7 @@ def run(
             tell(counts["texts"])
             yield counts
     except need("pyspark.errors", "spark").PySparkException as e:
-        raise EngineError(f"Spark: {str(e).strip().splitlines()[-1]}") from e
+        raise EngineError(f"Spark: {reason_of(e)}") from e
     finally:
         if own:
             session.stop()
