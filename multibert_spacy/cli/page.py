@@ -16,7 +16,7 @@ from multibert_spacy.cli.group import tagger_of
 from multibert_spacy.cli.tagging import EXAMPLES, as_csv, parse_texts, tag_threads
 from multibert_spacy.errors import MultibertError
 
-__all__: list[str] = []
+__all__ = ["main"]
 
 DETECTED = "detected"
 STYLE = """<style>

@@ -88,7 +88,7 @@ def tag_threads(
 
 
 def as_csv(rows: Iterable[dict[str, Any]]) -> bytes:
-    """RETURNS (bytes): A table that a spreadsheet opens as UTF-8, in which no cell is a formula."""
+    """RETURNS (bytes): A table that a spreadsheet opens as UTF-8; no cell is a formula."""
     rows = list(rows)
     file = io.StringIO()
     if rows:
