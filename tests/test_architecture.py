@@ -192,10 +192,10 @@ def test_the_scripts_stay_short():
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_nothing_is_printed(path):
-    assert not calls(path, "print")
-    assert not calls(path, "pprint")
     if room(path) == "cli":
         return
+    assert not calls(path, "print")
+    assert not calls(path, "pprint")
     for package in ("wasabi", "rich", "tqdm", "typer"):
         assert not imports_package(path, package)
 

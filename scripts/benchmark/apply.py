@@ -11,11 +11,11 @@ import hashlib
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,7 @@ import typer
 from rich.console import Console
 
 from ..build.toy_core import build_toy_core
-from ..record import command_line, commit, readable_errors, save, table
+from ..record import command_line, commit, readable_errors, save
 from . import fresh
 from .build import build_pipeline
 
@@ -48,19 +48,17 @@ def write_texts(path: Path, n: int, *, seed: int = 0) -> list[str]:
     return texts
 
 
-def run_bare(model: str, input: str) -> dict[str, Any]:
-    """RETURNS (dict): Seconds of a plain loop over `nlp.pipe`, after and with loading."""
+def run_bare(model: str, input: str) -> float:
+    """RETURNS (float): Seconds of loading and a plain loop over `nlp.pipe`."""
     import spacy
 
     begin = time.perf_counter()
     nlp = spacy.load(model)
-    loaded = time.perf_counter()
     with open(input, encoding="utf8") as lines:
-        rows = map(json.loads, lines)
-        pairs = ((row["text"], {"thread": row["thread"]}) for row in rows)
-        n = sum(len(doc.ents) for doc, _ in nlp.pipe(pairs, as_tuples=True))
-    end = time.perf_counter()
-    return {"seconds": end - loaded, "with_loading": end - begin, "entities": n}
+        pairs = ((row["text"], {"thread": row["thread"]}) for row in map(json.loads, lines))
+        for doc, _ in nlp.pipe(pairs, as_tuples=True):
+            len(doc.ents)
+    return time.perf_counter() - begin
 
 
 def run_apply(model: str, input: str, output: str, **settings: Any) -> dict[str, Any]:
@@ -81,33 +79,29 @@ def run_apply(model: str, input: str, output: str, **settings: Any) -> dict[str,
 
 def measure_engines(model: str, input: str, folder: Path, rounds: int) -> dict[str, Any]:
     """RETURNS (dict): Each engine beside a plain loop, the fastest of some rounds."""
-    systems: dict[str, dict[str, Any]] = {
-        name: {"engine": name.split()[0], "workers": int(name.split()[1])}
-        for name in ("local 1", "ray 1", "spark 1", "local 2", "ray 2", "spark 2")
-    }
-    kwargs = {"model": model, "input": input}
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in ("bare", *systems)}
+    systems = [(engine, workers) for workers in (1, 2) for engine in ("local", "ray", "spark")]
+    bare, runs = [], {system: [] for system in systems}  # type: ignore[var-annotated]
     for i in range(rounds):
-        results["bare"].append(fresh.call(run_bare, kwargs, threads=1)[0])
-        for name, settings in systems.items():
-            given = kwargs | settings | {"output": str(folder / f"{name}-{i}")}
-            results[name].append(fresh.call(run_apply, given, threads=1)[0])
-    bare = min(own["with_loading"] for own in results.pop("bare"))
-    report: dict[str, Any] = {"bare_seconds": bare, "rounds": rounds}
-    for name, runs in results.items():
-        best = min(own["seconds"] for own in runs)
-        report[name] = {"seconds": best, "to_bare": best / bare, "rows": runs[0]["rows"]}
-    hashes = {own["sha256"] for runs in results.values() for own in runs}
-    return {**report, "rows_are_equal": len(hashes) == 1}
+        bare.append(fresh.call(run_bare, {"model": model, "input": input}, threads=1)[0])
+        for engine, workers in systems:
+            given = {"model": model, "input": input, "engine": engine, "workers": workers}
+            given["output"] = str(folder / f"{engine}-{workers}-{i}")
+            runs[engine, workers].append(fresh.call(run_apply, given, threads=1)[0])
+    report: dict[str, Any] = {"rounds": rounds, "bare_seconds": bare}
+    for (engine, workers), own in runs.items():
+        seconds = [run["seconds"] for run in own]
+        to_bare = min(seconds) / min(bare)
+        report[f"{engine} {workers}"] = {"seconds": seconds, "to_bare": to_bare}
+    hashes = {run["sha256"] for own in runs.values() for run in own}
+    return {**report, "rows": own[0]["rows"], "rows_are_equal": len(hashes) == 1}
 
 
 def measure_memory(model: str, inputs: dict[int, str], folder: Path) -> dict[str, Any]:
     """RETURNS (dict): Peak MB of one process, by number of texts."""
-    report = {}
-    for n, input in inputs.items():
-        given = {"model": model, "input": input, "output": str(folder / f"memory-{n}")}
-        report[str(n)] = fresh.call(run_apply, given, threads=1)[1]
-    return report
+    given = {
+        n: {"model": model, "input": inputs[n], "output": str(folder / f"{n}")} for n in inputs
+    }
+    return {str(n): fresh.call(run_apply, own, threads=1)[1] for n, own in given.items()}
 
 
 def measure_kills(model: str, input: str, folder: Path, n_kills: int) -> dict[str, Any]:
@@ -119,8 +113,8 @@ def measure_kills(model: str, input: str, folder: Path, n_kills: int) -> dict[st
 
     rng = random.Random(0)
     output = folder / "killed"
-    call = [sys.executable, "-m", "spacy", "multibert", "apply", model, input, str(output)]
-    call += ["--part-size", "100", "--workers", "2", "--resume"]
+    call = shlex.split("-m spacy multibert apply --part-size 100 --workers 2 --resume")
+    call = [sys.executable, *call, model, input, str(output)]
     done: list[int] = []
     while len(done) < n_kills:
         before = len(list(output.glob("part-*")))
@@ -135,28 +129,29 @@ def measure_kills(model: str, input: str, folder: Path, n_kills: int) -> dict[st
         process.wait()
         done.append(len(list(output.glob("part-*"))) - before)
     subprocess.run(call, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    files = sorted(output.glob("part-*"))
-    ids = [i for path in files for i in pq.read_table(path, columns=["id"])["id"].to_pylist()]
-    wanted_ids = [json.loads(line)["id"] for line in Path(input).read_text("utf8").splitlines()]
-    return {
-        **{"kills": len(done), "without_a_part": done.count(0), "rows": len(ids)},
-        **{"lost": len(set(wanted_ids) - set(ids)), "doubled": len(ids) - len(set(ids))},
-        "in_order": ids == wanted_ids,
-    }
+    ids = [
+        i for path in sorted(output.glob("part-*")) for i in pq.read_table(path)["id"].to_pylist()
+    ]
+    asked = [json.loads(line)["id"] for line in Path(input).read_text("utf8").splitlines()]
+    report = {"kills": len(done), "without_a_part": done.count(0), "in_order": ids == asked}
+    lost, doubled = len(set(asked) - set(ids)), len(ids) - len(set(ids))
+    return {**report, "rows": len(ids), "lost": lost, "doubled": doubled}
 
 
 def measure_cost(model: str, input: str, n: int, folder: Path) -> dict[str, Any]:
-    """RETURNS (dict): Texts a second by workers of one thread, and core hours for a million."""
-    path = folder / "cost.jsonl"
+    """RETURNS (dict): Seconds for n texts with one and two workers of one thread each, and core
+    hours for a million.
+    """
+    path, report = folder / "cost.jsonl", {"texts": n}
     with open(input, encoding="utf8") as lines:
         path.write_text("".join(islice(lines, n)), "utf8")
-    given = {"model": model, "input": str(path)}
-    report: dict[str, Any] = {"texts": n}
     for workers in (1, 2):
-        own = given | {"output": str(folder / f"cost-{workers}"), "workers": workers}
-        seconds = fresh.call(run_apply, own, threads=1)[0]["seconds"]
-        hours = 1e6 * seconds / n * workers / 3600
-        report[f"workers {workers}"] = {"texts_per_second": n / seconds, "core_hours": hours}
+        given = {"model": model, "input": str(path), "output": str(folder / f"cost-{workers}")}
+        seconds = fresh.call(run_apply, given | {"workers": workers}, threads=1)[0]["seconds"]
+        report |= {
+            f"seconds_{workers}": seconds,
+            f"hours_{workers}": seconds * workers / n / 3.6e-3,
+        }
     return report
 
 
@@ -166,13 +161,12 @@ def main(
     n_cost: Annotated[int, typer.Option(help="Texts of MODEL")] = 2000,
     kills: Annotated[int, typer.Option(help="Kills")] = 20,
     only: Annotated[str, typer.Option(help="Parts, comma-separated")] = ",".join(PARTS),
-    metrics: Annotated[Path, typer.Option(help="JSON file; other parts in it stay")] = Path(
-        "metrics/apply.json"
-    ),
+    metrics: Path = Path("metrics/apply.json"),
 ) -> None:
     """Measure, and write what came out."""
     report = json.loads(metrics.read_text("utf8")) if metrics.exists() else {}
-    wanted: Sequence[str] = only.split(",")
+    head = {"command": command_line("scripts.benchmark.apply"), "commit": commit()}
+    head["processors"] = str(os.cpu_count())
     with readable_errors(ValueError), TemporaryDirectory() as name:
         folder = Path(name)
         inputs = {n: str(folder / f"{n}.jsonl") for n in (n_texts, 10 * n_texts)}
@@ -180,19 +174,16 @@ def main(
         build_toy_core(folder / "core")
         toy = str(folder / "toy")
         build_pipeline(str(folder / "core"), 3, texts, detector="lora").to_disk(toy)
-        head = {"command": command_line("scripts.benchmark.apply"), "commit": commit()}
-        head["processors"] = str(os.cpu_count())
         run = {
             "engines": lambda: measure_engines(toy, inputs[n_texts], folder, 2),
             "memory": lambda: measure_memory(toy, inputs, folder),
             "kills": lambda: measure_kills(toy, inputs[n_texts], folder, kills),
             "cost": lambda: measure_cost(model, inputs[n_texts], n_cost, folder),
         }
-        for part in wanted:
+        for part in only.split(","):
             report[part] = {**head, **run[part]()}
             save(report, metrics)
-            rows = [{"": k, "value": json.dumps(v)} for k, v in report[part].items()]
-            Console().print(table(part, rows))
+            Console().print(part, report[part])
 
 
 if __name__ == "__main__":
