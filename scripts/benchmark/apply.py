@@ -38,13 +38,10 @@ def write_texts(path: Path, n: int, *, seed: int = 0) -> list[str]:
     """Write JSONL with ids and threads of eight. RETURNS (list[str]): The texts."""
     rng = random.Random(seed)
     known = [json.loads(line)["text"] for line in EXAMPLE.read_text("utf8").splitlines()]
-    texts = []
-    with path.open("w", encoding="utf8") as file:
-        for i in range(n):
-            text = f"{known[i % len(known)]} {''.join(rng.choices('ابپتجدرزسشکلمنه', k=9))}"
-            row = {"id": i, "text": text, "thread": i // 8}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            texts.append(text)
+    own = ["".join(rng.choices("ابپتجدرزسشکلمنه", k=9)) for _ in range(n)]
+    texts = [f"{known[i % len(known)]} {word}" for i, word in enumerate(own)]
+    rows = ({"id": i, "text": text, "thread": i // 8} for i, text in enumerate(texts))
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf8")
     return texts
 
 
@@ -98,10 +95,11 @@ def measure_engines(model: str, input: str, folder: Path, rounds: int) -> dict[s
 
 def measure_memory(model: str, inputs: dict[int, str], folder: Path) -> dict[str, Any]:
     """RETURNS (dict): Peak MB of one process, by number of texts."""
-    given = {
-        n: {"model": model, "input": inputs[n], "output": str(folder / f"{n}")} for n in inputs
-    }
-    return {str(n): fresh.call(run_apply, own, threads=1)[1] for n, own in given.items()}
+    report = {}
+    for n, input in inputs.items():
+        given = {"model": model, "input": input, "output": str(folder / f"{n}")}
+        report[str(n)] = fresh.call(run_apply, given, threads=1)[1]
+    return report
 
 
 def measure_kills(model: str, input: str, folder: Path, n_kills: int) -> dict[str, Any]:
@@ -142,16 +140,15 @@ def measure_cost(model: str, input: str, n: int, folder: Path) -> dict[str, Any]
     """RETURNS (dict): Seconds for n texts with one and two workers of one thread each, and core
     hours for a million.
     """
-    path, report = folder / "cost.jsonl", {"texts": n}
+    path = folder / "cost.jsonl"
+    report: dict[str, Any] = {"texts": n}
     with open(input, encoding="utf8") as lines:
         path.write_text("".join(islice(lines, n)), "utf8")
     for workers in (1, 2):
         given = {"model": model, "input": str(path), "output": str(folder / f"cost-{workers}")}
         seconds = fresh.call(run_apply, given | {"workers": workers}, threads=1)[0]["seconds"]
-        report |= {
-            f"seconds_{workers}": seconds,
-            f"hours_{workers}": seconds * workers / n / 3.6e-3,
-        }
+        report[f"seconds_{workers}"] = seconds
+        report[f"hours_{workers}"] = seconds * workers / n / 3.6e-3
     return report
 
 
@@ -159,6 +156,7 @@ def main(
     model: Annotated[str, typer.Argument(help="Of which the cost is")] = "fa_multibert",
     n_texts: Annotated[int, typer.Option(help="Of the toy core; ten times for memory")] = 20000,
     n_cost: Annotated[int, typer.Option(help="Texts of MODEL")] = 2000,
+    rounds: Annotated[int, typer.Option(help="Of the engines")] = 2,
     kills: Annotated[int, typer.Option(help="Kills")] = 20,
     only: Annotated[str, typer.Option(help="Parts, comma-separated")] = ",".join(PARTS),
     metrics: Path = Path("metrics/apply.json"),
@@ -175,7 +173,7 @@ def main(
         toy = str(folder / "toy")
         build_pipeline(str(folder / "core"), 3, texts, detector="lora").to_disk(toy)
         run = {
-            "engines": lambda: measure_engines(toy, inputs[n_texts], folder, 2),
+            "engines": lambda: measure_engines(toy, inputs[n_texts], folder, rounds),
             "memory": lambda: measure_memory(toy, inputs, folder),
             "kills": lambda: measure_kills(toy, inputs[n_texts], folder, kills),
             "cost": lambda: measure_cost(model, inputs[n_texts], n_cost, folder),
