@@ -7,7 +7,6 @@ network weighs most; `cost` is of MODEL. The texts are those of example/threads.
 over, each with a word of its own, so that a vocabulary that grows is seen to grow.
 """
 
-import hashlib
 import json
 import os
 import random
@@ -27,51 +26,10 @@ from rich.console import Console
 from ..build.toy_core import build_toy_core
 from ..record import command_line, commit, readable_errors, save
 from . import fresh
+from .applied import run_apply, run_bare, write_texts
 from .build import build_pipeline
 
-EXAMPLE = Path("example/threads.jsonl")
 PARTS = ("engines", "memory", "kills", "cost")
-PART_SIZE = 1000
-
-
-def write_texts(path: Path, n: int, *, seed: int = 0) -> list[str]:
-    """Write JSONL with ids and threads of eight. RETURNS (list[str]): The texts."""
-    rng = random.Random(seed)
-    known = [json.loads(line)["text"] for line in EXAMPLE.read_text("utf8").splitlines()]
-    own = ["".join(rng.choices("ابپتجدرزسشکلمنه", k=9)) for _ in range(n)]
-    texts = [f"{known[i % len(known)]} {word}" for i, word in enumerate(own)]
-    rows = ({"id": i, "text": text, "thread": i // 8} for i, text in enumerate(texts))
-    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf8")
-    return texts
-
-
-def run_bare(model: str, input: str) -> float:
-    """RETURNS (float): Seconds of loading and a plain loop over `nlp.pipe`."""
-    import spacy
-
-    begin = time.perf_counter()
-    nlp = spacy.load(model)
-    with open(input, encoding="utf8") as lines:
-        pairs = ((row["text"], {"thread": row["thread"]}) for row in map(json.loads, lines))
-        for doc, _ in nlp.pipe(pairs, as_tuples=True):
-            len(doc.ents)
-    return time.perf_counter() - begin
-
-
-def run_apply(model: str, input: str, output: str, **settings: Any) -> dict[str, Any]:
-    """RETURNS (dict): Seconds from call to return, the counts, and a hash of all rows."""
-    import pyarrow.parquet as pq
-
-    from multibert_spacy.scale import apply
-
-    begin = time.perf_counter()
-    counts = apply(model, input, output, part_size=PART_SIZE, **settings)
-    seconds = time.perf_counter() - begin
-    digest = hashlib.sha256()
-    for path in sorted(Path(output).glob("part-*.parquet")):
-        for row in pq.read_table(path).to_pylist():
-            digest.update(json.dumps(row, sort_keys=True).encode())
-    return {"seconds": seconds, "rows": counts["rows"], "sha256": digest.hexdigest()}
 
 
 def measure_engines(model: str, input: str, folder: Path, rounds: int) -> dict[str, Any]:
