@@ -10,8 +10,6 @@ from .group import Model, multibert, readable_errors
 
 __all__ = ["apply_command"]
 
-Column = Annotated[str | None, typer.Option(show_default=False)]
-
 
 @multibert.command("apply")
 def apply_command(

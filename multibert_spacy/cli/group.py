@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ..errors import ConfigError, MultibertError
+from ..errors import ConfigError
 
 __all__ = ["Model", "load_pipeline", "multibert", "readable_errors", "tagger_of"]
 
@@ -24,11 +24,11 @@ Model = Annotated[str, typer.Argument(help="Installed package or folder", show_d
 @contextmanager
 def readable_errors() -> Iterator[None]:
     """End the command with one line and exit code 1 where a user made a mistake: our own errors,
-    and those of the file system and of spaCy, which cannot find or read something.
+    which are ValueErrors as spaCy's are, and those of the file system.
     """
     try:
         yield
-    except (MultibertError, OSError) as err:
+    except (ValueError, OSError) as err:
         line = " ".join(str(err).split())
         Console(stderr=True, soft_wrap=True).print(line, style="red", markup=False)
         raise typer.Exit(1) from err

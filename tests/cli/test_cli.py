@@ -90,6 +90,7 @@ def test_apply(trained_folder: Path, tmp_path: Path) -> None:
     [
         (["domains", "nowhere"], "nowhere"),
         (["show", "nowhere", "missing.jsonl"], "missing.jsonl"),
+        (["show", "MODEL", "LATIN"], "can't decode byte 0xff"),
         (["evaluate", "MODEL", "missing.spacy"], "missing.spacy is missing"),
         (["evaluate", "MODEL", "x", "--domains", "all"], "given, detected or both"),
         (["apply", "MODEL", "missing", "OUT"], "missing has no file to read"),
@@ -102,7 +103,9 @@ def test_a_mistake_is_one_line_and_exit_code_1(
     trained_folder: Path, tmp_path: Path, args: list[str], said: str
 ) -> None:
     pytest.importorskip("streamlit")
+    (tmp_path / "latin.jsonl").write_bytes(b'{"text": "\xff"}')
     names = {"MODEL": str(trained_folder), "OUT": str(tmp_path / "out")}
+    names["LATIN"] = str(tmp_path / "latin.jsonl")
     done = CliRunner().invoke(app, ["multibert", *(names.get(arg, arg) for arg in args)])
     assert done.exit_code == 1
     assert said in done.stderr and done.stderr.count("\n") == 1

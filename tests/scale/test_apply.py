@@ -1,12 +1,15 @@
 """`apply`: what goes in, what comes out, and what is refused."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import multibert_spacy
 from multibert_spacy.errors import ConfigError, CorpusError, MultibertError
 from multibert_spacy.scale import apply
 from tests.scale.texts import expected_rows, read_jsonl, read_output, toy_rows, write_jsonl
@@ -239,6 +242,13 @@ def test_an_output_is_never_mixed_with_another(
         apply(trained_folder, path, trained_folder)
     with pytest.raises(ConfigError, match="is a file: expected a folder"):
         apply(trained_folder, path, path)
+
+
+def test_the_room_is_imported_when_it_is_asked_for() -> None:
+    code = "import sys, multibert_spacy as m; assert 'multibert_spacy.scale' not in sys.modules"
+    subprocess.run([sys.executable, "-c", f"{code}; m.scale.apply"], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'scales'"):
+        multibert_spacy.scales  # noqa: B018
 
 
 def test_no_pipeline(tmp_path: Path) -> None:

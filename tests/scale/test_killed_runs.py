@@ -94,7 +94,7 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
 def test_the_workers_of_a_killed_command_end_with_it(trained_folder: Path, tmp_path: Path) -> None:
-    rows = toy_rows(4000)
+    rows = toy_rows(1600)
     path = write_jsonl(tmp_path / "in.jsonl", rows)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "spacy", "multibert", "apply", str(trained_folder), str(path)]

@@ -6,6 +6,7 @@ more than the actors ask for. `num_cpus` of an actor is what Ray sets `OMP_NUM_T
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -43,6 +44,8 @@ def run(
     data = need("ray.data", "ray")
     own = not ray.is_initialized()
     if own:
+        # Ray Data's own actors make Ray warn of Ray Data
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         total = ray.cluster_resources()
