@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["run_apply", "run_bare", "write_texts"]
+__all__ = ["make_toy", "run_apply", "run_bare"]
 
 EXAMPLE = Path("example/threads.jsonl")
 PART_SIZE = 1000
@@ -22,6 +22,17 @@ def write_texts(path: Path, n: int, *, seed: int = 0) -> list[str]:
     rows = ({"id": i, "text": text, "thread": i // 8} for i, text in enumerate(texts))
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf8")
     return texts
+
+
+def make_toy(folder: str, sizes: list[int]) -> None:
+    """Write `toy`, a random pipeline, and a file of texts for each size, `SIZE.jsonl`."""
+    from ..build.toy_core import build_toy_core
+    from .build import build_pipeline
+
+    home = Path(folder)
+    texts = [write_texts(home / f"{n}.jsonl", n) for n in sizes][0]
+    build_toy_core(home / "core")
+    build_pipeline(str(home / "core"), 3, texts, detector="lora").to_disk(home / "toy")
 
 
 def run_bare(model: str, input: str) -> float:

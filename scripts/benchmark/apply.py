@@ -23,25 +23,25 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ..build.toy_core import build_toy_core
 from ..record import command_line, commit, readable_errors, save
 from . import fresh
-from .applied import run_apply, run_bare, write_texts
-from .build import build_pipeline
+from .applied import make_toy, run_apply, run_bare
 
 PARTS = ("engines", "memory", "kills", "cost")
 
 
 def measure_engines(model: str, input: str, folder: Path, rounds: int) -> dict[str, Any]:
     """RETURNS (dict): Each engine beside a plain loop, the fastest of some rounds."""
-    systems = [(engine, workers) for workers in (1, 2) for engine in ("local", "ray", "spark")]
+    systems = [("local", 1), ("ray", 1), ("spark", 1), ("local", 2)]
     bare, runs = [], {system: [] for system in systems}  # type: ignore[var-annotated]
     for i in range(rounds):
-        bare.append(fresh.call(run_bare, {"model": model, "input": input}, threads=1)[0])
+        bare.append(
+            fresh.call(run_bare, {"model": model, "input": input}, threads=1, peak=False)[0]
+        )
         for engine, workers in systems:
             given = {"model": model, "input": input, "engine": engine, "workers": workers}
             given["output"] = str(folder / f"{engine}-{workers}-{i}")
-            runs[engine, workers].append(fresh.call(run_apply, given, threads=1)[0])
+            runs[engine, workers].append(fresh.call(run_apply, given, threads=1, peak=False)[0])
     report: dict[str, Any] = {"rounds": rounds, "bare_seconds": bare}
     for (engine, workers), own in runs.items():
         seconds = [run["seconds"] for run in own]
@@ -104,7 +104,9 @@ def measure_cost(model: str, input: str, n: int, folder: Path) -> dict[str, Any]
         path.write_text("".join(islice(lines, n)), "utf8")
     for workers in (1, 2):
         given = {"model": model, "input": str(path), "output": str(folder / f"cost-{workers}")}
-        seconds = fresh.call(run_apply, given | {"workers": workers}, threads=1)[0]["seconds"]
+        seconds = fresh.call(run_apply, given | {"workers": workers}, threads=1, peak=False)[0][
+            "seconds"
+        ]
         report[f"seconds_{workers}"] = seconds
         report[f"hours_{workers}"] = seconds * workers / n / 3.6e-3
     return report
@@ -125,11 +127,9 @@ def main(
     head["processors"] = str(os.cpu_count())
     with readable_errors(ValueError), TemporaryDirectory() as name:
         folder = Path(name)
-        inputs = {n: str(folder / f"{n}.jsonl") for n in (n_texts, 10 * n_texts)}
-        texts = [write_texts(Path(path), n) for n, path in inputs.items()][0]
-        build_toy_core(folder / "core")
-        toy = str(folder / "toy")
-        build_pipeline(str(folder / "core"), 3, texts, detector="lora").to_disk(toy)
+        toy, sizes = str(folder / "toy"), [n_texts, 10 * n_texts]
+        fresh.call(make_toy, {"folder": name, "sizes": sizes}, threads=1, peak=False)
+        inputs = {n: str(folder / f"{n}.jsonl") for n in sizes}
         run = {
             "engines": lambda: measure_engines(toy, inputs[n_texts], folder, rounds),
             "memory": lambda: measure_memory(toy, inputs, folder),
