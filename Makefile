@@ -9,13 +9,13 @@ THREADS ?= example/threads.jsonl
 run: $(VENV)/project
 	$(BIN)/python -m spacy project run pretrained
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps packages/pretrained/fa_multibert-*/dist/*.whl
-	$(BIN)/python -m scripts.show fa_multibert $(THREADS) --html training/threads.html
+	$(BIN)/python -m spacy multibert show fa_multibert $(THREADS) --html training/threads.html
 
 # The same, trained from nothing on the sample corpus.
 train: $(VENV)/project
 	$(BIN)/python -m spacy project run all
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps packages/sample/fa_multibert-*/dist/*.whl
-	$(BIN)/python -m scripts.show fa_multibert $(THREADS) --html training/threads.html
+	$(BIN)/python -m spacy multibert show fa_multibert $(THREADS) --html training/threads.html
 
 # All that is checked before a merge; .ci/run and .pre-commit-config.yaml are made of the same.
 check: static docs smoke test

@@ -20,8 +20,8 @@ ENTRY_POINTS = [
     for name, value in entries.items()
 ]
 ORDER = [
-    *("training", "pipeline", "networks", "engines", "adapters", "core"),
-    *("text", "serialization"),
+    *("cli", "scale", "training", "pipeline", "networks", "engines", "adapters"),
+    *("core", "text", "serialization"),
 ]
 """Each may import what stands to its right, and the modules beside them."""
 
@@ -193,7 +193,7 @@ def test_the_rooms_of_the_scripts():
 
 def test_the_scripts_stay_short():
     paths = (ROOT / "scripts").rglob("*.py")
-    assert sum(len(path.read_text(encoding="utf8").splitlines()) for path in paths) <= 8600
+    assert sum(len(path.read_text(encoding="utf8").splitlines()) for path in paths) <= 8700
 
 
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -232,6 +232,8 @@ def test_a_test_that_has_another_name_in_another_process_stops_the_run(kind, tmp
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_nothing_is_printed(path):
+    if room(path) == "cli":
+        return
     assert not calls(path, "print")
     assert not calls(path, "pprint")
     for package in ("wasabi", "rich", "tqdm", "typer"):
@@ -292,6 +294,7 @@ def test_what_is_registered_has_an_entry_point():
                 module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
                 found[key] = f"{module}:{node.name}"
     declared.pop(("spacy_displacy_colors", "multibert_spacy"))
+    declared.pop(("spacy_cli", "multibert"))
     assert found == declared
 
 

@@ -14,7 +14,7 @@ from spacy import displacy
 from spacy.tokens import Doc
 
 import multibert_spacy  # noqa: F401  (registers doc._.domain and doc._.thread)
-from scripts.show import render
+from multibert_spacy.cli.drawing import render
 
 BROWSER = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "chrome"])), None)
 MEASURE = """<script>

@@ -10,8 +10,9 @@ import typer
 from spacy.language import Language
 from spacy.util import registry
 
+from multibert_spacy.cli.drawing import coloured, heading, read_threads, render
+from multibert_spacy.cli.show import show, show_command
 from multibert_spacy.colors import COLORS
-from scripts.show import coloured, heading, main, read_threads, render, show
 
 
 def test_threads_are_texts_with_contexts(tmp_path: Path) -> None:
@@ -40,7 +41,7 @@ def test_show_writes_a_right_to_left_page(
         {"thread": 2, "text": "", "domain": "travel"},
     ]
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf8")
-    docs = show(nlp, path, tmp_path / "out" / "page.html")
+    docs = show(nlp, read_threads(path), tmp_path / "out" / "page.html")
     assert [doc.text for doc in docs] == ["تبریز هتل ایران", ""]
     page = (tmp_path / "out" / "page.html").read_text(encoding="utf8")
     assert "direction: rtl" in page
@@ -81,7 +82,7 @@ def test_a_file_without_a_text_is_an_error(
     make_nlp().to_disk(tmp_path / "nlp")
     (tmp_path / "none.jsonl").write_text("\n\n", encoding="utf8")
     with pytest.raises(typer.Exit):
-        main(str(tmp_path / "nlp"), tmp_path / "none.jsonl")
+        show_command(str(tmp_path / "nlp"), tmp_path / "none.jsonl")
     assert "none.jsonl holds no text" in capsys.readouterr().err.replace("\n", "")
 
 

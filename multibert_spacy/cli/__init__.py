@@ -1,0 +1,13 @@
+"""`python -m spacy multibert ...`: one command a file, thin.
+
+spaCy imports this through the entry point group `spacy_cli`, with each of its commands: so nothing
+heavy is imported here. A further command is a module that decorates a function with
+`@multibert.command("name")`, and stands in the list below.
+"""
+
+from spacy.cli._util import app
+
+from . import apply, domains, evaluate, serve, show  # noqa: F401  (each adds its command)
+from .group import multibert
+
+app.add_typer(multibert)

@@ -1,0 +1,56 @@
+"""The group of commands, and what they share: arguments, loading, what a mistake says."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ..errors import ConfigError
+
+__all__ = ["Model", "load_pipeline", "multibert", "readable_errors", "tagger_of"]
+
+multibert = typer.Typer(
+    name="multibert",
+    help="Named entities of many domains: tag, look, score, and handle domains.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Model = Annotated[str, typer.Argument(help="Installed package or folder", show_default=False)]
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """End the command with one line and exit code 1 where a user made a mistake: our own errors,
+    which are ValueErrors as spaCy's are, and those of the file system.
+    """
+    try:
+        yield
+    except (ValueError, OSError) as err:
+        line = " ".join(str(err).split())
+        Console(stderr=True, soft_wrap=True).print(line, style="red", markup=False)
+        raise typer.Exit(1) from err
+
+
+def load_pipeline(model: str) -> Any:
+    """model (str): Installed package or folder.
+    RETURNS (Language): The pipeline.
+    RAISES (OSError): If there is none.
+    """
+    import spacy
+
+    return spacy.load(model)
+
+
+def tagger_of(nlp: Any) -> Any:
+    """RETURNS (MultibertNER): The pipeline's first tagger.
+    RAISES (ConfigError): If it has none.
+    """
+    for name in nlp.pipe_names:
+        if nlp.get_pipe_meta(name).factory == "multibert_ner":
+            return nlp.get_pipe(name)
+    raise ConfigError(
+        f"The pipeline has no multibert_ner, but {', '.join(nlp.pipe_names) or 'nothing'}"
+    )

@@ -1,0 +1,1 @@
+"""What runs the parts of a plan. Each module has a function `run` of the same arguments."""

@@ -1,0 +1,42 @@
+"""What a plan needs to know of a pipeline, read without loading it: the workers load it."""
+
+import inspect
+from pathlib import Path
+from typing import NamedTuple
+
+from spacy import util
+from spacy.language import Language
+
+__all__ = ["Known", "describe_model"]
+
+
+class Known(NamedTuple):
+    """Of a pipeline."""
+
+    version: str
+    """`fa_multibert-0.1.0`."""
+    group_size: int
+    """Neighbouring texts without a thread that it takes for a group."""
+    max_length: int
+    """Characters of a text at the most."""
+
+
+def describe_model(model: str) -> Known:
+    """model (str): Installed package or folder.
+    RETURNS (Known): What its meta and its config say.
+    RAISES (OSError): If there is no such pipeline.
+    """
+    if util.is_package(model):
+        package = util.get_package_path(model)
+        meta = util.load_meta(package / "meta.json")
+        folder = package / f"{meta['lang']}_{meta['name']}-{meta['version']}"
+    else:
+        folder = Path(model)
+        meta = util.load_meta(folder / "meta.json")
+    components = util.load_config(folder / "config.cfg")["components"]
+    sizes = [own["group_size"] for own in components.values() if "group_size" in own]
+    return Known(
+        f"{meta['lang']}_{meta['name']}-{meta['version']}",
+        max(sizes, default=1),
+        inspect.signature(Language).parameters["max_length"].default,
+    )
