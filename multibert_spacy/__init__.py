@@ -1,9 +1,63 @@
-"""Persian entity recognition with one frozen transformer and one tiny adapter per domain."""
+"""Persian entity recognition as a spaCy pipeline, with one frozen transformer and one tiny adapter
+per domain.
 
+Importing this package registers `doc._.domain`, `doc._.domain_score`, `doc._.thread` and
+`ent._.score`, and lets `spacy.explain` know the labels. What is not in `__all__`, not registered
+with spaCy and not documented is private, and may change.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    AdapterError,
+    ConfigError,
+    CoreError,
+    CorpusError,
+    DomainError,
+    EngineError,
+    MultibertError,
+)
 from .glossary import install_glossary as _install_glossary
-from .text import threads as _threads  # noqa: F401  (registers doc._.domain and doc._.thread)
+from .text.threads import install_extensions as _install_extensions
+
+if TYPE_CHECKING:
+    from .pipeline.domain_detector import DomainDetector
+    from .pipeline.frozen_transformer import FrozenTransformer
+    from .pipeline.multibert_ner import MultibertNER
 
 __version__ = "0.1.0"
-__all__ = ["__version__"]
+__all__ = [
+    "AdapterError",
+    "ConfigError",
+    "CoreError",
+    "CorpusError",
+    "DomainDetector",
+    "DomainError",
+    "EngineError",
+    "FrozenTransformer",
+    "MultibertError",
+    "MultibertNER",
+    "__version__",
+]
 
+_LAZY = {
+    "DomainDetector": ".pipeline.domain_detector",
+    "FrozenTransformer": ".pipeline.frozen_transformer",
+    "MultibertNER": ".pipeline.multibert_ner",
+}
+"""What is imported when it is first asked for, since it imports torch."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+_install_extensions()
 _install_glossary()

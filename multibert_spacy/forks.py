@@ -6,7 +6,7 @@ imported, oneDNN waits for a product that somebody else was about to compile. Ou
 made anew in the child, those of Python's imports and of libraries cannot. So a fork waits until no
 other thread is in the middle of such work, and holds up those that would begin some: a few
 milliseconds for a batch, longer where a graph is made. (`subprocess` does not wait: it runs
-nothing of ours in the child.)
+nothing of ours in the child.) Forks of a process that has done no such work are left alone.
 """
 
 import os
@@ -24,13 +24,16 @@ class ForkLock:
     """
 
     def __init__(self) -> None:
+        self._registered = False
         self._renew()
-        os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
         self._lock = threading.RLock()
 
     def __enter__(self) -> None:
+        if not self._registered:
+            self._registered = True
+            os.register_at_fork(after_in_child=self._renew)
         self._lock.acquire()
 
     def __exit__(self, *error: object) -> None:
@@ -46,13 +49,16 @@ class Whole:
         self._turn = threading.Condition()
         self._inside: dict[int, int] = {}
         self._n_forks = 0
-        os.register_at_fork(
-            before=self._wait, after_in_parent=self._go_on, after_in_child=self._renew
-        )
+        self._registered = False
 
     def __enter__(self) -> None:
         own = threading.get_ident()
         with self._turn:
+            if not self._registered:
+                self._registered = True
+                os.register_at_fork(
+                    before=self._wait, after_in_parent=self._go_on, after_in_child=self._renew
+                )
             while self._n_forks and own not in self._inside:
                 self._turn.wait()
             self._inside[own] = self._inside.get(own, 0) + 1
@@ -73,6 +79,8 @@ class Whole:
         self._turn.wait_for(lambda: self._inside.keys() <= {own}, timeout=LONGEST)
 
     def _go_on(self) -> None:
+        if not self._n_forks:  # the first work began while the process was being forked
+            return
         self._n_forks -= 1
         self._turn.notify_all()
         self._turn.release()

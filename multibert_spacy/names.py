@@ -54,7 +54,9 @@ def check_name(name: object) -> str:
 
 
 def check_head_name(name: object) -> str:
-    """name (str): Of a head; no folder has it, but it stands in files.
+    """Check a head's name.
+
+    name (str): Of a head; no folder has it, but it stands in files.
     RETURNS (str): The same.
     RAISES (ConfigError): If it is no text, empty, or too long.
     """
@@ -67,7 +69,9 @@ def check_head_name(name: object) -> str:
 
 
 def check_labels(labels: Iterable[object]) -> tuple[str, ...]:
-    """labels (Iterable[str]): Of a head, or of a detector.
+    """Check labels.
+
+    labels (Iterable[str]): Of a head, or of a detector.
     RETURNS (tuple): The same.
     RAISES (ConfigError): If one is no text (white space, control characters, half a surrogate
         pair), too long, or stands twice.

@@ -7,6 +7,7 @@ from multibert_spacy.adapters.bank import Bank
 from multibert_spacy.adapters.kinds import LoraSettings, NoSettings, PrefixSettings
 from multibert_spacy.core.encoder import Core
 from multibert_spacy.core.listener import CoreListener
+from multibert_spacy.core.row_adapter import RowAdapter
 from multibert_spacy.text.align import pack_rows, window_row
 from multibert_spacy.types import Window
 
@@ -51,7 +52,6 @@ class Owner:
     def __init__(self, core):
         self.core = core
 
-    @property
     def fingerprint(self):
         return self.core.fingerprint()
 
@@ -104,7 +104,7 @@ def hidden_states(core, batch, adapter=None, **settings):
     return hidden[mask_of(batch).bool()]
 
 
-class PlainRows:
+class PlainRows(RowAdapter):
     """One adapter for every row, straight from its definition: the reference for `Bank`."""
 
     def __init__(self, adapter):
@@ -123,7 +123,7 @@ class PlainRows:
     def prefix(self, layer, dtype):
         if self.kind != "prefix":
             return None
-        table = self.adapter.table.view(self.n_virtual, *self.adapter.shape)[:, layer].to(dtype)
+        table = self.adapter.table().view(self.n_virtual, *self.adapter.shape)[:, layer].to(dtype)
         return tuple(table[:, i].transpose(0, 1)[None] for i in (0, 1))
 
 

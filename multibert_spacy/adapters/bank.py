@@ -20,7 +20,7 @@ from ..core.dtypes import cast
 from ..core.row_adapter import RowAdapter
 from ..errors import AdapterError
 from .kinds import Adapter, LoraAdapter, PrefixAdapter
-from .lora import LoraOne, LoraRows, LoraTrained, Pair
+from .lora import LoraMerged, LoraMixed, LoraTrained, Pair
 from .prefix import PrefixRows
 
 __all__ = ["Bank"]
@@ -58,7 +58,9 @@ class Bank:
     def __init__(
         self, adapters: Sequence[Adapter], dtype: torch.dtype | None = None, *, train: bool = False
     ) -> None:
-        """adapters (Sequence[Adapter]): At least one; all LoRA, all prefixes of one length, or all
+        """Put adapters into a bank.
+
+        adapters (Sequence[Adapter]): At least one; all LoRA, all prefixes of one length, or all
             NoAdapter. LoRA ranks and sites may differ: missing ones are zero.
         dtype (torch.dtype): The type to compute with them in; None is fp32.
         train (bool): Whether gradients flow and LoRA's dropout is on; makes the adapters fp32.
@@ -113,7 +115,7 @@ class Bank:
         if self.train and self.n == 1:
             return LoraTrained(self._pairs[0], self._scales[0], self._dropout)
         if one and not self.train:
-            return LoraOne(self._pairs[index[0]], self._scales[index[0]])
+            return LoraMerged(self._pairs[index[0]], self._scales[index[0]])
         return self._mixed(index)
 
     @property
@@ -122,21 +124,27 @@ class Bank:
         return 0 if self.kv is None else self.kv.shape[-2]
 
     def keys(self, index: Sequence[int]) -> list[int]:
-        """index (Sequence[int]): For each row, its adapter, counted as they were given.
+        """Which rows may lie flat together.
+
+        index (Sequence[int]): For each row, its adapter, counted as they were given.
         RETURNS (list[int]): Equal for rows that may lie flat together: LoRA's of one adapter, with
             prefixes all of them.
         """
         return [self.place[i] for i in index] if self._pairs else [0] * len(index)
 
     def gather(self, pick: Tensor) -> RowAdapter | None:
-        """pick (b or 1,) int64: Places. RETURNS (RowAdapter): One for each row."""
+        """The adapters of rows, by their places in the bank.
+
+        pick (b or 1,) int64: Places.
+        RETURNS (RowAdapter): One for each row.
+        """
         if self.kv is not None:
             return PrefixRows(self.kv, pick)
         return self._mixed(pick.tolist()) if self._pairs else None
 
     def _mixed(self, places: Sequence[int]) -> RowAdapter:
         """places (Sequence[int]): The adapter of each row."""
-        return LoraRows(partial(self._stack, places), self._scales_of(places), self._dropout)
+        return LoraMixed(partial(self._stack, places), self._scales_of(places), self._dropout)
 
     def _scales_of(self, places: Sequence[int]) -> Tensor:
         """RETURNS (b, 1, 1)."""
@@ -159,12 +167,10 @@ class Bank:
         parts_b = [b if len(a) == rank else F.pad(b, (0, rank - len(a))) for a, b in found]
         return cast(torch.stack(parts_a), self.dtype), cast(torch.stack(parts_b), self.dtype)
 
-    @property
     def _sites(self) -> list[str]:
-        """Of all adapters."""
+        """RETURNS (list[str]): Of all adapters."""
         return list(dict.fromkeys(site for own in self._pairs for site in own))
 
-    @property
     def stacks(self) -> dict[str, Tensor]:
         """What the adapters consist of, by name: A (n, r, in) and scaled B (n, out, r) of each
         LoRA site, or the prefixes' keys and values (l, 2, n, a, p, d). Of adapters not trained.
@@ -172,7 +178,7 @@ class Bank:
         if self.kv is not None:
             return {"kv": self.kv}
         found = {}
-        for site in self._sites:
+        for site in self._sites():
             pair = self._stack(range(self.n), site)
             if pair is not None:
                 b = pair[1] * self._scales_of(range(self.n))
@@ -180,7 +186,9 @@ class Bank:
         return found
 
     def gather_from(self, stacks: Sequence[Tensor], pick: Tensor) -> RowAdapter | None:
-        """stacks (Sequence[Tensor]): In the order of `stacks`, of any adapters.
+        """The adapters of rows, taken from stacks that were handed in.
+
+        stacks (Sequence[Tensor]): In the order of `stacks`, of any adapters.
         pick (b or 1,) int64: Places in them.
         RETURNS (RowAdapter): One for each row.
         """
@@ -189,7 +197,7 @@ class Bank:
         if not self._pairs:
             return None
         pairs = zip(stacks[::2], stacks[1::2], strict=True)
-        stacked = dict(zip(self._sites, pairs, strict=True))
+        stacked = dict(zip(self._sites(), pairs, strict=True))
 
         def own(site: str) -> Pair | None:
             if site not in stacked:
@@ -197,4 +205,4 @@ class Bank:
             a, b = stacked[site]
             return a.index_select(0, pick), b.index_select(0, pick)
 
-        return LoraRows(own, None)
+        return LoraMixed(own, None)

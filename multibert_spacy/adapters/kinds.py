@@ -212,9 +212,8 @@ class PrefixAdapter(nn.Module):
             last.bias.data.copy_(table.mean(0))
             last.weight.data.mul_(0.1)
 
-    @property
     def table(self) -> Tensor:
-        """(p, l * 2 * h), in PEFT's order: layer, key or value, head, width."""
+        """RETURNS (p, l * 2 * h): In PEFT's order: layer, key or value, head, width."""
         if self.encoder is None:
             return self.raw
         tokens = torch.arange(self.settings.n_virtual, device=self.encoder.embedding.weight.device)
@@ -223,11 +222,11 @@ class PrefixAdapter(nn.Module):
 
     def key_values(self) -> Tensor:
         """RETURNS (l, 2, a, p, d)."""
-        return self.table.view(-1, *self.shape).permute(1, 2, 3, 0, 4)
+        return self.table().view(-1, *self.shape).permute(1, 2, 3, 0, 4)
 
     def export(self) -> dict[str, Tensor]:
         """RETURNS (dict): Tensors by PEFT's names, the projection folded away."""
-        return {"prompt_embeddings": self.table}
+        return {"prompt_embeddings": self.table()}
 
     def peft_config(self) -> Any:
         from peft import PrefixTuningConfig, TaskType

@@ -1,9 +1,13 @@
-"""LoRA in a batch: W x + BA x, layer by layer. Each class is a `RowAdapter`.
+"""LoRA in a batch: W x + B A x, in the forms that a batch may have. Each is a `RowAdapter`.
 
-Where a batch has one adapter, and enough pieces, W + BA is made when the layer
-is reached, and kept nowhere (`LoraOne`). Rows of several gather their A and B, layer by layer,
-since all layers' do not fit the cache, and have two batched products (`LoraRows`). An adapter in
-training (`LoraTrained`) is a node of autograd's for each block, or for each site.
+    LoraMerged   one adapter: where there are enough pieces W + B A is made when the layer is
+                 reached, and kept nowhere
+    LoraMixed    several adapters: the rows' A and B are gathered layer by layer, since all layers'
+                 do not fit the cache, and have two batched products
+    LoraTrained  one adapter in training: a node of autograd's for each site, or (`lora_block.py`)
+                 for each transformer block where all of its sites have an adapter
+
+`Bank.rows` chooses between them.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,18 +19,18 @@ from torch.nn import functional as F
 
 from ..core.dtypes import cast
 from ..core.packing import FlatRows, Layout
+from ..core.row_adapter import RowAdapter
 from .kinds import ALL_LINEAR
 from .lora_block import LoraBlock, fits, keep_of
 
-__all__ = ["MERGED", "LoraOne", "LoraRows", "LoraTrained", "Pair"]
+__all__ = ["MERGED", "LoraMerged", "LoraMixed", "LoraTrained", "Pair"]
 
 Pair = tuple[Tensor, Tensor]
 """A and B of a site."""
 
 MERGED = 512
-"""Pieces of a batch from which on its adapter is added to the weights. With 2,048 pieces (bf16, 2
-cores) the six products of a block take 18.1 ms without LoRA, 18.7 ms with it merged, 20.3 ms with
-two narrow products for each, and 21.5 ms with two batched ones of 12 adapters.
+"""Pieces of a batch from which on its adapter is added to the weights: a merged product then costs
+hardly more than one without LoRA.
 """
 
 
@@ -75,16 +79,7 @@ class _LoraLinear(torch.autograd.Function):
         return d_x, None, d_w, d_bias, d_a, d_b, None
 
 
-class _Lora:
-    """No virtual tokens."""
-
-    n_virtual = 0
-
-    def prefix(self, layer: int, dtype: torch.dtype) -> None:
-        return None
-
-
-class LoraRows(_Lora):
+class LoraMixed(RowAdapter):
     """LoRA of a batch of several adapters."""
 
     def __init__(
@@ -100,7 +95,7 @@ class LoraRows(_Lora):
         self.dropout = dropout
 
     def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
-        y = F.linear(x, module.weight, module.bias)
+        y = super().linear(site, x, module)
         pair = self.stack(site)
         if pair is None:
             return y
@@ -109,7 +104,7 @@ class LoraRows(_Lora):
         return y.baddbmm_(low if self.scales is None else low * self.scales.to(y.dtype), b)
 
 
-class LoraTrained(_Lora):
+class LoraTrained(RowAdapter):
     """LoRA of one adapter in training: A (r, in) and B (out, r) of each site, in fp32."""
 
     def __init__(self, pairs: Mapping[str, Pair], scale: float, dropout: float) -> None:
@@ -120,7 +115,7 @@ class LoraTrained(_Lora):
 
     def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
         if site not in self.pairs:
-            return F.linear(x, module.weight, module.bias)
+            return super().linear(site, x, module)
         keep = keep_of(x.flatten(0, -2), self.dropout)
         apply: Callable[..., Tensor] = _LoraLinear.apply
         return apply(x, keep, module.weight, module.bias, *self.pairs[site], self.scale)
@@ -137,7 +132,7 @@ class LoraTrained(_Lora):
         return LoraBlock(layer, layout, n_heads, self.scale, dropout)(x, a, b)
 
 
-class LoraOne(_Lora):
+class LoraMerged(RowAdapter):
     """LoRA of a batch of one adapter: A (r, in) and B (out, r) of each site."""
 
     def __init__(self, pairs: Mapping[str, Pair], scale: float) -> None:
@@ -145,9 +140,9 @@ class LoraOne(_Lora):
         self.scale = scale
 
     def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
-        w, bias = module.weight, module.bias
         if site not in self.pairs:
-            return F.linear(x, w, bias)
+            return super().linear(site, x, module)
+        w, bias = module.weight, module.bias
         a, b = (cast(part, w.dtype) for part in self.pairs[site])
         if x.shape[:-1].numel() >= MERGED:
             return F.linear(x, torch.addmm(w, b, a, alpha=self.scale), bias)

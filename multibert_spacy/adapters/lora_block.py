@@ -1,10 +1,8 @@
 """A transformer block with an adapter in training, as one node of autograd's graph.
 
 Left to autograd a block with six LoRA sites is some 60 nodes, and their bookkeeping counts where
-batches are small, as those that adapters are trained on: of 133 ms for a step on 9 rows of 25
-pieces (embedded core, bf16, 2 cores) 54 ms were there with 8 pieces, too. With the backward pass
-written down, as it is here, the step takes 109 ms; query, key and value, which see the same input,
-have one product with their A's.
+batches are small, as those that adapters are trained on. Query, key and value, which see the same
+input, have one product with their A's.
 
 For rows that lie flat (`core/packing.py`), so for a CPU, and for a core that is frozen.
 """
@@ -41,7 +39,9 @@ class LoraBlock(NamedTuple):
     dropout: float
 
     def __call__(self, x: Tensor, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
-        """x (n, h): Rows one behind the other.
+        """Compute the block.
+
+        x (n, h): Rows one behind the other.
         a (r, in), b (out, r): Of the sites `adapters.ALL_LINEAR`, in its order, in fp32.
         RETURNS (n, h).
         """

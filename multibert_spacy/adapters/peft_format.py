@@ -64,17 +64,20 @@ def write_adapter(adapter: Adapter, folder: Path) -> None:
     save_file(tensors, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
 
 
-def read_adapter(folder: Path, core: Core) -> LoraAdapter | PrefixAdapter:
+def read_adapter(
+    folder: Path, core: Core, weights: Path | None = None
+) -> LoraAdapter | PrefixAdapter:
     """Read an adapter in PEFT's format, whoever wrote it.
 
     folder (Path): With `adapter_config.json` and `adapter_model.safetensors`.
     core (Core): The core it was trained for. What sits on a pooler is left out.
+    weights (Path): Where the second lies if not in the folder.
     RETURNS (LoraAdapter | PrefixAdapter): With its settings. What came in fp16 stays in it, half
         the memory, until it is trained (`float()`).
     RAISES (AdapterError): If a file is missing or damaged, if the adapter is of a kind or has an
         option that we do not apply, or if its tensors do not fit the core.
     """
-    path = folder / "adapter_model.safetensors"
+    path = weights or folder / "adapter_model.safetensors"
     try:
         settings = _settings(read_json(folder / "adapter_config.json", AdapterError), folder, core)
         shapes = settings.shapes(core)
@@ -135,7 +138,7 @@ def check_tensors(
                 f"expected {shape}"
             )
         if not found.is_floating_point() or not torch.isfinite(found).all():
-            raise AdapterError(f"{path} is damaged: {name} has values that are no finite numbers")
+            raise AdapterError(f"{path} is damaged: {name} has values that are not finite numbers")
 
 
 def _settings(config: dict[str, Any], folder: Path, core: Core) -> LoraSettings | PrefixSettings:

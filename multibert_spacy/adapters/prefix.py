@@ -1,13 +1,14 @@
 """Prefixes in a batch: keys and values, gathered layer by layer. The class is a `RowAdapter`."""
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
+
+from ..core.row_adapter import RowAdapter
 
 __all__ = ["PrefixRows"]
 
 
-class PrefixRows:
+class PrefixRows(RowAdapter):
     """Prefixes of a batch: stacked keys and values (l, 2, n, a, p, d), and the prefix of each row,
     pick (b or 1,); None where all rows have the only one there is.
     """
@@ -16,9 +17,6 @@ class PrefixRows:
         self.kv = kv
         self.pick = pick
         self.n_virtual = kv.shape[-2]
-
-    def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
-        return F.linear(x, module.weight, module.bias)
 
     def prefix(self, layer: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         kv = self.kv[layer]

@@ -4,9 +4,11 @@
     head.safetensors                                 the linear layer behind the core
     multibert.json                                   format, kind, core, hashes of the files, meta
 
-The head is stored with each domain, so that a folder can be copied, published and removed alone;
-equal heads are one in memory. Folders are written beside and renamed, so that no half-written
-one is taken for a whole one.
+The head is stored with each domain, equal heads are one in memory. Adapters that are equal, as
+those of domains which no tuning has improved, are stored once when they are saved together: the
+manifests of the others name the folder beside theirs that has the weights (`weights_of`), and
+their hash. Saved alone a folder has all of its files, and can be copied and published. Folders are
+written beside and renamed, so that no half-written one is taken for a whole one.
 
 Folders of strangers may be read: sizes, shapes and names are checked before memory is taken, and
 no name in a file leads out of its folder.
@@ -24,7 +26,7 @@ from ..core.dtypes import check_finite_tensors, exact_halves
 from ..core.encoder import Core
 from ..core.settings import differences
 from ..errors import AdapterError, ConfigError
-from ..names import check_labels
+from ..names import check_labels, check_name
 from ..serialization.drafts import draft_in, swap
 from ..serialization.manifest import (
     FORMAT,
@@ -56,6 +58,11 @@ SETTINGS = "core_settings"
 FILES = (MANIFEST, "adapter_config.json", "adapter_model.safetensors", "head.safetensors")
 
 
+WEIGHTS = "adapter_model.safetensors"
+WEIGHTS_OF = "weights_of"
+"""Where in a manifest the folder beside it stands that has its adapter's weights."""
+
+
 def write_folder(
     folder: Path, adapter: Adapter, head: dict[str, Tensor], meta: dict[str, Any], core: str
 ) -> None:
@@ -85,7 +92,13 @@ def _check_ours(folder: Path) -> None:
 
 
 def write_files(
-    folder: Path, adapter: Adapter, head: dict[str, Tensor], meta: dict[str, Any], core: str
+    folder: Path,
+    adapter: Adapter,
+    head: dict[str, Tensor],
+    meta: dict[str, Any],
+    core: str,
+    *,
+    beside: dict[str, str] | None = None,
 ) -> None:
     """Write the files of an adapter and its head into a new folder.
 
@@ -94,7 +107,9 @@ def write_files(
     head (dict): Tensors of the linear layer.
     meta (dict): JSON values for the manifest: labels, head and domain names, `core_settings`.
     core (str): Fingerprint of the core.
-    RAISES (ConfigError): If a value is no finite number: nobody could read it.
+    beside (dict): Hash of an adapter's weights -> the folder beside this one that has them.
+        Those in it are not stored again, others are added to it. None stores all.
+    RAISES (ConfigError): If a value is not a finite number: nobody could read it.
     """
     check_finite_tensors(folder.name, {**adapter.export(), **head})
     folder.mkdir(parents=True)
@@ -107,6 +122,11 @@ def write_files(
         **meta,
         "files": file_hashes(folder),
     }
+    if beside is not None and WEIGHTS in manifest["files"]:
+        owner = beside.setdefault(manifest["files"][WEIGHTS], folder.name)
+        if owner != folder.name:
+            (folder / WEIGHTS).unlink()
+            manifest[WEIGHTS_OF] = owner
     write_json(folder / MANIFEST, manifest)
 
 
@@ -127,7 +147,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_saved_labels(path: Path, labels: object) -> None:
-    """path (Path): Where labels were read from.
+    """Check labels that were read from a file.
+
+    path (Path): Where labels were read from.
     RAISES (AdapterError): If they are none.
     """
     if not isinstance(labels, list):
@@ -157,14 +179,14 @@ def read_folder(
         )
     _check_settings(folder, manifest.get(SETTINGS), core)
     largest = largest_file(core)
-    verify_files(folder, manifest["files"], AdapterError, largest=largest)
+    weights = _verify(folder, manifest, largest)
     needed = ["head.safetensors"]
     if manifest["kind"] != "none":
-        needed += ["adapter_config.json", "adapter_model.safetensors"]
+        needed += ["adapter_config.json", WEIGHTS]
     for name in needed:
         if name not in manifest["files"]:
             raise AdapterError(f"{folder / MANIFEST} names no {name}")
-    adapter = NoAdapter() if manifest["kind"] == "none" else read_adapter(folder, core)
+    adapter = NoAdapter() if manifest["kind"] == "none" else read_adapter(folder, core, weights)
     if adapter.settings.kind != manifest["kind"]:
         raise AdapterError(
             f"{folder} holds a {adapter.settings.kind}, not a {manifest['kind']} "
@@ -174,6 +196,35 @@ def read_folder(
     # last, so that damage with a better name has been given it
     check_seal(manifest, folder / MANIFEST, AdapterError)
     return adapter, head, manifest
+
+
+def _verify(folder: Path, manifest: Mapping[str, Any], largest: int) -> Path:
+    """Check all files that a manifest names.
+
+    largest (int): Bytes that a file may have.
+    RETURNS (Path): The adapter's weights, in this folder or in one beside it.
+    RAISES (AdapterError): If one is missing or differs.
+    """
+    files = dict(manifest["files"])
+    owner = manifest.get(WEIGHTS_OF)
+    if owner is None:
+        verify_files(folder, files, AdapterError, largest=largest)
+        return folder / WEIGHTS
+    try:
+        beside = folder.parent / check_name(owner)
+    except ConfigError as e:
+        raise AdapterError(f"{folder / MANIFEST} is damaged: {WEIGHTS_OF}: {e}") from e
+    shared = {WEIGHTS: files.pop(WEIGHTS, "")}
+    verify_files(folder, files, AdapterError, largest=largest)
+    try:
+        verify_files(beside, shared, AdapterError, largest=largest)
+    except AdapterError as e:
+        raise AdapterError(
+            f"{e}. The weights of {folder.name!r} are there, since the two were equal when they "
+            "were saved: whoever copies or removes domains by hand needs both folders as they "
+            "were, or one that was saved alone"
+        ) from e
+    return beside / WEIGHTS
 
 
 def _check_settings(folder: Path, there: object, core: Core) -> None:

@@ -40,7 +40,10 @@ class Patterns:
     """Patterns of one file, which share a limit of time."""
 
     def __init__(self, seconds: float) -> None:
-        """seconds (float): That all of them may take together."""
+        """Begin to match patterns.
+
+        seconds (float): That all of them may take together.
+        """
         self._end = time.monotonic() + seconds
 
     def matches(self, pattern: str, text: str) -> bool:
@@ -51,7 +54,9 @@ class Patterns:
         return _compile(pattern).fullmatch(text, timeout=self._left()) is not None
 
     def begins(self, pattern: str, layer: int, text: str) -> bool:
-        """As PEFT finds a layer: RETURNS (bool): Whether the text begins with any modules, the
+        """Whether a text begins like a pattern, as PEFT finds a layer.
+
+        RETURNS (bool): Whether the text begins with any modules, the
         pattern and a layer's number.
         """
         _compile(pattern)  # on its own, so that it cannot end a group that is not its own

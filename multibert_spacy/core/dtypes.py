@@ -11,7 +11,9 @@ __all__ = ["cast", "check_finite_tensors", "exact_halves"]
 
 
 def exact_halves(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """tensors (Mapping): What is to be stored.
+    """Store in fp16 what fp16 holds exactly.
+
+    tensors (Mapping): What is to be stored.
     RETURNS (dict): The same on the CPU, in fp16 if every value survives it, else in their types.
     """
     own = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
@@ -32,12 +34,12 @@ def check_finite_tensors(name: str, tensors: Mapping[str, Tensor]) -> None:
     """Check what is to be saved, before anything is replaced.
 
     name (str): Whose it is.
-    RAISES (ConfigError): If a value is no finite number.
+    RAISES (ConfigError): If a value is not a finite number.
     """
     for key, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ConfigError(
-                f"{name!r} is not saved: its weights ({key}) have values that are no finite "
+                f"{name!r} is not saved: its weights ({key}) have values that are not finite "
                 "numbers, so that it could not be read again. Train it with a lower learning "
                 'rate, or with precision = "fp32" on the frozen_transformer'
             )

@@ -26,7 +26,8 @@ from ..text.align import PieceCache
 from ..types import PieceIds
 from .packing import Layout, PaddedRows
 from .precision import check_engine, resolve_precision
-from .row_adapter import BlockAdapter, RowAdapter
+from .process import prepare_process
+from .row_adapter import RowAdapter
 from .settings import core_settings
 
 __all__ = ["Core", "RowAdapter", "layer_of", "resolve_precision"]
@@ -46,7 +47,9 @@ class Core:
         trainable: bool = False,
         engine: str = "torch",
     ) -> None:
-        """model (PreTrainedModel): An encoder of a supported family; frozen unless trainable.
+        """Take a model and its tokenizer.
+
+        model (PreTrainedModel): An encoder of a supported family; frozen unless trainable.
         tokenizer (PreTrainedTokenizerBase): Its tokenizer.
         precision (str): See `resolve_precision`.
         trainable (bool): Whether gradients reach the core's own weights.
@@ -62,6 +65,7 @@ class Core:
             )
         if getattr(config, "position_embedding_type", "absolute") != "absolute":
             raise CoreError(f"Unsupported position embeddings: {config.position_embedding_type}")
+        prepare_process()
         self.model = model
         self.tokenizer = tokenizer
         self.trainable = trainable
@@ -187,8 +191,9 @@ class Core:
         t = ids.shape[1]
         if t + position_offset > self.max_pieces:
             raise ConfigError(f"A row of {t} pieces, but the core has {self.max_pieces} positions")
+        adapter = adapter or RowAdapter()
         if layout is None:
-            layout = PaddedRows(lengths, t, adapter.n_virtual if adapter else 0)
+            layout = PaddedRows(lengths, t, adapter.n_virtual)
         model = self.compute_model()
         autocast = self.trainable and self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype, enabled=autocast):
@@ -207,15 +212,10 @@ class Core:
         """
         inputs: dict[str, Tensor] = {}
 
-        class Recorder:
-            n_virtual = 0
-
+        class Recorder(RowAdapter):
             def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
                 inputs[site] = x
-                return F.linear(x, module.weight, module.bias)
-
-            def prefix(self, layer: int, dtype: torch.dtype) -> None:
-                return None
+                return super().linear(site, x, module)
 
         with torch.no_grad():
             row = ids.to(self.device)[None]
@@ -234,25 +234,22 @@ class Core:
         i: int,
         x: Tensor,
         layout: Layout,
-        adapter: RowAdapter | None,
+        adapter: RowAdapter,
         drop: float,
     ) -> Tensor:
         """One transformer block. x: Of width h, as the layout has it."""
-        if isinstance(adapter, BlockAdapter):
-            whole = adapter.block(i, layer, x, layout, self.n_heads, drop)
-            if whole is not None:
-                return whole
+        whole = adapter.block(i, layer, x, layout, self.n_heads, drop)
+        if whole is not None:
+            return whole
 
         def linear(name: str, module: Any, x: Tensor) -> Tensor:
-            if adapter is None:
-                return F.linear(x, module.weight, module.bias)
             return adapter.linear(f"encoder.layer.{i}.{name}", x, module)
 
         attention = layer.attention.self
         q = linear("attention.self.query", attention.query, x)
         k = linear("attention.self.key", attention.key, x)
         v = linear("attention.self.value", attention.value, x)
-        prefix = adapter.prefix(i, k.dtype) if adapter else None
+        prefix = adapter.prefix(i, k.dtype)
         a = layout.attend(q, k, v, self.n_heads, prefix, drop)
         output = layer.attention.output
         a = F.dropout(linear("attention.output.dense", output.dense, a), drop, training=drop > 0)
@@ -266,7 +263,11 @@ class Core:
 
 
 def layer_of(site: str) -> tuple[int, str]:
-    """site (str): A module name inside the core. RETURNS (tuple): Its layer, its name in there."""
+    """Split the name of a module.
+
+    site (str): A module name inside the core.
+    RETURNS (tuple): Its layer, its name in there.
+    """
     _, _, i, name = site.split(".", 3)
     return int(i), name
 

@@ -39,7 +39,10 @@ def has_gradient(model: Model[Any, Any]) -> bool:
 
 
 def drop_gradients(model: Model[Any, Any]) -> None:
-    """model (Model): Of any kind. Afterwards it is as if it had not been run."""
+    """Remove all gradients of a model.
+
+    model (Model): Of any kind. Afterwards it is as if it had not been run.
+    """
     for p in _parameters(model):
         p.grad = None
     for node in model.walk():

@@ -24,7 +24,6 @@ class CoreOwner(Protocol):
     @property
     def core(self) -> Core: ...
 
-    @property
     def fingerprint(self) -> str: ...
 
 
@@ -52,14 +51,14 @@ class CoreListener(Model[Any, Any]):
         """
         if self._owner is not None and self._owner is not owner:
             with contextlib.suppress(CoreError):  # it has no core, so nothing was made for it
-                self._made_for = self._owner.fingerprint, self._owner.core.settings
+                self._made_for = self._owner.fingerprint(), self._owner.core.settings
         self._owner = owner
 
     def lose(self) -> None:
         """Called when the component comes into a pipeline that has no such owner."""
         if self._owner is not None:
             with contextlib.suppress(CoreError):
-                self._made_for = self._owner.fingerprint, self._owner.core.settings
+                self._made_for = self._owner.fingerprint(), self._owner.core.settings
         self._owner = None
 
     @property
@@ -68,9 +67,10 @@ class CoreListener(Model[Any, Any]):
         owner = self._owner
         return owner if owner is not None and owner.adapted else None
 
-    @property
     def owner(self) -> CoreOwner:
-        """RAISES (CoreError): If there is no frozen_transformer upstream.
+        """The component that lends the core.
+
+        RAISES (CoreError): If there is no frozen_transformer upstream.
         RAISES (AdapterError): If it has another core than the one this model was made for.
         """
         if self._owner is None:
@@ -84,10 +84,10 @@ class CoreListener(Model[Any, Any]):
         if self._made_for is not None:
             weights, settings = self._made_for
             found = differences(settings, self._owner.core.settings)
-            if weights != self._owner.fingerprint or found:
+            if weights != self._owner.fingerprint() or found:
                 raise AdapterError(
                     f"The sourced component was made for another core: {weights[:12]}…, "
-                    f"'{self._owner.name}' has {self._owner.fingerprint[:12]}…"
+                    f"'{self._owner.name}' has {self._owner.fingerprint()[:12]}…"
                     f"{''.join(f', {what}' for what in found)}. Source the frozen_transformer too"
                 )
             self._made_for = None
@@ -95,13 +95,12 @@ class CoreListener(Model[Any, Any]):
 
     @property
     def core(self) -> Core:
-        """The core."""
-        return self.owner.core
+        """The core that is lent. RAISES: As `owner`."""
+        return self.owner().core
 
-    @property
     def fingerprint(self) -> str:
-        """The core's identity."""
-        return self.owner.fingerprint
+        """RETURNS (str): The identity of the core's weights. RAISES: As `owner`."""
+        return self.owner().fingerprint()
 
     @property
     def lends_trainable(self) -> bool:

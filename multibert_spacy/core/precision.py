@@ -17,7 +17,9 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """precision (str): auto, fp32, bf16, fp16, or int8 (then what is no product of the core's own
+    """The type of number that a core computes in.
+
+    precision (str): auto, fp32, bf16, fp16, or int8 (then what is no product of the core's own
         weights is as in auto, see `check_engine`). "auto" is bf16 on a GPU that has it and on a
         CPU with AVX512-BF16 or AMX, fp32 otherwise: on a 2-core CPU with AVX512-BF16 the embedded
         core with LoRA reads 3,650 pieces/s in fp32 and 11,170 in bf16, and trains at 1,570 and
@@ -38,7 +40,9 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 
 
 def check_engine(engine: str, precision: str, device: torch.device, *, trainable: bool) -> None:
-    """engine (str): "torch", or "openvino": a graph of the core that is compiled for the CPU.
+    """Check that engine, precision and device go together.
+
+    engine (str): "torch", or "openvino": a graph of the core that is compiled for the CPU.
     precision (str): int8 needs openvino, fp16 needs torch.
     device (torch.device): Where the core is.
     trainable (bool): Whether gradients must reach the core's own weights.

@@ -1,38 +1,45 @@
 """What the core asks of a batch's adapters. `adapters/lora.py` and `adapters/prefix.py` answer."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .packing import Layout
 
-__all__ = ["BlockAdapter", "RowAdapter"]
+__all__ = ["RowAdapter"]
 
 
-class RowAdapter(Protocol):
-    """What a batch's adapters add to the core. Sites are module names inside the core."""
+class RowAdapter:
+    """What a batch's adapters add to the core: nothing, unless a subclass says otherwise.
 
-    n_virtual: int
+    Sites are module names inside the core. n_virtual (int): Virtual tokens in front of each row.
+    """
+
+    n_virtual: int = 0
 
     def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
-        """x (b, t, in) or (n, in). RETURNS: The linear layer's output with what is added."""
-        ...
+        """A linear layer with what is added to it.
+
+        x (b, t, in) or (n, in).
+        RETURNS: Of width out.
+        """
+        return F.linear(x, module.weight, module.bias)
 
     def prefix(self, layer: int, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
-        """RETURNS keys and values, (b or 1, a, p, d) each, or None."""
-        ...
-
-
-@runtime_checkable
-class BlockAdapter(RowAdapter, Protocol):
-    """One that can compute a whole block at once."""
+        """RETURNS (tuple): Keys and values in front of a row's own, (b or 1, a, p, d) each; None
+        if there are none.
+        """
+        return None
 
     def block(
         self, i: int, layer: Any, x: Tensor, layout: Layout, n_heads: int, dropout: float
     ) -> Tensor | None:
-        """i (int), layer (BertLayer): The block. x: Of width h, as the layout has it.
+        """A whole transformer block at once.
+
+        i (int), layer (BertLayer): The block. x: Of width h, as the layout has it.
         n_heads (int), dropout (float): See `Core.forward`.
         RETURNS: Of width h, as the layout has it. None to have it computed site by site.
         """
-        ...
+        return None

@@ -84,7 +84,7 @@ def save_core(
     fingerprint (str): The core's.
     config (Path): The pipeline's `config.cfg`, whose hash is noted: see `load_core`.
     whole (bool): Whether the pipeline is saved with it; see `SavedPart`.
-    RAISES (ConfigError): If a weight is no finite number.
+    RAISES (ConfigError): If a weight is not a finite number.
     """
     part = SavedPart(folder.parent, whole=whole)
     with draft_in(folder.parent) as root:

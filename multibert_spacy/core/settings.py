@@ -29,7 +29,9 @@ PROBES = ("سلام", "می‌روم", "كتابي", "۱۲۳", "Straße", "naïv
 
 
 def core_settings(config: Any, tokenizer: Any, specials: Mapping[str, int]) -> dict[str, Any]:
-    """config (PretrainedConfig): Of the core.
+    """All that changes a result and is not a weight.
+
+    config (PretrainedConfig): Of the core.
     tokenizer (PreTrainedTokenizerBase): Its tokenizer.
     specials (Mapping): Name -> id of the pieces that are put around a text.
     RETURNS (dict): JSON.

@@ -30,11 +30,11 @@ from ..core.encoder import Core
 from ..errors import ConfigError, EngineError
 from ..text.batching import batch_by_pieces
 from .openvino_graph import find_graph
-from .runner import run_rows
 from .self_check import find_fault
 from .threads import n_streams
+from .torch_engine import run_rows
 
-__all__ = ["OpenvinoRunner", "group_size"]
+__all__ = ["OpenvinoEngine", "group_size"]
 
 
 _user: list[int] = []
@@ -55,13 +55,13 @@ def _check_process() -> None:
         )
 
 
-class OpenvinoRunner:
+class OpenvinoEngine:
     """A compiled graph."""
 
     def __init__(
         self, core: Core, adapters: Sequence[Adapter], n_layers: int | None, folder: Path | None
     ) -> None:
-        """See `make_runner`. RAISES (ConfigError): After a fork."""
+        """See `make_engine`. RAISES (ConfigError): After a fork."""
         _check_process()
         self.core = core
         bank = Bank(adapters, torch.float32)
@@ -74,11 +74,11 @@ class OpenvinoRunner:
         self._fault: str | None = None
         self._lock = threading.Lock()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "OpenvinoRunner":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "OpenvinoEngine":
         return self  # the core is shared by design
 
     def __call__(self, ids: Tensor, lengths: Tensor, index: Sequence[int]) -> Tensor:
-        """See `Runner`. RETURNS (b, t, h) float32.
+        """See `Engine`. RETURNS (b, t, h) float32.
         RAISES (ConfigError): After a fork.
         RAISES (EngineError): If what was compiled does not compute what torch computes.
         """
@@ -103,7 +103,7 @@ class OpenvinoRunner:
     def batches(
         self, lengths: Sequence[int], index: Sequence[int], budget: int
     ) -> list[list[int]]:
-        """See `Runner`."""
+        """See `Engine`."""
         return batch_by_pieces(lengths, budget)
 
     def _requests(self) -> "queue.SimpleQueue[Any]":
@@ -165,15 +165,12 @@ class OpenvinoRunner:
 
 KEPT_PRODUCTS = 32
 """Compiled products that each stream keeps, by shape; OpenVINO's own 5,000 are a leak in a stream
-of texts. After five times 320 texts the process had 2,033 MB with these, 1,434 MB with 32 and
-1,460 MB with none, in the same time (none: a tenth more).
+of texts.
 """
 GROUPS = (64, 32)
 """Numbers that may share a scale in int8, of what is multiplied with the weights; the first that
-divides every width is taken. 720 sentences took 3.3 s with 32, 3.0 with 64, 2.9 with 128 to 384,
-3.6 with a scale per word; 97 to 98 % of the entities are fp32's with 32 to 192. OpenVINO ignores
-what is no multiple of 16 (so its 2**64 - 1, a group for each row, is no way out) and recommends
-32, 64 and 128.
+divides every width is taken: larger groups are hardly faster. OpenVINO ignores what is not a
+multiple of 16 and recommends 32, 64 and 128.
 """
 
 
@@ -213,7 +210,7 @@ def _fill(graph: Any, bank: Bank) -> Any:
     """graph (ov.Model): With open slots, changed in place.
     RETURNS (ov.Model): The bank's stacks in their place.
     """
-    for name, stack in bank.stacks.items():
+    for name, stack in bank.stacks().items():
         slot = graph.input(name).get_node()
         slot.output(0).replace(ops.constant(stack.contiguous().numpy()).output(0))
         graph.remove_parameter(slot)

@@ -4,7 +4,7 @@ wanted, a bag of pieces.
 The bag. A channel is known by its words as much as by what it says, and the more so the shorter
 the text: a weight per piece and class sees all of a group for next to nothing, where the core sees
 its first `max_pieces` at the price of a forward pass. It lets a detector with few layers and few
-pieces be as good as one with many (figures in CONTRIBUTING.md).
+pieces be as good as one with many (see CONTRIBUTING.md).
 
 Pooling. The mean over all pieces of the group, since the embedded core was trained with mean
 pooling; the paper's ParsBERT was trained with its first piece, which `pooling = "first"` takes.
@@ -29,7 +29,7 @@ from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core, layer_of
 from ..core.listener import CoreListener, ModuleShim
 from ..core.precision import upload
-from ..engines.runner import AdaptedModule
+from ..engines.adapted_module import AdaptedModule
 from ..engines.threads import run_batches
 from ..errors import ConfigError
 from ..text.align import pack_rows
@@ -40,12 +40,12 @@ from .trained_folders import read_classifier
 __all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule", "bag_logits", "mean_of_rows"]
 
 POOLINGS = ("mean", "first")
+DROPOUT = "dropout_rate"
+"""What thinc's `set_dropout_rate` sets; 0 leaves the rate at the module's."""
 MOST_WORDS = 2048
 """Of a group that are looked at."""
 BAG_GAIN = 32.0
-"""So that the bag, too, learns at the adapter's learning rate: after 1,000 steps on the Persian
-corpora a bag on its own knew 75 % of the single dev texts with 8, 82 % with 32.
-"""
+"""So that the bag, too, learns at the adapter's learning rate."""
 
 
 class ClassifierModule(AdaptedModule):
@@ -87,7 +87,10 @@ class ClassifierModule(AdaptedModule):
         return {**self.linear.state_dict(), **bag}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """tensors (Mapping): What `tensors` returned."""
+        """Take over weights.
+
+        tensors (Mapping): What `tensors` returned.
+        """
         own = dict(tensors)
         if self.bag is not None:
             self.bag.load_state_dict({"weight": own.pop("bag")})
@@ -100,24 +103,29 @@ class ClassifierModule(AdaptedModule):
         groups: Sequence[Sequence[int]],
         *,
         is_train: bool = False,
+        dropout: float = 0.0,
     ) -> Tensor:
-        """batch (WindowBatch): b rows; `firsts` and `domains` are not used.
+        """Classify rows or docs.
+
+        batch (WindowBatch): b rows; `firsts` and `domains` are not used.
         groups (Sequence): For each row all pieces of its group, for the bag.
         is_train (bool): Whether it is training; what predicts is a view.
+        dropout (float): While training; 0 is the module's own.
         RETURNS (b, n_classes) float32.
         """
         if not (is_train or self._is_view):
             return self.view().forward(core, batch, groups)
-        dropout = self.dropout.p if core.trainable else 0.0
+        dropout = dropout or self.dropout.p
+        own = dropout if core.trainable else 0.0
         ids, lengths = upload(batch.ids, core.device), upload(batch.lengths, core.device)
         index = [0] * len(ids)
-        hidden = self.hidden(core, ids, lengths, index, dropout=dropout, is_train=is_train)
+        hidden = self.hidden(core, ids, lengths, index, dropout=own, is_train=is_train)
         if self.pooling == "first":
             pooled = hidden[:, 0].float()
         else:
             pooled = mean_of_rows(hidden, lengths)
         pooled = F.layer_norm(pooled, pooled.shape[-1:])
-        pooled = F.dropout(pooled, self.dropout.p, training=is_train)
+        pooled = F.dropout(pooled, dropout, training=is_train)
         logits: Tensor = self.linear(pooled)
         return logits if self.bag is None else logits + bag_logits(self.bag, groups)
 
@@ -183,6 +191,7 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
             init=init,
             layers=[listener],
             dims={"nO": None},
+            attrs={DROPOUT: 0.0},
         )
 
     def pieces(self, docs: Sequence[Doc]) -> list[list[int]]:
@@ -242,18 +251,20 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         return module
 
     def check_savable(self) -> None:
-        """RAISES (ConfigError): If a weight is no finite number."""
+        """RAISES (ConfigError): If a weight is not a finite number."""
         if self.shims:
             tensors = {**self.module.adapter.export(), **self.module.tensors()}
             check_finite_tensors("domain_detector", tensors)
 
     def write(self, folder: Path, labels: Sequence[str], *, new: bool = False) -> None:
-        """Write adapter, linear layer and bag. new: See `TaggerModel.write_domain`."""
+        """Write adapter, linear layer and bag. new (bool): Whether the folder is a draft's, and
+        nothing is there.
+        """
         core = self.listener.core
         meta = {"labels": list(labels), **self._shape(), SETTINGS: core.settings}
         tensors = self.module.tensors()
         write = write_files if new else write_folder
-        write(folder, self.module.adapter, tensors, meta, self.listener.fingerprint)
+        write(folder, self.module.adapter, tensors, meta, self.listener.fingerprint())
 
     def _shape(self) -> dict[str, Any]:
         """Settings without which weights mean something else."""
@@ -275,7 +286,7 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         graph (Path): Where a graph of the core is kept; None leaves the place as it is.
         RAISES (AdapterError): If the folder is damaged or of another core or label set.
         """
-        core, fingerprint = self.listener.core, self.listener.fingerprint
+        core, fingerprint = self.listener.core, self.listener.fingerprint()
         adapter, tensors, manifest = read_classifier(
             folder, labels, core, fingerprint, shape=self._shape()
         )
@@ -286,7 +297,10 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
 
 
 def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:
-    """X (list[Doc]): Text for a prefix's start values. Y (n, classes): Its width counts."""
+    """Make the network if there is none.
+
+    X (list[Doc]): Text for a prefix's start values. Y (n, classes): Its width counts.
+    """
     if Y is None or model.shims:
         return
     core = model.listener.core
@@ -304,11 +318,13 @@ def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:
 def forward(
     model: ClassifierModel, docs: list[Doc], is_train: bool
 ) -> tuple[Floats2d, Callable[[Floats2d], list[Doc]]]:
-    """docs (list[Doc]): n docs, each a group.
+    """Classify rows or docs.
+
+    docs (list[Doc]): n docs, each a group.
     RETURNS (n, classes): Probabilities. The callback takes the gradient of the cross-entropy by
         the logits (probabilities minus truth), as spaCy's own text classifiers do.
     """
-    core = model.listener.core
+    core, dropout = model.listener.core, model.attrs[DROPOUT]
     module = model.module if is_train else model.module.view()
     groups = model.pieces(docs)
     rows = model.rows(groups)
@@ -319,7 +335,7 @@ def forward(
         batch = pack_rows(packed, [], [], bos=core.bos, eos=core.eos, pad=core.pad)
         with torch.set_grad_enabled(is_train):
             own = [groups[i] for i in index]
-            logits: Tensor = module(core, batch, own, is_train=is_train)
+            logits: Tensor = module(core, batch, own, is_train=is_train, dropout=dropout)
         return logits
 
     lengths = [len(row) + 2 for row in rows]

@@ -24,7 +24,7 @@ from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core
 from ..core.listener import CoreListener, ModuleShim
 from ..core.precision import upload
-from ..engines.runner import AdaptedModule
+from ..engines.adapted_module import AdaptedModule
 from ..engines.threads import run_batches
 from ..errors import ConfigError
 from ..text.align import pack_rows
@@ -260,7 +260,7 @@ class MixtureModel(Model[list[Doc], Floats2d]):
             SETTINGS: self.listener.core.settings,
         }
         write = write_files if new else write_folder
-        write(folder, self.module.adapter, self._tensors(), meta, self.listener.fingerprint)
+        write(folder, self.module.adapter, self._tensors(), meta, self.listener.fingerprint())
 
     def _shape(self) -> dict[str, Any]:
         """Settings without which weights mean something else."""
@@ -282,7 +282,7 @@ class MixtureModel(Model[list[Doc], Floats2d]):
         graph (Path): Where a graph of the core is kept; None leaves the place as it is.
         RAISES (AdapterError): If the folder is damaged or of another core or label set.
         """
-        core, fingerprint = self.listener.core, self.listener.fingerprint
+        core, fingerprint = self.listener.core, self.listener.fingerprint()
         tensors, mixture, manifest = read_mixture(
             folder, labels, core, fingerprint, shape=self._shape()
         )

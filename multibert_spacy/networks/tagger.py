@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from ..adapters.kinds import Adapter, AdapterSettings
 from ..core.encoder import Core
 from ..core.precision import upload
-from ..engines.runner import AdaptedModule
+from ..engines.adapted_module import AdaptedModule
 from ..errors import DomainError
 from ..names import check_head_name, check_labels, check_name
 from ..types import Floats2d, WindowBatch
@@ -25,8 +25,7 @@ from ..types import Floats2d, WindowBatch
 __all__ = ["Head", "TaggerModule"]
 
 START_SHARE = 0.25
-"""Of a tag pair's log-odds. On models trained without transitions 0, 0.25, 0.5, 0.75 and 1 gave a
-dev F1 of 76.4, 77.4, 76.6, 76.4 and 74.9 (formal), 71.7, 71.8, 71.4, 71.4 and 70.7 (social)."""
+"""Of a tag pair's log-odds, where a new head's transitions start; chosen on dev."""
 MOST_ODDS = 4.0
 
 
@@ -73,7 +72,9 @@ class Head(nn.Module):
         return {**self.linear.state_dict(), "transitions": self.transitions}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """tensors (Mapping): What `tensors` returned; no transitions are all zero.
+        """Take over weights.
+
+        tensors (Mapping): What `tensors` returned; no transitions are all zero.
         RAISES (RuntimeError): If names or shapes differ.
         """
         own = dict(tensors)
@@ -116,15 +117,24 @@ class TaggerModule(AdaptedModule):
             return tuple(self._domains)
 
     def head_name(self, domain: str) -> str:
-        """RAISES (DomainError): If there is no such domain."""
+        """The name of a domain's head.
+
+        RAISES (DomainError): If there is no such domain.
+        """
         return self._get(domain).head
 
     def labels_of(self, domain: str) -> tuple[str, ...]:
-        """RAISES (DomainError): If there is no such domain."""
+        """The labels of a domain.
+
+        RAISES (DomainError): If there is no such domain.
+        """
         return self._head_of(domain).labels
 
     def adapter_of(self, domain: str) -> Adapter:
-        """RAISES (DomainError): If there is no such domain."""
+        """A domain's adapter.
+
+        RAISES (DomainError): If there is no such domain.
+        """
         return self._get(domain).adapter
 
     def _get(self, domain: str) -> _Domain:
@@ -179,6 +189,15 @@ class TaggerModule(AdaptedModule):
             self._drop_unused(old)
             self._register()
 
+    def share_adapter(self, adapter: Adapter) -> None:
+        """Give all domains one adapter, which is then trained on all of them together.
+
+        adapter (Adapter): Theirs from now on.
+        """
+        with self.changing():
+            self._domains = {n: _Domain(own.head, adapter) for n, own in self._domains.items()}
+            self._register()
+
     def _drop_unused(self, old: _Domain | None) -> None:
         if old is not None and all(d.head != old.head for d in self._domains.values()):
             self.heads = {name: own for name, own in self.heads.items() if name != old.head}
@@ -207,48 +226,71 @@ class TaggerModule(AdaptedModule):
 
     @property
     def adapters(self) -> list[Adapter]:
-        """In the order of `domains`."""
-        return [domain.adapter for domain in self._domains.values()]
+        """In the order of `domains`, one that several of them share once."""
+        return list({id(own.adapter): own.adapter for own in self._domains.values()}.values())
 
     def forward(
-        self, core: Core, batch: WindowBatch, *, is_train: bool = False
+        self, core: Core, batch: WindowBatch, *, is_train: bool = False, dropout: float = 0.0
     ) -> list[tuple[list[int], Tensor]]:
         """Logits of the kept words that have pieces.
 
-        batch (WindowBatch): b rows of any domains; while training, of one domain.
+        batch (WindowBatch): b rows of any domains; while training, of domains of one adapter.
         is_train (bool): Whether it is training; what predicts is a view.
-        RETURNS (list): For each head in the batch: its rows, and the logits (w, k) of their words,
-            row after row.
+        dropout (float): While training; 0 is the module's own.
+        RETURNS (list): See `logits_of`.
         RAISES (DomainError): If a domain is unknown.
         """
         if not (is_train or self._is_view):
             return self.view().forward(core, batch)
-        device = core.device
+        dropout = (dropout or self.dropout.p) if is_train else 0.0
+        own = dropout if core.trainable else self.core_dropout
+        hidden = self.hidden_of(core, batch, dropout=own, is_train=is_train)
+        return self.logits_of(hidden, batch, dropout=dropout)
+
+    def hidden_of(
+        self, core: Core, batch: WindowBatch, *, dropout: float = 0.0, is_train: bool = False
+    ) -> Tensor:
+        """The core's output with each row's adapter.
+
+        dropout (float): In the core, while training.
+        RETURNS (b, t, h): See `AdaptedModule.hidden`.
+        """
+        index = self.index_of(batch.domains)
+        ids, lengths = upload(batch.ids, core.device), upload(batch.lengths, core.device)
+        return self.hidden(core, ids, lengths, index, dropout=dropout, is_train=is_train)
+
+    def logits_of(
+        self, hidden: Tensor, batch: WindowBatch, *, dropout: float = 0.0
+    ) -> list[tuple[list[int], Tensor]]:
+        """Apply the heads to hidden states.
+
+        hidden (b, t, h): Of the batch.
+        dropout (float): In front of the heads; 0 is off.
+        RETURNS (list): For each head in the batch: its rows, and the logits (w, k) of their words,
+            row after row.
+        """
         by_head: dict[str, list[int]] = {}
         for i, name in enumerate(batch.domains):
             by_head.setdefault(self.head_name(name), []).append(i)
-        dropout = self.dropout.p if core.trainable else self.core_dropout
-        ids, lengths = upload(batch.ids, device), upload(batch.lengths, device)
-        index = self.index_of(batch.domains)
-        hidden = self.hidden(core, ids, lengths, index, dropout=dropout, is_train=is_train)
         outputs = []
         for name, members in by_head.items():
             where = [(i, first) for i in members for first in batch.firsts[i]]
-            at = torch.tensor(where, dtype=torch.long, device=device).view(-1, 2)
+            at = torch.tensor(where, dtype=torch.long, device=hidden.device).view(-1, 2)
             picked = hidden[at[:, 0], at[:, 1]].float()
-            picked = F.dropout(picked, self.dropout.p, training=is_train)
+            picked = F.dropout(picked, dropout, training=dropout > 0)
             outputs.append((members, self.heads[name](picked)))
         return outputs
 
-    @torch.no_grad()
-    def predict(self, core: Core, batch: WindowBatch) -> list[Floats2d]:
-        """RETURNS (list): As `scatter`."""
-        return self.scatter(batch, self(core, batch))
-
     def index_of(self, domains: Sequence[str]) -> list[int]:
-        """RETURNS (list[int]): Where in `adapters` those of the domains are."""
-        index = {name: i for i, name in enumerate(self._domains)}
-        return [index[name] for name in domains]
+        """RETURNS (list[int]): Where in `adapters` those of the domains are.
+        RAISES (DomainError): If there is no such domain.
+        """
+        own = self._domains
+        place = {id(adapter): i for i, adapter in enumerate(self.adapters)}
+        for name in domains:
+            if name not in own:
+                raise DomainError.unknown(name, own, component="multibert_ner")
+        return [place[id(own[name].adapter)] for name in domains]
 
     def scatter(
         self, batch: WindowBatch, outputs: Sequence[tuple[list[int], Tensor]]

@@ -1,6 +1,6 @@
 """The tagger as a thinc model: what the `multibert_ner` component holds."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +9,25 @@ import torch
 from numpy.typing import NDArray
 from spacy.tokens import Doc
 from thinc.api import Model, torch2xp
+from torch import Tensor
 
-from ..adapters.kinds import AdapterSettings
+from ..adapters.kinds import Adapter, AdapterSettings
 from ..adapters.storage import SETTINGS, read_folder, say_unproven, write_files, write_folder
 from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core
 from ..core.listener import CoreListener, ModuleShim
-from ..core.precision import upload
 from ..errors import AdapterError, DomainError
 from ..names import check_head_name, check_labels, check_name
+from ..serialization.files import inside
 from ..types import Floats2d, WindowBatch
 from .tagger import Head, TaggerModule
-from .tagger_view import TaggerView
 from .trained_folders import ReadDomain, read_domain
 
-__all__ = ["TaggerModel"]
+__all__ = ["TaggerModel", "TaggerView"]
 
 Logits = list[Floats2d]
+DROPOUT = "dropout_rate"
+"""What thinc's `set_dropout_rate` sets; 0 leaves the rate at the module's."""
 
 
 class TaggerModel(Model[WindowBatch, Logits]):
@@ -50,7 +52,11 @@ class TaggerModel(Model[WindowBatch, Logits]):
         self.listener = listener
         self.read_docs: Callable[[Sequence[Doc]], WindowBatch] | None = None
         super().__init__(
-            "multibert_tagger", forward, layers=[listener], shims=[ModuleShim(self.module)]
+            "multibert_tagger",
+            forward,
+            layers=[listener],
+            shims=[ModuleShim(self.module)],
+            attrs={DROPOUT: 0.0},
         )
 
     @property
@@ -96,7 +102,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         if known is None and not labels:
             raise DomainError(f"The new head {head!r} of domain {domain!r} has no labels")
         if start is not None:
-            adapter, _, _ = read_folder(start, self.core, self.listener.fingerprint)
+            adapter, _, _ = read_folder(start, self.core, self.listener.fingerprint())
             if adapter.settings.kind != module.settings.kind:
                 raise AdapterError(
                     f"{start} holds a {adapter.settings.kind}, not a {module.settings.kind}"
@@ -113,36 +119,69 @@ class TaggerModel(Model[WindowBatch, Logits]):
                 module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
             module.add_domain(domain, head, adapter)
 
+    def share_adapter(self, weights: Mapping[str, float] | None = None) -> None:
+        """Give all domains one adapter: the mean of each head's mean, so that a head with many
+        domains weighs no more than one with few. Adapters of training runs from one start value
+        mix well (Wortsman et al. 2022, "Model soups").
+
+        weights (Mapping): Head -> how much its mean counts, 0 if it is not there; None are equal.
+        RAISES (DomainError): If there is no such head.
+        RAISES (AdapterError): If they are of different kinds or shapes.
+        """
+        module = self.module
+        by_head: dict[str, list[Adapter]] = {}
+        for domain in module.domains:
+            by_head.setdefault(module.head_name(domain), []).append(module.adapter_of(domain))
+        weights = dict.fromkeys(by_head, 1.0) if weights is None else weights
+        if unknown := sorted(set(weights) - set(by_head)):
+            raise DomainError(f"Unknown head {unknown[0]!r}; there are: {', '.join(by_head)}")
+        heads = [_mean([own.state_dict() for own in by_head[name]]) for name in weights]
+        source = next(iter(by_head.values()))[0]
+        shared = type(source)(*_build_args(source, self.core)).to(self.core.device)
+        shared.load_state_dict(_mean(heads, list(weights.values())))
+        module.share_adapter(shared)
+
     def check_savable(self) -> None:
-        """RAISES (ConfigError): If a weight is no finite number."""
+        """Check that all weights are finite.
+
+        RAISES (ConfigError): If a weight is not a finite number.
+        """
         module = self.module
         for domain in module.domains:
             head = module.heads[module.head_name(domain)]
             tensors = {**module.adapter_of(domain).export(), **head.tensors()}
             check_finite_tensors(domain, tensors)
 
-    def write_domain(self, domain: str, folder: Path, *, new: bool = False) -> None:
-        """Write one domain's folder.
+    def write_domain(self, domain: str, folder: Path) -> None:
+        """Write one domain's folder, which can then be read anywhere.
 
         domain (str): Which.
         folder (Path): Where to; see `write_folder`.
-        new (bool): Whether the folder is a draft's, and nothing is there.
         RAISES (DomainError): If there is no such domain.
-        RAISES (ConfigError): If its weights are no finite numbers.
+        RAISES (ConfigError): If its weights are not finite numbers.
         """
+        write_folder(folder, *self._saved(domain))
+
+    def write_domains(self, folder: Path) -> None:
+        """Write the folders of all domains, equal adapters once: the others name the first.
+
+        folder (Path): Of a draft, in which there is none of them.
+        RAISES (ConfigError): If a weight is not a finite number.
+        """
+        beside: dict[str, str] = {}
+        for domain in self.module.domains:
+            write_files(inside(folder, domain), *self._saved(domain), beside=beside)
+
+    def _saved(self, domain: str) -> tuple[Adapter, dict[str, Tensor], dict[str, Any], str]:
+        """RETURNS (tuple): What `write_files` takes."""
         head = self.module.head_name(domain)
-        meta = {"domain": domain, "head": head, "labels": list(self.module.labels_of(domain))}
+        labels = list(self.module.labels_of(domain))
+        meta: dict[str, Any] = {"domain": domain, "head": head, "labels": labels}
+        meta[SETTINGS] = self.core.settings
         if domain in self.descriptions:
             meta["description"] = self.descriptions[domain]
         tensors = self.module.heads[head].tensors()
-        write = write_files if new else write_folder
-        write(
-            folder,
-            self.module.adapter_of(domain),
-            tensors,
-            {**meta, SETTINGS: self.core.settings},
-            self.listener.fingerprint,
-        )
+        return self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint()
 
     def read_domain(self, folder: Path, domain: str | None = None) -> str:
         """Add a domain from its folder.
@@ -153,7 +192,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         RAISES (MultibertError): See `trained_folders.read_domain`.
         """
         folder = Path(folder)
-        own, manifest = read_domain(folder, domain, self.core, self.listener.fingerprint)
+        own, manifest = read_domain(folder, domain, self.core, self.listener.fingerprint())
         say_unproven(folder.parent, {own.name: manifest})
         self._take(own)
         return own.name
@@ -168,7 +207,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         check (Callable): Called when all have been read, before they are taken.
         RAISES (AdapterError): See `read_domain`.
         """
-        core, fingerprint = self.core, self.listener.fingerprint
+        core, fingerprint = self.core, self.listener.fingerprint()
         found = [read_domain(folder / name, name, core, fingerprint) for name in names]
         check()
         say_unproven(folder, {own.name: manifest for own, manifest in found})
@@ -199,26 +238,11 @@ class TaggerModel(Model[WindowBatch, Logits]):
             name = f"{name}/{domain}"
         return name
 
-    def hidden_states(self, batch: WindowBatch) -> list[Any]:
-        """What the heads read, without gradients: the core's output with each row's adapter.
-
-        batch (WindowBatch): b rows of any domains, not in training.
-        RETURNS (list): For each row (t, h) float32, t its pieces with the two special ones.
-        """
-        module, core = self.module.view(), self.core
-        ids, lengths = (upload(own, core.device) for own in (batch.ids, batch.lengths))
-        with torch.no_grad():
-            hidden = module.hidden(core, ids, lengths, module.index_of(batch.domains))
-        return [
-            torch2xp(own[:n].float())
-            for own, n in zip(hidden, batch.lengths.tolist(), strict=True)
-        ]
-
     def transitions_of(self, domain: str) -> Floats2d:
         """See `TaggerModule.transitions_of`."""
         return self.module.transitions_of(domain)
 
-    def view(self) -> TaggerView:
+    def view(self) -> "TaggerView":
         """RETURNS (TaggerView): What there is now."""
         return TaggerView(self.module.view(), self.core)
 
@@ -236,7 +260,10 @@ class TaggerModel(Model[WindowBatch, Logits]):
     def batches(
         self, lengths: Sequence[int], domains: Sequence[str], budget: int, *, is_train: bool
     ) -> list[list[int]]:
-        """domains (Sequence[str]): Of each row, which exist. See `AdaptedModule.batches`."""
+        """Cut rows into batches.
+
+        domains (Sequence[str]): Of each row, which exist. See `AdaptedModule.batches`.
+        """
         module = self.module if is_train else self.module.view()
         index = module.index_of(domains)
         return module.batches(self.core, lengths, index, budget, is_train=is_train)
@@ -250,9 +277,75 @@ class TaggerModel(Model[WindowBatch, Logits]):
         self.module.weights_changed()
 
 
+class TaggerView:
+    """The domains of a tagger at one moment. Docs that are tagged together use one, so that their
+    batches, heads, labels and transitions belong together, whatever another thread adds,
+    replaces, removes or trains meanwhile.
+    """
+
+    def __init__(self, module: TaggerModule, core: Core) -> None:
+        """module (TaggerModule): A view. core (Core): What runs it."""
+        self.core = core
+        self.domains = module.domains
+        self.head_name = module.head_name
+        self.labels_of = module.labels_of
+        self.transitions_of = module.transitions_of
+        self._module = module
+
+    def batches(
+        self,
+        lengths: Sequence[int],
+        domains: Sequence[str],
+        budget: int,
+        *,
+        is_train: bool = False,
+    ) -> list[list[int]]:
+        """Cut rows into batches.
+
+        As `TaggerModel.batches`; never in training.
+        """
+        index = self._module.index_of(domains)
+        return self._module.batches(self.core, lengths, index, budget)
+
+    @torch.no_grad()
+    def read(self, batch: WindowBatch, *, states: bool = False) -> list[tuple[Floats2d, Any]]:
+        """Run the network on a batch.
+
+        batch (WindowBatch): b rows of any domains.
+        states (bool): Whether the hidden states are wanted.
+        RETURNS (list): For each row its logits (kept words that have pieces, k), and what the
+            heads read: the core's output with the row's adapter, (t, h) float32 with t its pieces
+            and the two special ones; or None.
+        """
+        hidden = self._module.hidden_of(self.core, batch)
+        logits = self._module.scatter(batch, self._module.logits_of(hidden, batch))
+        if not states:
+            return [(own, None) for own in logits]
+        parts = zip(logits, hidden, batch.lengths.tolist(), strict=True)
+        return [(own, torch2xp(rows[:n].float())) for own, rows, n in parts]
+
+
 def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:
     """Arguments for another adapter of the same shape."""
     return () if adapter.settings.kind == "none" else (adapter.settings, core)
+
+
+def _mean(
+    states: Sequence[dict[str, Tensor]], weights: Sequence[float] | None = None
+) -> dict[str, Tensor]:
+    """weights (Sequence[float]): Of each state, made to sum to 1; None are equal.
+    RETURNS (dict): The mean of each tensor.
+    RAISES (AdapterError): If names or shapes differ.
+    """
+    shapes = [{name: own.shape for name, own in state.items()} for state in states]
+    if any(own != shapes[0] for own in shapes):
+        raise AdapterError("Adapters of different kinds or shapes have no mean")
+    share = torch.tensor(weights or [1.0] * len(states))
+    share = share / share.sum()
+    return {
+        name: torch.stack([w * s[name].float() for w, s in zip(share, states, strict=True)]).sum(0)
+        for name in states[0]
+    }
 
 
 def _equal(a: Head, b: Head) -> bool:
@@ -265,7 +358,9 @@ def _equal(a: Head, b: Head) -> bool:
 def forward(
     model: TaggerModel, batch: WindowBatch, is_train: bool
 ) -> tuple[Logits, Callable[[Logits], WindowBatch]]:
-    """batch (WindowBatch): b rows.
+    """Tag rows.
+
+    batch (WindowBatch): b rows.
     RETURNS (list): For each row, logits (kept words that have pieces, k of its head) float32. The
         callback takes the gradients in the same shapes.
     """
@@ -274,7 +369,7 @@ def forward(
     module: TaggerModule = model.shims[0]._model
     core = model.layers[0].core
     with torch.set_grad_enabled(is_train):
-        outputs = module(core, batch, is_train=is_train)
+        outputs = module(core, batch, is_train=is_train, dropout=model.attrs[DROPOUT])
     logits = module.scatter(batch, outputs)
 
     def backprop(d_logits: Logits) -> WindowBatch:

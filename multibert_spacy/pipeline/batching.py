@@ -3,6 +3,7 @@ it sees and tags is `text/words.py`'s to say."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,9 +12,9 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..core.encoder import Core
+from ..engines.threads import run_batches
 from ..errors import DomainError
-from ..networks.tagger_model import TaggerModel
-from ..networks.tagger_view import TaggerView
+from ..networks.tagger_model import TaggerModel, TaggerView
 from ..text.align import pack_rows, window_row
 from ..text.crf import chain_loss
 from ..text.normalize import is_link
@@ -33,6 +34,7 @@ __all__ = [
     "in_order",
     "join_by_doc",
     "pack",
+    "read_rows",
     "row_batches",
     "split_by_row",
     "tag_pairs",
@@ -96,7 +98,9 @@ def doc_rows(
 
 
 def doc_words(rows: Sequence[Row], docs: Sequence[Doc], signs: Sequence[bool]) -> list[Words]:
-    """rows (Sequence[Row]): What `doc_rows` returned for the docs.
+    """The words of docs that get a tag.
+
+    rows (Sequence[Row]): What `doc_rows` returned for the docs.
     signs (Sequence[bool]): For each doc, whether the sign of a hashtag belongs to the entity.
     RETURNS (list[Words]): The words of each doc that get a tag.
     """
@@ -128,8 +132,29 @@ def row_batches(
         yield index, pack([rows[i] for i in index], model.core)
 
 
+def read_rows(
+    rows: Sequence[Row], view: TaggerView, budget: int, *, states: bool = False
+) -> tuple[list[Floats2d], list[Any]]:
+    """Run the network on rows, without gradients.
+
+    view (TaggerView): The network.
+    budget (int): Pieces of a batch.
+    states (bool): Whether the hidden states are wanted.
+    RETURNS (tuple): For each row its logits (kept words, k); for each row its hidden states
+        (t, h) float32, or None if they are not wanted.
+    """
+    batches = list(row_batches(rows, view, budget))
+    read = partial(view.read, states=states)
+    results = run_batches(read, [batch for _, batch in batches], view.core.engine)
+    indices = (index for index, _ in batches)
+    by_row = in_order(len(rows), zip(indices, results, strict=True))
+    return [logits for logits, _ in by_row], [own for _, own in by_row]
+
+
 def in_order(n_rows: int, results: Iterable[tuple[Sequence[int], Sequence[T]]]) -> list[T]:
-    """results (Iterable): For each batch, as `row_batches` made them, its indices and what its
+    """Put the results of batches back into the order of rows.
+
+    results (Iterable): For each batch, as `row_batches` made them, its indices and what its
         rows came to.
     RETURNS (list): The same, row by row.
     """

@@ -27,7 +27,7 @@ from thinc.api import Config, Model, Optimizer
 
 from ..adapters.storage import check_saved_labels
 from ..core.gradients import FAILED, drop_gradients, has_gradient, none_on_error
-from ..engines.runner import GRAPH
+from ..engines.engine import GRAPH
 from ..errors import AdapterError, ConfigError, DomainError
 from ..names import check_labels
 from ..networks.classifier import ClassifierModel
@@ -48,8 +48,8 @@ from ..text.threads import (
     take_groups,
 )
 from ..types import Floats2d
-from .domains import TaggerDomains
 from .linking import LinkedPipe
+from .multibert_ner import MultibertNER
 
 __all__ = ["DomainDetector", "check_domains", "join_docs", "make_domain_detector"]
 
@@ -136,7 +136,7 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
     domains it chooses from are its labels, without those that a tagger behind it has not.
     """
 
-    _taggers: Sequence[TaggerDomains] = ()
+    _taggers: Sequence[MultibertNER] = ()
     _n_failed = 0
 
     def __init__(
@@ -219,15 +219,17 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
             scores.extend(self.predict(joined))
         for docs, i in plan:
             self.set_annotations(docs, [None if i is None else scores[i]] * len(docs))
-            self.check_tokens(docs)
+            self._check_tokens(docs)
         return None if at is None else scores[at]
 
     def predict(self, docs: Iterable[Doc]) -> Floats2d:
-        """docs (Iterable[Doc]): One doc per group.
+        """Classify groups.
+
+        docs (Iterable[Doc]): One doc per group.
         RETURNS (n, labels): Probabilities. A doc of nothing has the same for every domain.
         """
         docs = list(docs)
-        self.check_ready(self.labels)
+        self._check_ready(self.labels)
         scores = np.full((len(docs), len(self.labels)), 1 / max(len(self.labels), 1), dtype="f")
         filled = [i for i, doc in enumerate(docs) if not is_blank(doc)]
         if filled:
@@ -408,7 +410,7 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         if not names:
             names = sorted({label for eg in get_examples() for label in eg.reference.cats})
         names = names or list(self.labels)
-        self.check_ready(names)
+        self._check_ready(names)
         check_labels(names)
 
         def told() -> Iterator[Example]:
@@ -468,14 +470,14 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         self.cfg["labels"] = labels
         return self
 
-    def linked(self, nlp: Language) -> None:
+    def _linked(self, nlp: Language) -> None:
         """Find the taggers behind this component, disabled ones too: they may come back. When the
         pipeline has just been loaded, say what does not fit.
 
         nlp (Language): The pipeline.
         RAISES (DomainError): See `check_domains`.
         """
-        super().linked(nlp)
+        super()._linked(nlp)
         self._taggers = [proc for _, proc in _taggers_behind(self, nlp.components)]
         active = _taggers_behind(self, nlp.pipeline)
         if self._just_read and active:
@@ -497,7 +499,9 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
 
 
 def join_docs(docs: Sequence[Doc], vocab: Vocab) -> Doc:
-    """docs (Sequence[Doc]): A group.
+    """Make one doc of a group.
+
+    docs (Sequence[Doc]): A group.
     RETURNS (Doc): A new doc with all their words; nothing else is copied.
     """
     words = [word for doc in docs for word in doc]
@@ -514,10 +518,10 @@ def _goes_on(group: list[Doc]) -> bool:
 
 def _taggers_behind(
     detector: DomainDetector, components: Iterable[tuple[str, Any]]
-) -> list[tuple[str, TaggerDomains]]:
+) -> list[tuple[str, MultibertNER]]:
     """RETURNS (list): Names and taggers among the components that come after the detector."""
     behind = dropwhile(lambda item: item[1] is not detector, components)
-    return [(name, proc) for name, proc in behind if isinstance(proc, TaggerDomains)]
+    return [(name, proc) for name, proc in behind if isinstance(proc, MultibertNER)]
 
 
 def check_domains(detector: DomainDetector, name: str, domains: Sequence[str]) -> None:

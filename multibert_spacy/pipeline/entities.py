@@ -9,23 +9,36 @@ relabelled since is the user's, and one of a doc that has lost its span group (`
 kept, as nobody can say whose it is.
 """
 
+import struct
 from collections.abc import Sequence
 
 import numpy as np
+import srsly
 from numpy.typing import NDArray
 from spacy.attrs import ENT_IOB
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, Span, SpanGroup
 
 from ..errors import ConfigError
+from ..text.readings import Posterior
 from ..text.words import Words
 from ..types import Entity
-from .entity_group import EntityGroup, characters
 
-__all__ = ["barred_tags", "check_min_score", "foreign_words", "own_entities", "write_entities"]
+__all__ = [
+    "EntityGroup",
+    "barred_tags",
+    "characters",
+    "check_min_score",
+    "foreign_words",
+    "own_entities",
+    "reading_spans",
+    "write_entities",
+]
 
 
 def own_entities(doc: Doc, key: str) -> list[Span]:
-    """doc (Doc): A doc.
+    """The entities of a doc that this component wrote.
+
+    doc (Doc): A doc.
     key (str): Where in `doc.spans` our entities are.
     RETURNS (list[Span]): Those of `doc.ents` that are ours, in order.
     """
@@ -36,7 +49,9 @@ def own_entities(doc: Doc, key: str) -> list[Span]:
 
 
 def foreign_words(doc: Doc, key: str) -> NDArray[np.bool_] | None:
-    """doc (Doc): A doc.
+    """The words of a doc that are not ours to tag.
+
+    doc (Doc): A doc.
     key (str): Where in `doc.spans` our entities are.
     RETURNS (n,) bool: Which of the doc's n words are blocked, or in an entity that is not ours;
         None if none is.
@@ -53,7 +68,9 @@ def foreign_words(doc: Doc, key: str) -> NDArray[np.bool_] | None:
 def barred_tags(
     words: Words, foreign: NDArray[np.bool_] | None, n_tags: int
 ) -> NDArray[np.bool_] | None:
-    """words (Words): The w words of a doc that get a tag.
+    """The tags that words cannot have.
+
+    words (Words): The w words of a doc that get a tag.
     foreign (n,) bool: What `foreign_words` returned for the doc.
     n_tags (int): k of its head.
     RETURNS (w, k) bool: Which tags a word cannot have; None where each may have all. Foreign and
@@ -105,6 +122,95 @@ def write_entities(
 
 
 def check_min_score(min_score: float) -> None:
-    """RAISES (ConfigError): If it is no number between 0 and 1."""
+    """Check the setting min_score.
+
+    RAISES (ConfigError): If it is no number between 0 and 1.
+    """
     if isinstance(min_score, str) or not 0 <= min_score <= 1:
         raise ConfigError(f"min_score must be between 0 (write all) and 1, got {min_score!r}")
+
+
+def reading_spans(
+    doc: Doc, ent: Span, words: Words, posterior: Posterior | None, n: int
+) -> list[tuple[Span, float]]:
+    """The most probable readings of an entity.
+
+    doc (Doc): The doc.
+    ent (Span): One of `own_entities`.
+    words (Words): The words of the doc that are tagged.
+    posterior (Posterior): Of these; None if there are none.
+    n (int): How many readings.
+    RETURNS (list): Up to n spans and their probabilities, the most probable first. A reading of
+        which nothing is left in the doc is not there.
+    """
+    start, end = np.searchsorted(words.places, [ent.start, ent.end]).tolist()
+    readings = [Entity(start, end, "", 1.0)]  # of an entity without a word that is tagged
+    if posterior is not None and start < end:
+        readings = posterior.readings(start, end, n)
+    found = []
+    for reading in readings:
+        placed = [reading._replace(start=ent.start, end=ent.end)]
+        if reading.label:
+            placed = words.place([reading])
+        found += [(Span(doc, e.start, e.end, label=e.label), e.score) for e in placed]
+    return found
+
+
+FORM = struct.Struct(">QQQllll")  # what `SpanGroup.to_bytes` makes of each span
+
+
+Characters = tuple[int, int, int, int, int]
+
+
+def characters(group: SpanGroup) -> list[Characters]:
+    """The characters of the spans of a group.
+
+    group (SpanGroup): Any, also one whose words have been merged.
+    RETURNS (list[tuple]): Of each span its start and end in the text, label, kb_id and id, as they
+        were written.
+    """
+    try:
+        spans = [SpanGroup.__getitem__(group, i) for i in range(len(group))]
+        return [(s.start_char, s.end_char, s.label, s.kb_id, s.id) for s in spans]
+    except IndexError:
+        return _unpack(group)
+
+
+def _unpack(group: SpanGroup) -> list[Characters]:
+    """As `characters`, from the group's bytes, which can be read where its spans cannot."""
+    spans = srsly.msgpack_loads(SpanGroup.to_bytes(group))["spans"]
+    found = []
+    for span_id, kb_id, label, _, _, start, end in map(FORM.unpack, spans):
+        found.append((start, end, label, kb_id, span_id))
+    return found
+
+
+class EntityGroup(SpanGroup):
+    """A span group that stays right when words are merged or split. Read from bytes, it is an
+    ordinary one: right, until words are merged or split after that.
+    """
+
+    def __getitem__(self, i: int) -> Span:
+        """RETURNS (Span): The i-th span; of the words that its characters now lie in."""
+        try:
+            span = super().__getitem__(i)
+        except IndexError:
+            if not -len(self) <= i < len(self):
+                raise
+            return self._follow(i)
+        words = span.doc[span.start : span.end]
+        moved = (words.start_char, words.end_char) != (span.start_char, span.end_char)
+        return self._follow(i) if moved else span
+
+    def _follow(self, i: int) -> Span:
+        """What was written stays: of which characters an entity is says whether it is ours."""
+        start, end, label, kb_id, span_id = _unpack(self)[i]
+        return self.doc.char_span(
+            start, end, label, kb_id, span_id=span_id, alignment_mode="expand"
+        )
+
+    def to_bytes(self) -> bytes:
+        """RETURNS (bytes): Of a span group with the words that there are now."""
+        now = SpanGroup(self.doc, name=self.name, attrs=self.attrs, spans=list(self))
+        packed: bytes = now.to_bytes()
+        return packed

@@ -18,6 +18,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 from spacy_transformers.annotation_setters import null_annotation_setter
+from spacy_transformers.layers import TransformerListener
 from spacy_transformers.pipeline_component import DEFAULT_CONFIG_STR, Transformer
 from thinc.api import Config, Model, Optimizer
 
@@ -30,8 +31,9 @@ from ..errors import ConfigError, CoreError
 from ..serialization.archive import FolderBytes
 from ..serialization.parts import is_whole
 from ..text.surrogates import check_whole, whole_docs
-from .domains import TaggerDomains
-from .feeding import AdaptedFeeder, ListenerFeeder, hand_over
+from .feeding import hand_over, listens
+from .linking import LinkedPipe
+from .multibert_ner import MultibertNER
 
 __all__ = ["FrozenTransformer", "make_frozen_transformer"]
 
@@ -91,8 +93,10 @@ def make_frozen_transformer(
     )
 
 
-class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
+class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
     """Pipeline component that lends a frozen core to later ones."""
+
+    _has_feeder = False
 
     def __init__(
         self,
@@ -128,6 +132,16 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
         self._fingerprint: str | None = None
 
     @property
+    def _writes(self) -> bool:
+        """Whether `doc._.trf_data` is written by the transformer itself."""
+        return self.annotate and not self.adapted
+
+    @property
+    def stock_listeners(self) -> list[TransformerListener]:
+        """spacy-transformers' listeners."""
+        return [own for own in self.listeners if isinstance(own, TransformerListener)]
+
+    @property
     def core(self) -> Core:
         """The core that is lent.
         RAISES (CoreError): If there is none yet, or its architecture is not supported.
@@ -156,14 +170,13 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
         self._core = None
         self._fingerprint = None
 
-    @property
     def fingerprint(self) -> str:
-        """Identity of the core's weights; adapters are bound to it."""
+        """RETURNS (str): The identity of the core's weights; adapters are bound to it."""
         if self._fingerprint is None or self.trainable:
             self._fingerprint = self.core.fingerprint()
         return self._fingerprint
 
-    def settings_changed(self) -> None:
+    def _settings_changed(self) -> None:
         """A core is made for its settings."""
         self._core = None
 
@@ -172,30 +185,66 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
         own listeners are found as well.
         RAISES (ConfigError): If nothing would feed those.
         """
-        self.check_fed(component)
+        self._check_fed(component)
         super().find_listeners(component)
-        if isinstance(component, TaggerDomains):  # here, since linking follows loading
-            component.check_default()
         if isinstance(getattr(component, "model", None), Model):
             for node in component.model.walk():
                 if isinstance(node, CoreListener) and node.upstream in ("*", self.name):
                     self.add_listener(node, component.name)
                     node.receive(self)
-                    self.has_feeder |= isinstance(component, AdaptedFeeder)
+                    self._has_feeder |= isinstance(component, MultibertNER)
+
+    def _linked(self, nlp: Language) -> None:
+        """Which component feeds listeners is found anew."""
+        super()._linked(nlp)
+        self._has_feeder = False
+
+    def _check_fed(self, component: Any) -> None:
+        """spaCy's own listeners read zeros, in training and after it, where nobody writes
+        `doc._.trf_data`.
+
+        component (Any): What stands behind this one.
+        RAISES (ConfigError): If it listens, and nobody writes.
+        """
+        if not listens(component, self.name) or self._is_another_s(component):
+            return
+        if self.adapted and not self._has_feeder:
+            raise ConfigError(
+                f"'{component.name}' listens to '{self.name}', which has adapted = true: what it "
+                "reads is written by the multibert_ner, behind which it has to stand"
+            )
+        if not self.adapted and not self.annotate:
+            raise ConfigError(
+                f"'{component.name}' listens to '{self.name}', which has annotate = false and "
+                f"writes nothing: it would read zeros. Set [components.{self.name}] annotate = "
+                "true (the core's hidden states) or adapted = true (those of each doc's domain); "
+                "of a pipeline that exists: "
+                f'spacy.load(…, config={{"components.{self.name}.annotate": True}})'
+            )
+
+    def _is_another_s(self, component: Any) -> bool:
+        """Whether a stock transformer in front feeds it: a listener may listen to any."""
+        for _, proc in self._pipeline.pipeline if self._pipeline is not None else ():
+            if proc is component:
+                return False
+            stock = isinstance(proc, Transformer) and not isinstance(proc, FrozenTransformer)
+            if stock and listens(component, proc.name):
+                return True
+        return False
 
     def __call__(self, doc: Doc) -> Doc:
         """Nothing, unless annotate: then as the parent.
         RAISES (MultibertError): If the text was none, see `text/surrogates.py`.
         """
         check_whole(doc)
-        return super().__call__(doc) if self.writes else doc
+        return super().__call__(doc) if self._writes else doc
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Nothing, unless annotate: then as the parent. A text that was none goes to the error
         handler.
         """
         stream = whole_docs(stream, partial(self.get_error_handler(), self.name, self))
-        yield from super().pipe(stream, batch_size=batch_size) if self.writes else stream
+        yield from super().pipe(stream, batch_size=batch_size) if self._writes else stream
 
     def update(
         self,
@@ -210,7 +259,7 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
-        if self.writes and self.stock_listeners:
+        if self._writes and self.stock_listeners:
             docs = [eg.predicted for eg in examples]
             hand_over(self.stock_listeners, docs, self.predict(docs).doc_data)
         return losses
@@ -240,7 +289,7 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
             reason = str(e).strip().splitlines()[0]
             raise CoreError(
                 f"There is no core {self.model.attrs['name']!r} ([components.{self.name}.model] "
-                f"name): it is no folder here, and the hub did not help: {reason}"
+                f"name): it is not a folder here, and the hub did not help: {reason}"
             ) from e
         self._core = None
 
@@ -255,7 +304,10 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
             )
 
     def check_savable(self) -> None:
-        """RAISES (ConfigError): If a weight of the core is no finite number."""
+        """Check that all weights are finite.
+
+        RAISES (ConfigError): If a weight of the core is not a finite number.
+        """
         if self.model.attrs["has_transformer"]:
             check_finite_tensors(self.name, self.core.model.state_dict())
 
@@ -267,7 +319,9 @@ class FrozenTransformer(ListenerFeeder, FolderBytes, Transformer):
         path.mkdir(parents=True, exist_ok=True)
         if "model" not in exclude and self.model.attrs["has_transformer"]:
             config = path.parent / "config.cfg"
-            save_core(self.core, path / "model", self.fingerprint, config, whole=is_whole(exclude))
+            save_core(
+                self.core, path / "model", self.fingerprint(), config, whole=is_whole(exclude)
+            )
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "FrozenTransformer":
         """Read what `to_disk` wrote; uses no network.

@@ -25,7 +25,7 @@ from ..core.listener import CoreListener
 from ..errors import ConfigError, MultibertError
 from ..text.tokenizer import PersianTokenizer, build_persian_tokenizer_v1
 
-__all__ = ["LinkedPipe"]
+__all__ = ["LinkedPipe", "domains_in_front"]
 
 OF_SPACY = ("source", "component", "factory", "replace_listeners")
 """What stands in a sourced component's section for spaCy."""
@@ -53,9 +53,9 @@ class LinkedPipe:
         if caller.f_code is Language._link_components.__code__:
             nlp: Language = caller.f_locals["self"]
             self._obey_config(nlp, caller.f_back)
-            self.linked(nlp)
+            self._linked(nlp)
 
-    def linked(self, nlp: Language) -> None:
+    def _linked(self, nlp: Language) -> None:
         """Called whenever components of the pipeline are linked, before listeners are. A component
         that was sourced without its transformer does not go on with another pipeline's.
 
@@ -75,14 +75,14 @@ class LinkedPipe:
                 if not known:
                     node.lose()
 
-    def settings_changed(self) -> None:
+    def _settings_changed(self) -> None:
         """Called when a config changed settings of the sourced component: they have to fit, as
         what was loaded has.
         """
         self._just_read = True
 
     @property
-    def pipeline(self) -> Language | None:
+    def _pipeline(self) -> Language | None:
         """The pipeline that linked this component last, if it is still there."""
         found = _PIPELINES.get(self)
         return None if found is None else found()
@@ -115,28 +115,33 @@ class LinkedPipe:
                 self.cfg[key] = made[key]
             else:
                 setattr(self, key, made[key])
-        self.settings_changed()
+        self._settings_changed()
 
-    def check_core(self) -> None:
-        """RAISES (CoreError): If the component's model needs a core and is lent none."""
+    def _check_core(self) -> None:
+        """Check that there is a core.
+
+        RAISES (CoreError): If the component's model needs a core and is lent none.
+        """
         for node in self.model.walk():
             if isinstance(node, CoreListener):
                 _ = node.core
 
-    def check_ready(self, domains: Sequence[str]) -> None:
-        """domains (Sequence[str]): Those of the component.
+    def _check_ready(self, domains: Sequence[str]) -> None:
+        """Check that a component has domains.
+
+        domains (Sequence[str]): Those of the component.
         RAISES (CoreError): If there are none, and no core to make one on.
         RAISES (ConfigError): If there are none.
         """
         if domains:
             return
-        self.check_core()
+        self._check_core()
         raise ConfigError(
             f"'{self.name}' has no domain yet: load a trained pipeline, or initialize this one "
             f"on examples that have some, or with settings in [initialize.components.{self.name}]"
         )
 
-    def check_tokens(self, docs: Iterable[Doc]) -> None:
+    def _check_tokens(self, docs: Iterable[Doc]) -> None:
         """Say once that the pipeline's tokenizer is not the one that our components were trained
         on, when a doc comes whose words it has cut: if it cuts them otherwise than ours, or if the
         component was sourced from a pipeline that has ours. Docs that came with words of their own
@@ -144,7 +149,7 @@ class LinkedPipe:
 
         docs (Iterable[Doc]): Docs that came in.
         """
-        nlp = self.pipeline
+        nlp = self._pipeline
         if nlp is None or isinstance(nlp.tokenizer, PersianTokenizer) or nlp in _SAID:
             return
         if nlp not in _TOKENIZERS:
@@ -175,6 +180,22 @@ class LinkedPipe:
             UserWarning,
             stacklevel=2,
         )
+
+
+def domains_in_front(nlp: Language | None, component: object) -> Sequence[str]:
+    """The domains that docs can have when they come to a component.
+
+    nlp (Language): The pipeline, if there is one.
+    component (object): One of its components.
+    RETURNS (Sequence[str]): The domains that a component in front of it writes, if any does.
+    """
+    for name, proc in nlp.pipeline if nlp is not None else ():
+        if proc is component:
+            break
+        if "doc._.domain" in nlp.get_pipe_meta(name).assigns:  # type: ignore[union-attr]
+            labels: Sequence[str] = getattr(proc, "labels", ())
+            return labels
+    return ()
 
 
 def _were_given(doc: Doc) -> bool:

@@ -19,7 +19,9 @@ LARGEST = 2**32
 
 
 def folder_to_bytes(write: Callable[[Path], Any]) -> bytes:
-    """write (Callable): Writes a folder at the path it is given.
+    """Pack a folder.
+
+    write (Callable): Writes a folder at the path it is given.
     RETURNS (bytes): A msgpack dict from relative names to the files' bytes.
     """
     with tempfile.TemporaryDirectory() as root:
@@ -35,7 +37,9 @@ def folder_to_bytes(write: Callable[[Path], Any]) -> bytes:
 
 
 def folder_from_bytes(data: bytes, read: Callable[[Path], Any]) -> None:
-    """data (bytes): What `folder_to_bytes` returned.
+    """Unpack a folder.
+
+    data (bytes): What `folder_to_bytes` returned.
     read (Callable): Reads a folder from the path it is given.
     RAISES (MultibertError): If the bytes are no such dict, or a name leads out of the folder.
     """
@@ -62,7 +66,7 @@ def folder_from_bytes(data: bytes, read: Callable[[Path], Any]) -> None:
 
 def write_model(model: Model[Any, Any], path: Path) -> None:
     """Write thinc's file of a model.
-    RAISES (ConfigError): If one of its weights is no finite number.
+    RAISES (ConfigError): If one of its weights is not a finite number.
     """
     _check_weights(model)
     model.to_disk(path)
@@ -75,7 +79,7 @@ def _check_weights(model: Model[Any, Any]) -> None:
             if not np.isfinite(weights).all():
                 raise ConfigError(
                     f"The model {model.name!r} is not saved: {node.name!r} has values ({name}) "
-                    "that are no finite numbers. Train it with a lower learning rate"
+                    "that are not finite numbers. Train it with a lower learning rate"
                 )
 
 

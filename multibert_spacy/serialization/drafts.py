@@ -35,7 +35,9 @@ A_DAY = 86_400.0
 
 @contextlib.contextmanager
 def draft_in(folder: Path) -> Iterator[Path]:
-    """folder (Path): Made if it is missing. What dead saves left there is removed.
+    """Write beside what is there, and swap it in when all is written.
+
+    folder (Path): Made if it is missing. What dead saves left there is removed.
     YIELDS (Path): A new folder in it, removed at the end.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -44,7 +44,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 def _check_regular(info: os.stat_result, path: Path) -> None:
     if not stat.S_ISREG(info.st_mode):
-        raise OSError(errno.EINVAL, "It is no regular file", str(path))
+        raise OSError(errno.EINVAL, "It is not a regular file", str(path))
 
 
 def read_regular(path: Path, *, largest: int) -> bytes:
@@ -99,7 +99,7 @@ def inside(folder: Path, name: object) -> Path:
     path = folder / str(name) if legal else folder
     if not legal or path.parent != folder or path.name != name:
         raise MultibertError(
-            f"{name!r:.200} is no name of a file or folder inside {folder}: it must be one name, "
-            "without '/', '\\', ':' and '..'"
+            f"{name!r:.200} is not the name of a file or folder inside {folder}: it must be one "
+            "name, without '/', '\\', ':' and '..'"
         )
     return path

@@ -49,7 +49,9 @@ def seal(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_seal(data: Mapping[str, Any], path: Path, error: type[MultibertError]) -> None:
-    """data (Mapping): What was read from the path.
+    """Check that a file says what it said when it was sealed.
+
+    data (Mapping): What was read from the path.
     error (type): What to raise if it is not what was sealed.
     """
     if SEAL in data and data[SEAL] != _digest(data):

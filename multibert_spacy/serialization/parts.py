@@ -49,7 +49,9 @@ class Parts(threading.local):
             self._mark = None
 
     def known(self, path: Path) -> dict[str, str | None]:
-        """path (Path): Of a part that is about to be written or read. One that comes again, or
+        """The ids of the parts that were written or read before a part.
+
+        path (Path): Of a part that is about to be written or read. One that comes again, or
             in another folder, begins anew.
         RETURNS (dict): Name -> id of the parts before it.
         """
@@ -59,7 +61,10 @@ class Parts(threading.local):
         return dict(self._ids)
 
     def note(self, path: Path, own: str | None) -> None:
-        """path (Path): Of a part that was written or read. own (str): Its id."""
+        """Remember a part.
+
+        path (Path): Of a part that was written or read. own (str): Its id.
+        """
         self.known(path)
         self._ids[path.name] = own
         if path.is_dir():
@@ -79,7 +84,9 @@ LOADED = Parts()
 
 
 def is_whole(exclude: object) -> bool:
-    """exclude (Iterable[str]): What `to_disk` or `from_disk` of a part was told to leave out.
+    """Whether a part is written or read with its whole pipeline.
+
+    exclude (Iterable[str]): What `to_disk` or `from_disk` of a part was told to leave out.
     RETURNS (bool): Whether it is called for a whole pipeline: `Language` leaves out the
         vocabulary, which is a part of its own; whoever saves or loads one component does not.
     """

@@ -57,7 +57,9 @@ class SavedPart:
         self._own: str | None = None
 
     def ids(self, content: object) -> dict[str, Any]:
-        """content (object): JSON of all that the part is: hashes of its files.
+        """The ids that stand in a part's settings.
+
+        content (object): JSON of all that the part is: hashes of its files.
         RETURNS (dict): What is to be written into its settings.
         """
         if not self.whole:
@@ -106,7 +108,7 @@ def check_part(
     """
     own, others = settings.get(OWN), settings.get(WITH, {})
     if not isinstance(own, str | None) or not isinstance(others, dict):
-        raise error(f"{path} is damaged: '{OWN}' or '{WITH}' in its settings is no id")
+        raise error(f"{path} is damaged: '{OWN}' or '{WITH}' in its settings is not an id")
     if whole and has_draft(path.parent):
         raise error(
             f"A save to {path.parent} was killed or failed, or is at work: its files are of two "

@@ -31,7 +31,9 @@ class PieceCache:
         self._known: dict[str, PieceIds] = {"": ()}
 
     def __call__(self, words: Sequence[str]) -> list[PieceIds]:
-        """words (Sequence[str]): Normal forms; an empty one has no pieces.
+        """Look words up.
+
+        words (Sequence[str]): Normal forms; an empty one has no pieces.
         RETURNS (list[PieceIds]): The pieces of each word.
         """
         known = self._known

@@ -1,8 +1,8 @@
 """Batches by a budget of pieces, sorted by length.
 
-On a CPU padding is paid in full: batches in input order take twice the time (measured with the
-embedded core, see `metrics/speed.json` once the benchmark has run). Sorting inside a buffer of
-the stream keeps memory bounded, and the caller puts results back into input order.
+On a CPU padding is paid in full: batches in input order take twice the time with the embedded
+core. Sorting inside a buffer of the stream keeps memory bounded, and the caller puts results back
+into input order.
 
 Rows that will be padded, and rows that will lie one behind the other (`core/packing.py`), want
 batches of their own kind.
@@ -16,9 +16,8 @@ __all__ = ["PASS_COST", "batch_by_pieces", "batch_flat"]
 
 
 PASS_COST = 64
-"""What a pass costs besides its pieces, in pieces. In training on batches of 512 padded words of
-ParsNER-social (one core), 32, 64, 128, 256 and no limit gave 990, 1,040, 1,010, 1,000 and 830
-pieces/s: a batch that is sorted by words still has rows of very different pieces.
+"""What a pass costs besides its pieces, in pieces: chosen by speed of training. A batch that is
+sorted by words still has rows of very different pieces.
 """
 
 

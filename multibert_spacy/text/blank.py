@@ -14,7 +14,9 @@ _VISIBLE = regex.compile(
 
 
 def is_blank(doc: Doc) -> bool:
-    """doc (Doc): A doc.
+    """Whether a doc has nothing to read.
+
+    doc (Doc): A doc.
     RETURNS (bool): Whether no word of it has anything to see, as the network is shown it.
     """
     return not any(_VISIBLE.search(normalize_word(word.text)) for word in doc)

@@ -51,7 +51,11 @@ class Steps(NamedTuple):
         return cls(starts.tolist(), sizes, starts[within] + docs)
 
     def pack(self, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        """values (list): For each doc (w, ...). RETURNS (m, ...): In this order."""
+        """Put values of docs into this order.
+
+        values (list): For each doc (w, ...).
+        RETURNS (m, ...): In this order.
+        """
         joined: NDArray[Any] = np.concatenate(values)
         packed = np.empty_like(joined)
         packed[self.places] = joined
@@ -120,7 +124,9 @@ class Moves(NamedTuple):
         return cls(logs, anywhere, onward, backward, from_b, from_i, own)
 
     def forth(self, logs: Floats) -> Floats:
-        """logs (n, k): Of all that leads to each tag of a word; the best of a row is 0.
+        """One step forwards.
+
+        logs (n, k): Of all that leads to each tag of a word; the best of a row is 0.
         RETURNS (n, k): For the next word, without its own logits.
         """
         if self.weights is not None:
@@ -134,7 +140,9 @@ class Moves(NamedTuple):
         return summed
 
     def back(self, logs: Floats) -> Floats:
-        """logs (n, k): Of all that follows each tag of a word, with its own logits.
+        """One step backwards.
+
+        logs (n, k): Of all that follows each tag of a word, with its own logits.
         RETURNS (n, k): For the word before.
         """
         if self.weights is not None:

@@ -63,7 +63,9 @@ class _Opaque(str):
 
 
 def is_missing(value: object) -> bool:
-    """value (object): What a table, a scraper or a user wrote.
+    """Whether a value means "not given".
+
+    value (object): What a table, a scraper or a user wrote.
     RETURNS (bool): Whether it stands for nothing: None, an empty string, NaN, NaT or NA.
     """
     if value is None or isinstance(value, str):
@@ -75,7 +77,9 @@ def is_missing(value: object) -> bool:
 
 
 def pack_key(value: Any) -> Any:
-    """value (Any): A key.
+    """Give a key a form that can be stored.
+
+    value (Any): A key.
     RETURNS (Any): What `unpack_key` makes the same of, before and after msgpack.
     RAISES (ConfigError): If it is not hashable.
     """
@@ -114,7 +118,9 @@ def _is_packable(value: Any) -> bool:
 
 
 def unpack_key(form: Any) -> Any:
-    """form (Any): What `pack_key` returned, possibly after msgpack.
+    """Read the stored form of a key.
+
+    form (Any): What `pack_key` returned, possibly after msgpack.
     RETURNS (Any): The key.
     """
     if isinstance(form, _Opaque):

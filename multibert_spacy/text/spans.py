@@ -13,20 +13,24 @@ __all__ = ["bar", "bio_tags", "check_finite", "decode_entities", "tags_to_entiti
 
 
 def bio_tags(labels: Sequence[str]) -> list[str]:
-    """labels (Sequence[str]): Entity labels of a head, in its order.
+    """The BIO tags of labels.
+
+    labels (Sequence[str]): Entity labels of a head, in its order.
     RETURNS (list[str]): The tags in the order of the head's outputs: O, then B- and I- of each.
     """
     return ["O", *(f"{prefix}-{label}" for label in labels for prefix in "BI")]
 
 
 def check_finite(scores: Floats2d, whose: str) -> None:
-    """scores (w, k): A network's outputs, of which `argmax` would take a NaN for the highest.
+    """Check scores before the best is chosen.
+
+    scores (w, k): A network's outputs, of which `argmax` would take a NaN for the highest.
     whose (str): The component, for the message.
-    RAISES (MultibertError): If one is no finite number.
+    RAISES (MultibertError): If one is not a finite number.
     """
     if not np.isfinite(scores).all():
         raise MultibertError(
-            f"'{whose}' computes scores that are no finite numbers: set "
+            f"'{whose}' computes scores that are not finite numbers: set "
             'precision = "fp32" on the frozen_transformer, or train the adapter anew'
         )
 
@@ -55,7 +59,9 @@ def tags_to_entities(
 
 
 def bar(logits: Floats2d, barred: NDArray[np.bool_] | None) -> Floats2d:
-    """logits (w, k), barred (w, k): Tags that a word cannot have.
+    """Make tags impossible.
+
+    logits (w, k), barred (w, k): Tags that a word cannot have.
     RETURNS (w, k): Minus infinity for these.
     """
     return logits if barred is None else np.where(barred, np.float32(-np.inf), logits)
@@ -75,7 +81,7 @@ def decode_entities(
     barred (list): For each doc (w, k), which tags its words cannot have; never O. None bars none.
     RETURNS (list): For each doc its entities. Their scores are probabilities given all of the
         doc's words. Words count from 0 at the first row.
-    RAISES (MultibertError): If a logit is no finite number.
+    RAISES (MultibertError): If a logit is not a finite number.
     """
     for own in logits:
         check_finite(own, "multibert_ner")

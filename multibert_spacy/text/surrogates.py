@@ -42,7 +42,10 @@ def mark(doc: Doc, error: MultibertError) -> Doc:
 
 
 def check_whole(doc: Doc) -> None:
-    """RAISES (MultibertError): If the doc's text was mended."""
+    """Check that the text of a doc is one.
+
+    RAISES (MultibertError): If the doc's text was mended.
+    """
     if message := doc.user_data.get(_KEY):
         raise MultibertError(message)
 
@@ -50,7 +53,9 @@ def check_whole(doc: Doc) -> None:
 def whole_docs(
     stream: Iterable[Doc], tell: Callable[[list[Doc], Exception], Any]
 ) -> Iterator[Doc]:
-    """stream (Iterable[Doc]): Docs.
+    """Pass on the docs whose text is one.
+
+    stream (Iterable[Doc]): Docs.
     tell (Callable): Takes a list of one doc whose text was mended, and the error.
     YIELDS (Doc): The others.
     """

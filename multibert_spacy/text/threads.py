@@ -75,7 +75,9 @@ def _set(doc: Doc, value: Any, *, name: str) -> None:
 
 
 def given_domain(doc: Doc) -> Any:
-    """doc (Doc): A doc.
+    """The domain that a doc was given.
+
+    doc (Doc): A doc.
     RETURNS (Any): Its domain, unless a detector wrote it or there is none: then None.
     """
     return doc._.domain if doc._.domain_score is None else None
@@ -194,6 +196,3 @@ def take_groups(groups: Iterator[Group], n_docs: int) -> list[Group]:
         if total >= n_docs:
             break
     return taken
-
-
-install_extensions()

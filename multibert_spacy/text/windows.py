@@ -1,4 +1,5 @@
-"""Windows over long docs: split and merge, side by side. Windowing exists only here.
+"""Windows over long docs. Windowing exists only here; `pipeline/batching.py` puts the words that
+are kept of a doc's windows together again.
 
 A window holds whole words. Neighbouring windows overlap, and in the overlap each word's label is
 taken from the window in which it stands further from the border: the first half of the shared
@@ -8,14 +9,11 @@ certain (then a word's label depends on calibration at the border).
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 from ..errors import ConfigError
 from ..types import Window
 
-__all__ = ["check_window", "merge_windows", "split_windows"]
-
-T = TypeVar("T")
+__all__ = ["check_window", "split_windows"]
 
 
 def check_window(size: int, overlap: int) -> None:
@@ -66,16 +64,3 @@ def split_windows(n_pieces: Sequence[int], *, size: int, overlap: int) -> list[W
         keep_end = n_words if i + 1 == len(bounds) else (bounds[i + 1][0] + end + 1) // 2
         windows.append(Window(start, end, keep_start, keep_end))
     return windows
-
-
-def merge_windows(parts: Sequence[Sequence[T]], windows: Sequence[Window]) -> list[T]:
-    """Put per-word values of windows together again.
-
-    parts (Sequence[Sequence[T]]): For each window, one value per word of [start, end).
-    windows (Sequence[Window]): What `split_windows` returned.
-    RETURNS (list[T]): One value per word of the doc.
-    """
-    merged: list[T] = []
-    for part, window in zip(parts, windows, strict=True):
-        merged.extend(part[window.keep_start - window.start : window.keep_end - window.start])
-    return merged

@@ -36,22 +36,9 @@ LINE_BREAK = 1.0
 LIST_BREAK = 5.0
 """The price of a line break, in log-odds: LIST_BREAK where the lines in front of it and behind it
 have 2 to 4 words each, as those of a list of names have. Three lines or more of one word each
-are a list for certain; two are as often a name of two words. Chosen on `outside/dev.jsonl` with
-the domains given: of the names on two or three lines of their own, how many are found right, and
-of multi-word entities with a line break inside, how many stay (alone, and in their sentences).
-
-    price               0    1    2    3    4    5    8
-    two persons        32   37   38   39    -   41   41 of 68
-    three              12   12   12   13    -   14   15 of 45
-    two places         31   40   42   46    -   51   55 of 93
-    one, alone        263  253  248  233    -  179    0 of 263
-    in sentences      359  335  301  278    -  197    6 of 359
-
-With both prices: 41, 14, 42, 251, 324. Names of one word, a line each:
-
-    two                 -   42   49   50   54   57   78 of 130
-    three               -   21   27   27   27   30   34 of 81
-    one of two words    -  201  198  188  171  150    0 of 249
+are a list for certain; two are as often a name of two words. Chosen on texts of no corpus with
+the domains given: a higher price finds more names that have a line of their own, and loses more
+names with a line break inside.
 """
 _SIGNS = ("#", "＃")
 _LIST_LINES = (2, 4)
@@ -90,7 +77,9 @@ class Words:
         return gradients[~self.cut] if self.cut.any() else gradients
 
     def gold(self, tags: NDArray[np.int64]) -> NDArray[np.int64]:
-        """tags (words of the doc,): Gold tags, -100 where one is not known.
+        """Gold tags of these words.
+
+        tags (words of the doc,): Gold tags, -100 where one is not known.
         RETURNS (w,): Those of these words: what a cut parts is two entities, and one that begins
             with a bridged word begins behind it.
         """
@@ -102,7 +91,11 @@ class Words:
         return own
 
     def place(self, entities: Sequence[Entity]) -> list[Entity]:
-        """entities (Sequence[Entity]): By these words. RETURNS (list[Entity]): By the doc's."""
+        """Move entities from these words to the doc's.
+
+        entities (Sequence[Entity]): By these words.
+        RETURNS (list[Entity]): By the doc's.
+        """
         at = self.places
         if not entities or at[-1] + 1 == len(at):
             return list(entities)
@@ -113,7 +106,9 @@ class Words:
 
 
 def read_hashtags(words: Sequence[Token], *, signs: bool) -> list[str]:
-    """words (Sequence[Token]): Those of a doc or a span.
+    """Read hashtags as one word each.
+
+    words (Sequence[Token]): Those of a doc or a span.
     signs (bool): Whether a hashtag is read with its sign, as one word. Without it underscores are
         what they stand for, spaces.
     RETURNS (list[str]): The texts of the words; of the sign of a hashtag nothing is left.
@@ -136,7 +131,9 @@ def _is_sign(word: Token) -> bool:
 
 
 def tagged_words(doc: Doc, seen: NDArray[np.int64], *, signs: bool = False) -> Words:
-    """doc (Doc): Any doc.
+    """The words of a doc that get a tag.
+
+    doc (Doc): Any doc.
     seen (n,) int64: Those of its words that have pieces, in order.
     signs (bool): Whether the sign of a hashtag belongs to the entity that begins behind it.
     RETURNS (Words): Those that get a tag; none where none is seen.

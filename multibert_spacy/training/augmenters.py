@@ -16,7 +16,7 @@ from spacy.util import registry
 from ..errors import ConfigError
 from ..pipeline.domain_detector import join_docs
 
-__all__ = ["build_entity_swap_v1"]
+__all__ = ["Augmenter", "Mention", "build_chain_v1", "build_entity_swap_v1", "example_of", "replace_mentions"]
 
 Augmenter = Callable[[Language, Example], Iterator[Example]]
 Mention = tuple[tuple[str, bool], ...]
@@ -51,16 +51,36 @@ def build_entity_swap_v1(level: float = 0.3, seed: int = 0) -> Augmenter:
         if not any(mention for _, mention in chosen):
             yield example
             return
-        reference = _replaced(gold, chosen)
-        predicted = join_docs([reference], nlp.vocab)
-        for name in ("domain", "thread"):
-            predicted._.set(name, example.predicted._.get(name))
-        yield Example(predicted, reference)
+        yield example_of(nlp, example, replace_mentions(gold, chosen))
 
     return augment
 
 
-def _replaced(doc: Doc, chosen: list[tuple[Span, Mention | None]]) -> Doc:
+@registry.augmenters("multibert_spacy.Chain.v1")
+def build_chain_v1(*augmenters: Augmenter) -> Augmenter:
+    """One augmenter after the other, each on what the one before made.
+
+    *augmenters (Callable): In a config, sections `[….augmenter.*.a_name]`, in that order.
+    """
+
+    def augment(nlp: Language, example: Example) -> Iterator[Example]:
+        examples = [example]
+        for augmenter in augmenters:
+            examples = [new for own in examples for new in augmenter(nlp, own)]
+        yield from examples
+
+    return augment
+
+
+def example_of(nlp: Language, example: Example, reference: Doc) -> Example:
+    """RETURNS (Example): Of a changed reference; the predicted doc's domain is as it was."""
+    predicted = join_docs([reference], nlp.vocab)
+    for name in ("domain", "thread"):
+        predicted._.set(name, example.predicted._.get(name))
+    return Example(predicted, reference)
+
+
+def replace_mentions(doc: Doc, chosen: list[tuple[Span, Mention | None]]) -> Doc:
     """A new doc with the chosen entities' words in place of theirs; the space behind stays."""
     words: list[str] = []
     spaces: list[bool] = []

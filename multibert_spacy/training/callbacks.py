@@ -14,7 +14,12 @@ from ..pipeline.frozen_transformer import FrozenTransformer
 from ..pipeline.multibert_ner import MultibertNER
 from .corpus import build_group_corpus_v1
 
-__all__ = ["build_fill_optimizer_v1", "build_fit_mixture_v1", "build_start_domain_v1"]
+__all__ = [
+    "build_fill_optimizer_v1",
+    "build_fit_mixture_v1",
+    "build_share_adapter_v1",
+    "build_start_domain_v1",
+]
 
 GROUPS = {1: 60, 2: 40, 4: 30, 8: 20}
 """Texts of a group -> how many groups of each domain a mixture is fitted on."""
@@ -57,7 +62,7 @@ def build_start_domain_v1(
     def start_domain(nlp: Language) -> Language:
         tagger = nlp.get_pipe(component)
         if not isinstance(tagger, MultibertNER):
-            raise ConfigError(f"'{component}' is no multibert_ner component")
+            raise ConfigError(f"'{component}' is not a multibert_ner component")
         for name, proc in nlp.components:  # `spacy train` has disabled those that are sourced
             if freeze_core and isinstance(proc, FrozenTransformer):
                 proc.freeze()
@@ -67,6 +72,39 @@ def build_start_domain_v1(
         return nlp
 
     return start_domain
+
+
+@registry.callbacks("multibert_spacy.share_adapter.v1")
+def build_share_adapter_v1(
+    like: dict[str, str] = {},  # noqa: B006
+    weights: dict[str, float] = {},  # noqa: B006
+    domains: list[str] = [],  # noqa: B006
+    component: str = "multibert_ner",
+) -> Callable[[Language], Language]:
+    """One adapter for domains of any heads: to be `initialize.after_init` of a config that reads
+    trained ones. It starts as the mean of theirs and is trained with their heads.
+
+    like (dict): Further domains to make: name -> the domain whose adapter and head it starts with.
+    weights (dict): Head -> how much the mean of its domains' adapters counts; empty are equal.
+    domains (list[str]): Those that are trained; the others are left out once the mean is taken.
+        Empty is all.
+    component (str): Name of the tagger.
+    """
+
+    def share_adapter(nlp: Language) -> Language:
+        tagger = nlp.get_pipe(component)
+        if not isinstance(tagger, MultibertNER):
+            raise ConfigError(f"'{component}' is no multibert_ner component")
+        module = tagger.model.module
+        for domain, source in like.items():
+            tagger.model.add_domain(domain, head=module.head_name(source), copy_from=source)
+        tagger.model.share_adapter(weights or None)
+        for domain in set(tagger.domains) - set(domains or tagger.domains):
+            module.remove_domain(domain)
+        tagger.train_only(domains or tagger.domains, heads=True)
+        return nlp
+
+    return share_adapter
 
 
 @registry.callbacks("multibert_spacy.fit_mixture.v1")

@@ -116,6 +116,8 @@ def build_domain_corpus_v1(
     keep_domain: bool = True,
     limit: int = 0,
     augmenter: Augmenter | None = None,
+    shuffle: bool = False,
+    seed: int = 0,
 ) -> Reader:
     """Examples for the tagger.
 
@@ -126,15 +128,21 @@ def build_domain_corpus_v1(
         trained on all domains: then the component's default_domain holds.
     limit (int): Docs per domain at the most; 0 is all.
     augmenter (Callable): As in spaCy's own reader: makes examples of an example.
+    shuffle (bool): Whether each pass has an order of its own. With `training.max_epochs = -1`
+        spaCy asks for the examples of each epoch anew, so that an augmenter makes others of them,
+        and leaves the order to the reader; otherwise it asks once and shuffles itself.
+    seed (int): Of the orders.
     """
     if limit < 0:
         raise ConfigError(f"limit must be 0 or more, got {limit}")
     wanted = [domains] if isinstance(domains, str) else domains
     load = _remember(lambda vocab: read_docs(path, vocab, domains=wanted, exclude=exclude))
+    rng = random.Random(seed)
 
     def read(nlp: Language) -> Iterator[Example]:
         seen: dict[str, int] = defaultdict(int)
-        for reference in load(nlp.vocab):
+        docs = load(nlp.vocab)
+        for reference in rng.sample(docs, len(docs)) if shuffle else docs:
             seen[reference._.domain] += 1
             if limit and seen[reference._.domain] > limit:
                 continue

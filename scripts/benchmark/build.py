@@ -152,7 +152,8 @@ def _set_heads(nlp: Language, texts: Sequence[str], names: Sequence[str]) -> Non
     docs = [nlp.make_doc(text) for text in texts]
     domains = [names[i % len(names)] for i in range(len(docs))]
     core = tagger.model.core
-    rows = doc_rows(docs, domains, core, tagger.normalizer, window=512, overlap=128)
+    signs = [False] * len(docs)
+    rows = doc_rows(docs, domains, core, tagger.normalizer, window=512, overlap=128, signs=signs)
     logits: dict[str, list[Floats2d]] = {name: [] for name in heads}
     for index, batch in row_batches(rows, tagger.model, 4096):
         for i, part in zip(index, tagger.model.predict(batch), strict=True):

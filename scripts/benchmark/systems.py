@@ -78,10 +78,9 @@ class Setup:
         tagger: Any = nlp.get_pipe("multibert_ner")
         docs = [nlp.make_doc(text) for text in self.strings]
         core = tagger.model.core
-        window, overlap = tagger.window, tagger.overlap
-        rows = doc_rows(
-            docs, [""] * len(docs), core, tagger.normalizer, window=window, overlap=overlap
-        )
+        settings = {"window": tagger.window, "overlap": tagger.overlap}
+        no = len(docs)
+        rows = doc_rows(docs, [""] * no, core, tagger.normalizer, **settings, signs=[False] * no)
         batches = batch_by_pieces([row.length for row in rows], rivals.BUDGET)
         return [pack([rows[i] for i in index], core) for index in batches]
 

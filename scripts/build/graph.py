@@ -14,8 +14,8 @@ import typer
 from rich.console import Console
 
 from multibert_spacy.adapters.bank import Bank
+from multibert_spacy.engines.adapted_module import AdaptedModule
 from multibert_spacy.engines.openvino_graph import keep_graph
-from multibert_spacy.engines.runner import AdaptedModule
 from multibert_spacy.errors import ConfigError
 
 from ..record import readable_errors
@@ -38,7 +38,7 @@ def make_graphs(folder: Path, *, precision: str) -> list[Path]:
             bank = Bank(module.adapters, torch.float32)
             core = model.listener.core
             keep_graph(core, bank, module.n_layers, module.graph)
-            module.runner(core).prepare()  # type: ignore[attr-defined]
+            module.engine(core).prepare()  # type: ignore[attr-defined]
             kept.append(module.graph)
             console.print(f"{name}: {module.graph}")
     if not kept:

@@ -31,15 +31,16 @@ from spacy.language import Language
 
 from multibert_spacy.errors import ConfigError
 
+from ..domains import DOMAINS
 from ..record import readable_errors
-from .sources import CORE, SAMPLE, SHIPPED, licence_of_weights, render, source
+from .sources import CORE, SAMPLE, corpora_of, licence_of_weights, render, source
 
 console = Console()
 
 OWN_PATHS = {"train": None, "dev": None, "vectors": None, "init_tok2vec": None}
 """What spaCy's default config has in `[paths]`."""
 TRANSFORMER = "spacy-transformers.TransformerModel."
-CORPORA = {"persian": SHIPPED, "sample": [SAMPLE]}
+CORPORA = ("persian", "sample")
 LICENCE = Path(__file__).resolve().parents[2] / "LICENSE"
 
 Report = Mapping[str, Any]
@@ -125,7 +126,8 @@ def build_meta(
     RETURNS (dict): To be put into the meta.
     """
     tagger: Any = nlp.get_pipe("multibert_ner")
-    corpora = CORPORA[corpus]
+    known = (name for name in tagger.domains if name in DOMAINS)
+    corpora = [SAMPLE] if corpus == "sample" else corpora_of(*known)
     weights = licence_of_weights(corpora)
     size = {"megabytes": round(n_bytes / 1e6, 1)}
     meta: dict[str, Any] = {

@@ -9,6 +9,7 @@ between `fa_multibert` is built from them and scored, so that the scores are of 
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,7 +66,7 @@ def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) ->
 
 
 def ship(nlp: Language, out: Path) -> None:
-    """Write all folders.
+    """Write all folders, in place of those that are there; equal adapters once.
 
     nlp (Language): A pipeline with detector and tagger; its weights are rounded to fp16.
     out (Path): Gets `domains/` and `detector/`.
@@ -73,8 +74,12 @@ def ship(nlp: Language, out: Path) -> None:
     round_to_half(nlp)
     tagger: Any = nlp.get_pipe("multibert_ner")
     tagger.model.descriptions = {name: own.description for name, own in DOMAINS.items()}
-    for domain in tagger.domains:
-        tagger.model.write_domain(domain, out / "domains" / domain)
+    draft = out / ".domains.draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    tagger.model.write_domains(draft)
+    shutil.rmtree(out / "domains", ignore_errors=True)
+    draft.rename(out / "domains")
     nlp.get_pipe("domain_detector").to_disk(out / "detector")
 
 

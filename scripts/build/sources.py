@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..domains import CORPORA, DOMAINS, HEADS, CorpusEntry
+from ..domains import CORPORA, DOMAINS, FILE, HEADS, CorpusEntry
 
 NONE_STATED = "none stated"
 RESEARCH_ONLY = "academic research only"
@@ -32,7 +32,11 @@ CORE = [
     },
 ]
 SAMPLE = CorpusEntry("sample", "sample corpus", "synthetic texts", "multibert_spacy", "", "MIT")
-SHIPPED = list(CORPORA.values())
+ADAPTERS = FILE.parents[1] / "assets" / "adapters" / "domains"
+SHIPPED_HEADS = {
+    head: [name for name in own if (ADAPTERS / name).is_dir()] for head, own in HEADS.items()
+}
+"""Head -> its domains whose adapters are shipped: others may be known and not yet trained."""
 
 
 def source(corpus: CorpusEntry) -> dict[str, str]:
@@ -41,12 +45,17 @@ def source(corpus: CorpusEntry) -> dict[str, str]:
     return {"name": name, "author": corpus.author, "url": corpus.url, "license": corpus.licence}
 
 
-def corpora_of(domain: str) -> list[CorpusEntry]:
-    """RETURNS (list[CorpusEntry]): What a domain's adapter and head have learned from: the corpora
-    of all domains of its head.
+def corpora_of(*domains: str) -> list[CorpusEntry]:
+    """RETURNS (list[CorpusEntry]): What the adapters and heads of domains have learned from: the
+    corpora of these, and of all shipped domains of their heads.
     """
-    found = {DOMAINS[name].corpus.key for name in HEADS[DOMAINS[domain].head]}
+    heads = {DOMAINS[name].head for name in domains}
+    names = {*domains, *(name for head in heads for name in SHIPPED_HEADS[head])}
+    found = {DOMAINS[name].corpus.key for name in names}
     return [corpus for key, corpus in CORPORA.items() if key in found]
+
+
+SHIPPED = corpora_of(*(name for own in SHIPPED_HEADS.values() for name in own))
 
 
 def licence_of_weights(corpora: Iterable[CorpusEntry]) -> str:
@@ -56,10 +65,11 @@ def licence_of_weights(corpora: Iterable[CorpusEntry]) -> str:
     names: dict[str, list[str]] = {RESEARCH_ONLY: [], NONE_STATED: []}
     for corpus in corpora:
         names.setdefault(corpus.licence, []).append(corpus.name)
-    strict, unstated = (" and ".join(names[key]) for key in (RESEARCH_ONLY, NONE_STATED))
+    strict, unstated = (", ".join(names[key]) for key in (RESEARCH_ONLY, NONE_STATED))
     parts = [f"research use only, as {strict}"] if strict else []
     if unstated:
-        parts.append(f"{unstated} states none: ask its authors before more than research")
+        say, whose = ("states", "its") if len(names[NONE_STATED]) == 1 else ("state", "their")
+        parts.append(f"{unstated} {say} none: ask {whose} authors before more than research")
     return "; ".join(parts) or "MIT"
 
 

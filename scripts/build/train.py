@@ -62,6 +62,22 @@ def pretrain(
 
 
 @app.command(context_settings=OVERRIDES)
+def joint(
+    context: typer.Context,
+    run: RunFile,
+    section: Section = "joint",
+    corpus: Corpus = Path("corpus/sample"),
+    out: Out = None,
+) -> None:
+    """In place of step one: one adapter for domains of any heads, all unless vars.domains says."""
+    names = [name for own in HEADS.values() for name in own]
+    given = {"vars.domains": names, **run_settings(run, section)}
+    given |= parse_config_overrides(context.args)
+    one = Run(section, "joint", corpus, given["vars.domains"], given)
+    train(one, out or Path("training", corpus.name))
+
+
+@app.command(context_settings=OVERRIDES)
 def tune(
     context: typer.Context,
     run: RunFile,

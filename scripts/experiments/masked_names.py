@@ -170,6 +170,7 @@ def _known_words(parts: Iterable[Path]) -> set[str]:
 def main(
     model: Model = "",
     corpus: Corpus = Path("corpus/persian"),
+    split: Annotated[str, typer.Option(help="Part to score on.")] = "test",
     metrics: Metrics = None,
     models: Annotated[str, typer.Option(help="As of scripts.build.evaluate.")] = "",
     limit_groups: Limit = 0,
@@ -179,15 +180,15 @@ def main(
         raise typer.BadParameter("Give either MODEL or --models")
     with readable_errors():
         what = parse_models(models) if models else spacy.load(model)
-        docs = read_docs(corpus / "test", spacy.blank("fa").vocab)
+        docs = read_docs(corpus / split, spacy.blank("fa").vocab)
         given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
         name = "scripts.experiments.masked_names"
-        report = build_header(name, docs, corpus=corpus, split="test", **given)
+        report = build_header(name, docs, corpus=corpus, split=split, **given)
         if isinstance(what, Language):
             report["model"] = describe_model(what, model)
-        known = [p for p in (corpus / "train", corpus / "test") if p.exists()]
+        known = [p for p in (corpus / "train", corpus / split) if p.exists()]
         inventor = Inventor(_known_words(known), seed=seed)
-        report |= evaluate_masked(what, corpus / "test", inventor, **given)
+        report |= evaluate_masked(what, corpus / split, inventor, **given)
     save(report, metrics or Path("metrics", corpus.name, "masked_names.json"))
     console.print(entity_table({"before": report["before"], "after": report["after"]}))
     console.print("A is after, B is before:")

@@ -8,8 +8,8 @@ from typing import Any
 import srsly
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..build.sources import SHIPPED, corpora_of, licence_of_weights
-from ..domains import CORPORA, HEADS, LABELS
+from ..build.sources import SHIPPED, SHIPPED_HEADS, corpora_of, licence_of_weights
+from ..domains import LABELS
 from ..record import cite
 from .tables import TABLES, Metrics, f1, percent, points, span
 
@@ -46,7 +46,7 @@ def _render(template: str, metrics: Path, **values: Any) -> str:
         "verdict": verdict,
     }  # fmt: skip
     environment.globals |= {
-        "CORPORA": CORPORA, "HEADS": HEADS, "LABELS": LABELS, "SHIPPED": SHIPPED,
+        "HEADS": SHIPPED_HEADS, "LABELS": LABELS, "SHIPPED": SHIPPED,
         "corpora_of": corpora_of, "licence_of_weights": licence_of_weights,
         "project_of": lambda folder: srsly.read_yaml(ROOT / folder / "project.yml"),
     }  # fmt: skip

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import shutil
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from multibert_spacy.adapters.kinds import LoraSettings, NoSettings, PrefixSettings
-from multibert_spacy.adapters.storage import read_folder, write_folder
+from multibert_spacy.adapters.storage import read_folder, write_files, write_folder
 from multibert_spacy.errors import AdapterError, CoreError
 from multibert_spacy.serialization.manifest import file_hashes, verify_files
 from tests.tiny import load_core, make_adapter
@@ -265,3 +266,65 @@ class TestFiles:
         with pytest.raises(CoreError, match="a is damaged"):
             verify_files(tmp_path, {"a": ""}, CoreError)
         verify_files(tmp_path, file_hashes(tmp_path), CoreError)
+
+
+class TestEqualAdapters:
+    """Saved together they are stored once, and the others name the first."""
+
+    @pytest.fixture
+    def folders(self, core, tmp_path):
+        adapter = make_adapter(core, KINDS["lora"])
+        beside = {}
+        for name, own in (("art", adapter), ("fun", adapter), ("game", None)):
+            own = own or make_adapter(core, KINDS["lora"], 3)
+            write_files(tmp_path / name, own, head_tensors(), META, CORE, beside=beside)
+        return tmp_path
+
+    def test_the_second_names_the_first(self, folders):
+        names = ("art", "fun", "game")
+        stored = [(folders / name / "adapter_model.safetensors").exists() for name in names]
+        assert stored == [True, False, True]
+        manifests = [json.loads((folders / name / "multibert.json").read_text()) for name in names]
+        assert [own.get("weights_of") for own in manifests] == [None, "art", None]
+
+    def test_it_is_read_with_its_own_head(self, core, folders):
+        art, art_head, _ = read_folder(folders / "art", core, CORE)
+        fun, fun_head, manifest = read_folder(folders / "fun", core, CORE)
+        assert manifest["weights_of"] == "art"
+        own, theirs = art.export(), fun.export()
+        assert all(torch.equal(own[name], theirs[name]) for name in own)
+        assert all(own[name] is not theirs[name] for name in own)
+        assert not torch.equal(art_head["weight"], fun_head["weight"])
+
+    def test_the_first_is_gone(self, core, folders):
+        shutil.rmtree(folders / "art")
+        with pytest.raises(AdapterError, match=r"art.*is missing.*weights of 'fun' are there"):
+            read_folder(folders / "fun", core, CORE)
+
+    def test_the_first_is_another(self, core, folders):
+        shutil.rmtree(folders / "art")
+        (folders / "game").rename(folders / "art")
+        with pytest.raises(AdapterError, match=r"art.*SHA-256 differs.*weights of 'fun'"):
+            read_folder(folders / "fun", core, CORE)
+
+    @pytest.mark.parametrize("name", ["../art", "", 3, ["art"], "a/../art"], ids=str)
+    def test_no_name_leads_elsewhere(self, core, folders, name):
+        edit(folders / "fun", weights_of=name, remove=["seal"])
+        with pytest.raises(AdapterError, match="weights_of"):
+            read_folder(folders / "fun", core, CORE)
+
+    def test_a_manifest_that_names_no_weights(self, core, folders):
+        files = json.loads((folders / "fun" / "multibert.json").read_text("utf8"))["files"]
+        del files["adapter_model.safetensors"]
+        edit(folders / "fun", files=files, remove=["seal"])
+        with pytest.raises(AdapterError):
+            read_folder(folders / "fun", core, CORE)
+
+    def test_saved_alone_it_has_all(self, core, folders):
+        adapter, head, _ = read_folder(folders / "fun", core, CORE)
+        write_folder(folders / "alone" / "fun", adapter, head, META, CORE)
+        shutil.rmtree(folders / "art")
+        again, _, manifest = read_folder(folders / "alone" / "fun", core, CORE)
+        assert "weights_of" not in manifest
+        own, theirs = adapter.export(), again.export()
+        assert all(torch.equal(own[name], theirs[name]) for name in own)

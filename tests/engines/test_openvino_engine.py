@@ -16,7 +16,8 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 
 from multibert_spacy.core import precision as compute
 from multibert_spacy.core.encoder import Core
-from multibert_spacy.engines.runner import TorchRunner, make_runner
+from multibert_spacy.engines.engine import make_engine
+from multibert_spacy.engines.torch_engine import TorchEngine
 from multibert_spacy.errors import AdapterError, ConfigError, EngineError
 from multibert_spacy.networks.tagger_model import TaggerModel
 
@@ -26,7 +27,7 @@ pytest.importorskip("nncf")
 import openvino as ov
 
 from multibert_spacy.engines import openvino_engine, openvino_graph
-from multibert_spacy.engines.openvino_engine import OpenvinoRunner
+from multibert_spacy.engines.openvino_engine import OpenvinoEngine
 from multibert_spacy.engines.self_check import find_fault
 
 MIXED = [0, 2, 1, 2]
@@ -49,7 +50,7 @@ def states(core, adapters, index=None, *, texts=None, **settings):
     batch = make_batch(core, texts) if texts else make_batch(core)
     index = [0] * len(batch.ids) if len(adapters) == 1 else index or MIXED
     with torch.no_grad():
-        hidden = make_runner(core, adapters, **settings)(*tensors(batch), index)
+        hidden = make_engine(core, adapters, **settings)(*tensors(batch), index)
     return hidden[mask_of(batch).bool()].float()
 
 
@@ -59,8 +60,8 @@ def deviation(got, expected):
     return (got.float() - expected).norm() / spread.norm()
 
 
-def group_of(runner):
-    config = runner._compile(1)
+def group_of(engine):
+    config = engine._compile(1)
     return config.get_property("DYNAMIC_QUANTIZATION_GROUP_SIZE")
 
 
@@ -112,12 +113,12 @@ def test_other_shapes_than_the_traced(core_folder, kind):
     core = load_core(core_folder)
     adapters = adapters_for(core, kind)
     for n_layers in (None, 1):
-        plain = make_runner(core, adapters, n_layers=n_layers)
-        runner = make_runner(with_engine(core), adapters, n_layers=n_layers)
+        plain = make_engine(core, adapters, n_layers=n_layers)
+        engine = make_engine(with_engine(core), adapters, n_layers=n_layers)
         for words in (["هتل"], [], ["هتل", "خبر"] * core.max_pieces):
             batch = tensors(make_batch(core, [words]))
             with torch.no_grad():
-                expected, got = plain(*batch, [1]), runner(*batch, [1])
+                expected, got = plain(*batch, [1]), engine(*batch, [1])
             assert got.shape == expected.shape
             assert torch.allclose(got, expected, atol=5e-5)
 
@@ -147,13 +148,13 @@ def test_int8_is_near_whatever_the_width(core_of_width, width, inner, group):
     """On processors with VNNI int8 is made of whole groups, and the rest of a row is not read."""
     core = core_of_width(width, inner)
     adapters = adapters_for(core, "lora")
-    runner = make_runner(with_engine(core, precision="int8"), adapters)
-    assert openvino_engine.int8_widths(runner._graph) == {width, inner}
-    assert group_of(runner) == group
+    engine = make_engine(with_engine(core, precision="int8"), adapters)
+    assert openvino_engine.int8_widths(engine._graph) == {width, inner}
+    assert group_of(engine) == group
     batch = make_batch(core)
     mask = mask_of(batch).bool()
-    expected = TorchRunner(core, adapters, None)(*tensors(batch), MIXED)[mask]
-    assert deviation(runner(*tensors(batch), MIXED)[mask], expected) < 0.3
+    expected = TorchEngine(core, adapters, None)(*tensors(batch), MIXED)[mask]
+    assert deviation(engine(*tensors(batch), MIXED)[mask], expected) < 0.3
 
 
 @pytest.mark.parametrize(
@@ -186,9 +187,9 @@ def test_groups_leave_no_rest(widths):
 
 def test_floats_are_in_no_groups(bert_folder):
     core = load_core(bert_folder)
-    runner = make_runner(with_engine(core), adapters_for(core, "lora"))
-    assert openvino_engine.int8_widths(runner._graph) == set()
-    assert group_of(runner) == 0
+    engine = make_engine(with_engine(core), adapters_for(core, "lora"))
+    assert openvino_engine.int8_widths(engine._graph) == set()
+    assert group_of(engine) == 0
 
 
 def test_int8_is_the_same_each_time(bert_folder):
@@ -209,15 +210,15 @@ def test_equal_adapters(bert_folder, kind):
         assert torch.allclose(got, expected, atol=2e-5)
 
 
-def test_threads_share_a_runner(bert_folder):
+def test_threads_share_an_engine(bert_folder):
     core = load_core(bert_folder)
     adapters = adapters_for(core, "lora")
-    runner = make_runner(with_engine(core), adapters)
+    engine = make_engine(with_engine(core), adapters)
     batch = make_batch(core)
     orders = [[i % 3, 1, 2, 0] for i in range(12)]
-    expected = [TorchRunner(core, adapters, None)(*tensors(batch), order) for order in orders]
+    expected = [TorchEngine(core, adapters, None)(*tensors(batch), order) for order in orders]
     with ThreadPoolExecutor(4) as pool:
-        got = pool.map(lambda order: runner(*tensors(batch), order), orders)
+        got = pool.map(lambda order: engine(*tensors(batch), order), orders)
     mask = mask_of(batch).bool()
     for one, other in zip(got, expected, strict=True):
         assert torch.allclose(one[mask], other[mask], atol=2e-5)
@@ -225,11 +226,11 @@ def test_threads_share_a_runner(bert_folder):
 
 def test_what_is_returned_is_not_overwritten(bert_folder):
     core = load_core(bert_folder)
-    runner = make_runner(with_engine(core), adapters_for(core, "lora"))
+    engine = make_engine(with_engine(core), adapters_for(core, "lora"))
     batch = tensors(make_batch(core))
-    first = runner(*batch, MIXED)
+    first = engine(*batch, MIXED)
     before = first.clone()
-    runner(*batch, [1, 1, 1, 1])
+    engine(*batch, [1, 1, 1, 1])
     assert torch.equal(first, before)
 
 
@@ -378,7 +379,7 @@ FAULTS = {
 @pytest.fixture
 def wrong(monkeypatch):
     """Makes every compiled graph wrong, as a processor may; counts what is compiled."""
-    infer, compile_ = OpenvinoRunner._infer, OpenvinoRunner._compile
+    infer, compile_ = OpenvinoEngine._infer, OpenvinoEngine._compile
     compiled = []
 
     def count(self, streams):
@@ -386,8 +387,8 @@ def wrong(monkeypatch):
         return compile_(self, streams)
 
     def set_fault(fault):
-        monkeypatch.setattr(OpenvinoRunner, "_infer", lambda *args: fault(infer(*args)))
-        monkeypatch.setattr(OpenvinoRunner, "_compile", count)
+        monkeypatch.setattr(OpenvinoEngine, "_infer", lambda *args: fault(infer(*args)))
+        monkeypatch.setattr(OpenvinoEngine, "_compile", count)
         return compiled
 
     return set_fault
@@ -400,11 +401,11 @@ def test_a_wrong_engine_is_an_error(bert_folder, tmp_path, wrong, fault, precisi
     core = load_core(bert_folder)
     compiled = wrong(FAULTS[fault])
     own = with_engine(core, precision=precision)
-    runner = make_runner(own, adapters_for(core, "lora"), graph=tmp_path / "graph")
+    engine = make_engine(own, adapters_for(core, "lora"), graph=tmp_path / "graph")
     batch = tensors(make_batch(core))
     for _ in range(2):
         with pytest.raises(EngineError) as caught:
-            runner(*batch, MIXED)
+            engine(*batch, MIXED)
         message = str(caught.value)
         for part in ("cosine", "difference", precision, 'engine = "torch"', str(tmp_path)):
             assert part in message
@@ -415,10 +416,10 @@ def test_a_wrong_engine_is_an_error(bert_folder, tmp_path, wrong, fault, precisi
 @pytest.mark.parametrize("kind", ["lora", "prefix"])
 def test_adapters_in_another_order_are_an_error(bert_folder, kind):
     core = load_core(bert_folder)
-    runner = make_runner(with_engine(core), adapters_for(core, kind))
-    runner._place = runner._place[[1, 2, 0]]
+    engine = make_engine(with_engine(core), adapters_for(core, kind))
+    engine._place = engine._place[[1, 2, 0]]
     with pytest.raises(EngineError):
-        runner(*tensors(make_batch(core)), MIXED)
+        engine(*tensors(make_batch(core)), MIXED)
 
 
 def test_a_right_engine_is_checked_once(bert_folder, monkeypatch):
@@ -430,10 +431,10 @@ def test_a_right_engine_is_checked_once(bert_folder, monkeypatch):
 
     monkeypatch.setattr(openvino_engine, "find_fault", count)
     core = load_core(bert_folder)
-    runner = make_runner(with_engine(core), adapters_for(core, "lora"))
+    engine = make_engine(with_engine(core), adapters_for(core, "lora"))
     assert not calls
     for _ in range(3):
-        runner(*tensors(make_batch(core)), MIXED)
+        engine(*tensors(make_batch(core)), MIXED)
     assert len(calls) == 1
 
 
@@ -495,10 +496,10 @@ def test_adapters_of_two_kinds(bert_folder):
     core = load_core(bert_folder)
     mixed = [make_adapter(core, SETTINGS["lora"]), make_adapter(core, SETTINGS["prefix"])]
     with pytest.raises(AdapterError, match="of one kind"):
-        make_runner(with_engine(core), mixed)
+        make_engine(with_engine(core), mixed)
 
 
-def test_a_copied_model_shares_no_stale_runner(bert_folder):
+def test_a_copied_model_shares_no_stale_engine(bert_folder):
     """thinc copies modules with `deepcopy`; the copy's update must not change the original."""
     core = load_core(bert_folder)
     model = TaggerModel(SETTINGS["lora"], listener_to(core), 0.0)
@@ -506,6 +507,6 @@ def test_a_copied_model_shares_no_stale_runner(bert_folder):
     batch = make_batch(core)
     model.predict(batch)
     other = model.copy()
-    assert other.shims[0]._model._runner is model.shims[0]._model._runner
+    assert other.shims[0]._model._view._engine is model.shims[0]._model._view._engine
     other.shims[0]._model.weights_changed()
-    assert model.shims[0]._model._runner is not None
+    assert model.shims[0]._model._view._engine is not None

@@ -8,9 +8,10 @@ from tiny import SETTINGS, load_core, make_adapter
 from torch.nn import functional as F
 
 from multibert_spacy.adapters import lora as rows
+from multibert_spacy.adapters.prefix import PrefixRows
 from multibert_spacy.core.encoder import Core
-from multibert_spacy.engines.runner import TorchRunner
 from multibert_spacy.engines.self_check import LIMITS, find_fault
+from multibert_spacy.engines.torch_engine import TorchEngine
 
 KINDS = ["lora", "prefix"]
 PRECISIONS = sorted(LIMITS)
@@ -21,10 +22,10 @@ def core(bert_folder):
     return load_core(bert_folder)
 
 
-def runner_of(core, kind, n=3, precision="fp32"):
+def engine_of(core, kind, n=3, precision="fp32"):
     adapters = [make_adapter(core, SETTINGS[kind], seed=i) for i in range(n)]
     own = Core(core.model, core.tokenizer, precision=precision)
-    return TorchRunner(own, adapters, None)
+    return TorchEngine(own, adapters, None)
 
 
 def fault_of(core, run, right, precision="int8", n=3):
@@ -57,7 +58,7 @@ def in_int8(monkeypatch):
 
             return linear
 
-        for kind in (rows.LoraRows, rows.LoraOne, rows.PrefixRows):
+        for kind in (rows.LoraMixed, rows.LoraMerged, PrefixRows):
             monkeypatch.setattr(kind, "linear", wrap(kind.linear))
 
     return patch
@@ -66,22 +67,22 @@ def in_int8(monkeypatch):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_rounding_is_no_fault(core, kind, precision):
-    run = runner_of(core, kind, precision=precision)
-    assert fault_of(core, run, runner_of(core, kind), precision) is None
+    run = engine_of(core, kind, precision=precision)
+    assert fault_of(core, run, engine_of(core, kind), precision) is None
     if precision == "bf16":
-        assert fault_of(core, run, runner_of(core, kind), "fp32") is not None
+        assert fault_of(core, run, engine_of(core, kind), "fp32") is not None
 
 
 def through(core, kind, in_int8, group, **settings):
     """Fault of an engine that computes in int8, with torch's results computed before."""
-    right, known = runner_of(core, kind), {}
+    right, known = engine_of(core, kind), {}
 
     def keep(ids, lengths, index):
         known[str(ids.shape)] = right(ids, lengths, index)
         return known[str(ids.shape)]
 
     fault_of(core, keep, keep)
-    run = runner_of(core, kind)
+    run = engine_of(core, kind)
     in_int8(group, **settings)
     return fault_of(core, run, lambda ids, lengths, index: known[str(ids.shape)])
 
@@ -130,7 +131,7 @@ def _noise(x):
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("wrong", sorted(WRONG))
 def test_what_is_wrong_is_found(core, wrong, precision):
-    right = runner_of(core, "lora")
+    right = engine_of(core, "lora")
     found = fault_of(core, lambda *batch: WRONG[wrong](right, *batch), right, precision)
     assert found is not None
 
@@ -141,7 +142,7 @@ def test_adapters_that_do_little_are_told_apart(core_of_session, seed, size):
     pass, and others are found where they are further than the noise.
     """
     generator = torch.Generator().manual_seed(seed)
-    right = runner_of(core_of_session, "prefix")
+    right = engine_of(core_of_session, "prefix")
 
     def run(ids, lengths, index):
         x = right(ids, lengths, index)
@@ -156,7 +157,7 @@ def core_of_session(core_folders):
 
 
 def test_a_weak_adapter_that_is_another(core):
-    right = runner_of(core, "prefix")
+    right = engine_of(core, "prefix")
     found = fault_of(
         core, lambda ids, lengths, index: right(ids, lengths, [1, 0, 2][: len(ids)]), right
     )
@@ -165,12 +166,12 @@ def test_a_weak_adapter_that_is_another(core):
 
 @pytest.mark.parametrize("n", [1, 2, 40])
 def test_any_number_of_adapters(core, n):
-    right = runner_of(core, "lora", n=n)
+    right = engine_of(core, "lora", n=n)
     assert fault_of(core, right, right, "fp32", n=n) is None
 
 
 def test_it_is_cheap(core):
-    right, pieces = runner_of(core, "lora", n=40), []
+    right, pieces = engine_of(core, "lora", n=40), []
 
     def count(ids, lengths, index):
         pieces.append(ids.numel())
@@ -182,7 +183,7 @@ def test_it_is_cheap(core):
 
 def test_a_core_with_few_positions(core):
     core.max_pieces = 4
-    right = runner_of(core, "lora")
+    right = engine_of(core, "lora")
     shapes = []
 
     def see(ids, lengths, index):

@@ -227,7 +227,7 @@ class TestInitialize:
         docs = docs_of([["سلام"]])
         model.initialize(X=docs, Y=np.zeros((1, 2), dtype=np.float32))
         expected = core.key_values(torch.tensor(core.pieces(["سلام"])[0]))
-        assert torch.equal(model.module.adapter.table, expected)
+        assert torch.equal(model.module.adapter.table(), expected)
 
     def test_weights_that_are_there_stay(self, core):
         model = make_model(core)

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from thinc.api import Adam
+from thinc.api import Adam, set_dropout_rate
 from torch.testing import assert_close
 
 from multibert_spacy.adapters.kinds import LoraSettings, NoSettings, PrefixSettings
-from multibert_spacy.engines import runner
-from multibert_spacy.engines.runner import make_runner
+from multibert_spacy.engines import torch_engine
+from multibert_spacy.engines.engine import make_engine
 from multibert_spacy.errors import AdapterError, CoreError, DomainError
 from multibert_spacy.networks.architectures import build_core_listener_v1
 from multibert_spacy.networks.tagger import Head, TaggerModule
@@ -181,7 +181,7 @@ class TestBatches:
         assert self.batches(make_model(core), is_train=True) == [[1, 3, 5], [0, 2, 4]]
 
     def test_a_gpu_has_rows_of_one_length(self, core, monkeypatch):
-        monkeypatch.setattr(runner, "_lies_flat", lambda core: False)
+        monkeypatch.setattr(torch_engine, "_is_flat", lambda core: False)
         model = make_model(core, KINDS["prefix"])
         assert self.batches(model) == [[1, 3, 5], [0, 2, 4]]
         assert len(model.predict(make_batch(core, domains=MIXED))) == len(MIXED)
@@ -374,20 +374,33 @@ class TestFrozen:
             assert p.grad.dtype == torch.float32
 
 
+class TestDropout:
+    def test_the_rate_of_an_update_is_obeyed(self, core, model):
+        """And 0 leaves it at the model's own."""
+        model.module.dropout.p = 0.0
+        batch = make_batch(core, TEXTS[:1], ["news"])
+        (expected,) = model.predict(batch)
+        (own,), _ = model.begin_update(batch)
+        set_dropout_rate(model, 0.9)
+        (dropped,), _ = model.begin_update(batch)
+        assert np.allclose(own, expected, atol=1e-5)
+        assert not np.allclose(dropped, expected, atol=1e-3)
+
+
 class TestCopies:
-    def test_threads_that_start_together_make_one_runner(self, core, model, monkeypatch):
+    def test_threads_that_start_together_make_one_engine(self, core, model, monkeypatch):
         """Else each would make an OpenVINO graph, which takes a minute."""
         made = []
 
         def slow(*args, **kwargs):
             made.append(threading.current_thread())
             time.sleep(0.05)
-            return make_runner(*args, **kwargs)
+            return make_engine(*args, **kwargs)
 
-        monkeypatch.setattr("multibert_spacy.engines.runner.make_runner", slow)
+        monkeypatch.setattr("multibert_spacy.engines.adapted_module.make_engine", slow)
         with ThreadPoolExecutor(4) as pool:
-            runners = set(pool.map(model.module.runner, [core] * 4))
-        assert len(made) == len(runners) == 1
+            engines = set(pool.map(model.module.engine, [core] * 4))
+        assert len(made) == len(engines) == 1
 
     def test_prediction_after_an_update_reflects_it(self, core, model):
         batch = make_batch(core, domains=["news"] * 4)
@@ -469,7 +482,7 @@ class TestDomains:
         model = TaggerModel(settings, listener_to(core), 0.0)
         model.add_domain("news", head="formal", labels=["LOC"], pieces=[7, 8])
         expected = core.key_values(torch.tensor([7, 8, 7]))
-        assert torch.equal(model.module.adapter_of("news").table, expected)
+        assert torch.equal(model.module.adapter_of("news").table(), expected)
 
     def test_a_copy_is_equal_and_then_independent(self, core, model):
         model.add_domain("art", head="social", copy_from="travel")

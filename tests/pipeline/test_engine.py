@@ -11,7 +11,7 @@ import spacy
 from conftest import LORA, PREFIX, assert_same_predictions, entities, fit, labelled, toy_text
 from spacy.util import load_config, load_model_from_config
 
-from multibert_spacy.engines.runner import TorchRunner
+from multibert_spacy.engines.torch_engine import TorchEngine
 from multibert_spacy.errors import ConfigError
 from scripts.corpora.sampling.generate import make_texts
 
@@ -178,7 +178,7 @@ def test_after_a_fork_it_refuses(make_nlp, tmp_path):
 def test_torch_is_the_default(nlp):
     assert nlp.get_pipe("transformer").engine == "torch"
     tag(nlp)
-    assert isinstance(nlp.get_pipe("multibert_ner").model.module._runner, TorchRunner)
+    assert isinstance(nlp.get_pipe("multibert_ner").model.module._view._engine, TorchEngine)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import entities, labelled, toy_text
 
-from multibert_spacy.engines import runner as runners
+from multibert_spacy.engines import adapted_module
 from multibert_spacy.errors import DomainError
 from multibert_spacy.forks import WHOLE, ForkLock, Whole
 
@@ -152,12 +152,12 @@ def test_what_is_asked_of_a_tagger_is_never_half_of_a_change(two_versions):
     assert len(readers.results) > 1
 
 
-def test_a_runner_made_for_what_was_there_is_not_kept(two_versions, monkeypatch):
-    """The replacement comes and returns while another thread makes a runner of the old domain."""
+def test_an_engine_made_for_what_was_there_is_not_kept(two_versions, monkeypatch):
+    """The replacement comes and returns while another thread makes an engine of the old domain."""
     nlp, folders, expected = two_versions
     model = nlp.get_pipe("multibert_ner").model
     model.read_domain(folders[0], "travel")
-    making, go_on, make = threading.Event(), threading.Event(), runners.make_runner
+    making, go_on, make = threading.Event(), threading.Event(), adapted_module.make_engine
 
     def slow(*args, **kwargs):
         first = not making.is_set()
@@ -167,7 +167,7 @@ def test_a_runner_made_for_what_was_there_is_not_kept(two_versions, monkeypatch)
             assert go_on.wait(20)
         return made
 
-    monkeypatch.setattr(runners, "make_runner", slow)
+    monkeypatch.setattr(adapted_module, "make_engine", slow)
     with ThreadPoolExecutor(1) as pool:
         old = pool.submit(tag, nlp)
         assert making.wait(20)
@@ -284,14 +284,14 @@ def test_a_fork_while_another_thread_makes_its_first_batch(make_nlp, monkeypatch
     nlp = make_nlp(detector=detector)
     expected = tag(nlp, "news")
     nlp.get_pipe("multibert_ner").model.weights_changed()
-    making, make = threading.Event(), runners.make_runner
+    making, make = threading.Event(), adapted_module.make_engine
 
     def slow(*args, **kwargs):
         making.set()
         time.sleep(0.3)
         return make(*args, **kwargs)
 
-    monkeypatch.setattr(runners, "make_runner", slow)
+    monkeypatch.setattr(adapted_module, "make_engine", slow)
     with ThreadPoolExecutor(1) as pool:
         own = pool.submit(tag, nlp, "news")
         assert making.wait(20)

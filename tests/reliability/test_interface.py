@@ -6,7 +6,6 @@ CHANGELOG.md and write the list anew:
     python -m tests.reliability.test_interface
 """
 
-import ast
 import inspect
 import json
 import os
@@ -23,6 +22,7 @@ from typing import Any
 import pytest
 import spacy
 from spacy.cli.init_config import fill_config
+from spacy.tokens import Doc, Span
 
 import multibert_spacy
 
@@ -33,7 +33,7 @@ NO_FUNCTIONS = ("spacy_displacy_colors",)
 
 def plain(value: object) -> Any:
     """A default as JSON has it."""
-    return json.loads(json.dumps(value, default=str))
+    return json.loads(json.dumps(value, default=lambda own: getattr(own, "__name__", str(own))))
 
 
 def settings_of(function: Any) -> dict[str, Any]:
@@ -68,16 +68,45 @@ def interface() -> dict[str, Any]:
             registered.setdefault(point.group, {})[point.name] = plain(point.load())
         else:
             registered.setdefault(point.group, {})[point.name] = settings_of(point.load())
-    public = {}
-    package = Path(multibert_spacy.__file__).parent
-    for path in sorted(package.rglob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf8")).body:
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-                public[path.relative_to(package).as_posix()] = ast.literal_eval(node.value)
-    return {"factories": factories, "registered": registered, "all": public}
+    return {
+        "factories": factories,
+        "registered": registered,
+        "all": sorted(multibert_spacy.__all__),
+        "components": {
+            name: methods_of(getattr(multibert_spacy, name))
+            for name in multibert_spacy.__all__
+            if hasattr(getattr(multibert_spacy, name), "to_disk")
+        },
+        "attributes": [
+            f"{owner}._.{name}"
+            for owner, kind in (("doc", Doc), ("span", Span))
+            for name in ("domain", "domain_score", "score", "thread")
+            if kind.has_extension(name)
+        ],
+    }
 
 
-@pytest.mark.parametrize("part", ["factories", "registered", "all"])
+def methods_of(component: type) -> dict[str, Any]:
+    """RETURNS (dict): The public methods of a component that are ours, with their settings and
+    defaults, and its properties.
+    """
+    found: dict[str, Any] = {}
+    for kind in component.__mro__:
+        if not kind.__module__.startswith("multibert_spacy"):
+            continue
+        for name, value in vars(kind).items():
+            if name.startswith("_") and name not in ("__init__", "__call__"):
+                continue
+            if inspect.isfunction(value):
+                own = settings_of(value)
+                own.pop("self")
+                found.setdefault(name, own)
+            elif isinstance(value, property):
+                found.setdefault(name, "property")
+    return found
+
+
+@pytest.mark.parametrize("part", ["factories", "registered", "all", "components", "attributes"])
 def test_the_interface_is_the_one_agreed_on(part):
     assert interface()[part] == json.loads(GOLDEN.read_text(encoding="utf8"))[part]
 

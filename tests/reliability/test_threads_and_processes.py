@@ -179,7 +179,7 @@ def test_any_component_that_fails_on_a_text(trained, monkeypatch):
 def test_scores_that_are_no_numbers(value):
     logits = np.zeros((3, 5), dtype=np.float32)
     logits[1, 2] = value
-    with pytest.raises(MultibertError, match="no finite numbers"):
+    with pytest.raises(MultibertError, match="not finite numbers"):
         decode_entities([logits], ["PER", "LOC"], np.zeros((5, 5), dtype=np.float32))
 
 

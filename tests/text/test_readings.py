@@ -110,5 +110,5 @@ def test_docs_without_words_have_none():
 
 
 def test_numbers_that_are_none():
-    with pytest.raises(MultibertError, match="no finite numbers"):
+    with pytest.raises(MultibertError, match="not finite numbers"):
         posteriors([np.full((1, 3), np.nan, "f")], ["PER"], np.zeros((3, 3), "f"), [None])

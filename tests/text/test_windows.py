@@ -1,4 +1,4 @@
-"""Windows: literal small cases, and split and merge as inverses of each other."""
+"""Windows: literal small cases, and what holds for all."""
 
 from itertools import pairwise
 
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multibert_spacy.errors import ConfigError
-from multibert_spacy.text.windows import check_window, merge_windows, split_windows
+from multibert_spacy.text.windows import check_window, split_windows
 from multibert_spacy.types import Window
 
 
@@ -18,15 +18,6 @@ def splits(draw):
     overlap = draw(st.integers(0, size - 1))
     pieces = draw(st.lists(st.integers(0, size + 3), max_size=40))
     return pieces, size, overlap
-
-
-@settings(deadline=None)
-@given(splits())
-def test_merge_is_the_inverse_of_split(case):
-    pieces, size, overlap = case
-    windows = split_windows(pieces, size=size, overlap=overlap)
-    words = [f"word {i}" for i in range(len(pieces))]
-    assert merge_windows([words[w.start : w.end] for w in windows], windows) == words
 
 
 @settings(deadline=None)
@@ -112,19 +103,6 @@ def test_without_overlap_the_windows_are_the_greedy_cut(pieces):
 )
 def test_literal_windows(pieces, size, overlap, expected):
     assert split_windows(pieces, size=size, overlap=overlap) == expected
-
-
-def test_merge_takes_the_kept_part_of_each_window():
-    windows = [Window(0, 4, 0, 3), Window(2, 6, 3, 6)]
-    assert merge_windows([["a0", "a1", "a2", "a3"], ["b2", "b3", "b4", "b5"]], windows) == [
-        *("a0", "a1", "a2"),
-        *("b3", "b4", "b5"),
-    ]
-
-
-def test_merge_wants_one_part_per_window():
-    with pytest.raises(ValueError):
-        merge_windows([["a"]], [Window(0, 1, 0, 1), Window(1, 2, 1, 2)])
 
 
 @pytest.mark.parametrize("size, overlap", [(0, 0), (-1, 0), (4, 4), (4, 5), (4, -1)])

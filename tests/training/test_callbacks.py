@@ -1,4 +1,4 @@
-"""start_domain: step two of the paper, as a callback of the config."""
+"""start_domain: step two of the paper; share_adapter: a step before it. Callbacks of configs."""
 
 import pytest
 import spacy
@@ -6,7 +6,7 @@ import torch
 from conftest import fit, toy_examples
 from spacy.util import registry
 
-from multibert_spacy.errors import ConfigError, DomainError
+from multibert_spacy.errors import AdapterError, ConfigError, DomainError
 
 
 def start(**settings):
@@ -107,13 +107,85 @@ def test_another_name_of_the_component(make_nlp):
 
 def test_a_component_of_another_kind(make_nlp):
     nlp = make_nlp(detector=False)
-    with pytest.raises(ConfigError, match="'transformer' is no multibert_ner"):
+    with pytest.raises(ConfigError, match="'transformer' is not a multibert_ner"):
         start(domain="football", component="transformer")(nlp)
     nlp.add_pipe("sentencizer")
-    with pytest.raises(ConfigError, match="'sentencizer' is no multibert_ner"):
+    with pytest.raises(ConfigError, match="'sentencizer' is not a multibert_ner"):
         start(domain="football", component="sentencizer")(nlp)
 
 
 def test_an_unknown_source(make_nlp):
     with pytest.raises(DomainError, match="'sprots'.*news, sports, travel"):
         start(domain="football", copy_from="sprots")(make_nlp(detector=False))
+
+
+def share(**settings):
+    return registry.callbacks.get("multibert_spacy.share_adapter.v1")(**settings)
+
+
+def test_domains_of_two_heads_share_the_mean_and_learn_together(make_nlp):
+    nlp = make_nlp(detector=False)
+    tagger = nlp.get_pipe("multibert_ner")
+    for name, value in {"travel": 0.0, "sports": 1.0, "news": 2.0}.items():
+        for p in tagger.model.module.adapter_of(name).parameters():
+            p.data = torch.full_like(p, value)
+    assert share(like={"hotels": "travel"})(nlp) is nlp
+    assert tagger.labels_of("hotels") == tagger.labels_of("travel")
+    mean = ((0 + 1 + 0) / 3 + 2) / 2  # social: travel, sports and hotels; formal: news
+    for name in tagger.domains:
+        for p in weights(nlp, name):
+            assert torch.allclose(p, torch.full_like(p, mean))
+    assert len(tagger.model.module.adapters) == 1
+
+
+def test_a_shared_adapter_is_trained_on_batches_of_both_heads(make_nlp):
+    nlp = share(like={})(make_nlp(detector=False))
+    tagger = nlp.get_pipe("multibert_ner")
+    before = weights(nlp, "news")
+    heads = {
+        name: [p.detach().clone() for p in head.parameters()]
+        for name, head in tagger.model.module.heads.items()
+    }
+
+    def draw(step):
+        return toy_examples(nlp, "sports", 2, step) + toy_examples(nlp, "news", 2, step)
+
+    fit(nlp, draw, steps=4, learn_rate=0.01)
+    assert not same(weights(nlp, "news"), before)
+    assert same(weights(nlp, "news"), weights(nlp, "travel"))
+    for name, head in tagger.model.module.heads.items():
+        assert not same(list(head.parameters()), heads[name])
+
+
+def test_heads_may_weigh_and_domains_be_left_out(make_nlp):
+    nlp = make_nlp(detector=False)
+    tagger = nlp.get_pipe("multibert_ner")
+    for name, value in {"travel": 0.0, "sports": 1.0, "news": 2.0}.items():
+        for p in tagger.model.module.adapter_of(name).parameters():
+            p.data = torch.full_like(p, value)
+    share(weights={"social": 3.0, "formal": 1.0}, domains=["travel", "sports"])(nlp)
+    assert sorted(tagger.domains) == ["sports", "travel"]
+    assert list(tagger.model.module.heads) == ["social"]
+    for p in weights(nlp, "travel"):
+        assert torch.allclose(p, torch.full_like(p, 0.75 * 0.5 + 0.25 * 2))
+    for p in tagger.model.module.parameters():
+        assert p.requires_grad
+
+
+def test_a_head_that_there_is_not(make_nlp):
+    with pytest.raises(DomainError, match="Unknown head 'legal'; there are:"):
+        share(weights={"legal": 1.0})(make_nlp(detector=False))
+
+
+def test_adapters_of_two_shapes_have_no_mean(make_nlp):
+    nlp = make_nlp(detector=False)
+    adapter = nlp.get_pipe("multibert_ner").model.module.adapter_of("news")
+    for p in adapter.parameters():
+        p.data = torch.zeros(*(n + 1 for n in p.shape))
+    with pytest.raises(AdapterError, match="different kinds or shapes"):
+        share(like={})(nlp)
+
+
+def test_a_domain_like_none_that_there_is(make_nlp):
+    with pytest.raises(DomainError, match="desert"):
+        share(like={"hotels": "desert"})(make_nlp(detector=False))

@@ -130,6 +130,28 @@ def best_scores(folder):
     return srsly.read_json(folder / "model-best" / "meta.json")["performance"]
 
 
+# Before the two steps
+
+
+def test_joint_trains_one_adapter_for_the_domains_of_both_heads(stages, paths, tmp_path):
+    pytest.importorskip("mimesis")
+    root = stages("lora")
+    args = [*paths["train"], *paths["core"], *budget(30), *words(256)]
+    args += ["--vars.domains", srsly.json_dumps([*SOCIAL, "news"])]
+    args += ["--paths.start", root / "adapters", "--vars.replaced", 0.3, "--vars.noise", 0.3]
+    train(CONFIGS / "joint.cfg", tmp_path, overrides=overrides(*args))
+    nlp = spacy.load(tmp_path / "model-best")
+    assert sorted(nlp.get_pipe("multibert_ner").domains) == ["news", "sports", "travel"]
+    shared = parameters(module_of(nlp).adapter_of("news"))
+    assert all(same(parameters(a), shared) for a in module_of(nlp).adapters)
+    before = spacy.load(root / "fa_multibert")
+    assert not same(parameters(module_of(before).adapter_of("news")), shared)
+    assert same(core_of(before), core_of(nlp))
+    folder = tmp_path / "model-best" / "multibert_ner" / "domains"
+    assert len(list(folder.glob("*/adapter_model.safetensors"))) == 1
+    assert best_scores(tmp_path)["ents_f"] > 0.5
+
+
 # The whole path
 
 

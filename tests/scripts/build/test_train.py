@@ -93,6 +93,20 @@ def test_two_steps_are_recorded_and_not_repeated(
     assert json.loads((own / "multibert.json").read_text("utf8"))["domain"] == "travel"
 
 
+def test_joint_goes_on_from_what_the_heads_have(run: Path, corpus: Path, tmp_path: Path) -> None:
+    command("pretrain", run, tmp_path, "--domains", "news,travel")
+    train.share(tmp_path / "out", domains="news,travel")
+    own = 'vars.max_steps = 2\nvars.domains = ["news", "travel"]\n'
+    run.write_text(f"{RUN}\n[joint]\n{own}", "utf8")
+    start = ["--paths.start", str(tmp_path / "out" / "adapters")]
+    command("joint", run, tmp_path, *start)
+    found = record(tmp_path, "joint")
+    assert (found["domains"], found["steps"]) == (["news", "travel"], 2)
+    domains = tmp_path / "out" / "joint" / "model-best" / "multibert_ner" / "domains"
+    assert sorted(path.name for path in domains.iterdir()) == ["news", "travel"]
+    assert len(list(domains.glob("*/adapter_model.safetensors"))) == 1
+
+
 def test_a_half_finished_run_is_started_anew(run: Path, corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "pretrain" / ".social.draft" / "model-best").mkdir(parents=True)
@@ -135,7 +149,7 @@ def test_a_run_config_has_its_heads_own_settings(run: Path, tmp_path: Path) -> N
         runs.run_settings(tmp_path / "walk.cfg", "tune")
 
 
-STAGES = {"tune": "domain", "special": "domain", "detector": "detector"}
+STAGES = {"joint": "joint", "tune": "domain", "special": "domain", "detector": "detector"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "runs").glob("*.cfg")), ids=str)

@@ -1,8 +1,5 @@
 """How many batches run at once."""
 
-import os
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -57,14 +54,3 @@ def test_the_error_of_a_batch_reaches_the_caller(three_threads, engine):
 
     with pytest.raises(ZeroDivisionError):
         list(run_batches(run, [1, 0, 2], engine))
-
-
-@pytest.mark.parametrize("own, expected", [({}, "64 64"), ({"LRU_CACHE_CAPACITY": "9"}, "64 9")])
-def test_few_compiled_products_are_kept_unless_the_user_says_how_many(own, expected):
-    caches = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"
-    code = "import os, multibert_spacy.engines.threads\n"
-    code += f"print(*(os.environ[name] for name in {caches}))"
-    environment = {k: v for k, v in os.environ.items() if k not in caches}
-    command = [sys.executable, "-c", code]
-    found = subprocess.run(command, env={**environment, **own}, check=True, capture_output=True)
-    assert found.stdout.decode().split() == expected.split()

@@ -1,0 +1,161 @@
+"""Entities in texts that are of no corpus: assets/outside, written for this project.
+
+    python -m scripts.experiments.outside training/pretrained/fa_multibert --row shipped
+
+Scored are PER, LOC and ORG, which the heads share, by character: strict spans on what the
+pipeline makes of the raw text. The domain is given, and, if there is a detector, detected thread
+by thread. Each call adds a row to a table, or replaces the one of its name; `what` says what a row
+is of. Settings may be chosen on this set, so a figure on it is that of a dev part.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import spacy
+import srsly
+import typer
+from rich.console import Console
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from multibert_spacy.errors import CorpusError
+
+from ..build.scoring.entities import count_docs, score_entities
+from ..build.scoring.raw_text import on_common_words
+from ..options import Metrics, Model, Seed
+from ..record import command_line, commit, describe_model, readable_errors, save, table
+
+__all__ = ["LABELS", "OUTSIDE", "app", "outside_examples", "read_outside", "score_outside"]
+
+app = typer.Typer(add_completion=False)
+console = Console()
+
+OUTSIDE = Path("assets/outside/dev.jsonl")
+LABELS = ("PER", "LOC", "ORG")
+STYLES = ("plain", "decorated", "mixed")
+FIELDS = {"domain", "thread", "style", "text", "entities"}
+
+Row = dict[str, Any]
+
+
+def read_outside(path: Path) -> list[Row]:
+    """Read the set.
+
+    path (Path): JSONL with domain, thread, style, text and entities, [start, end, label] each.
+    RETURNS (list): The rows, in order.
+    RAISES (CorpusError): If there is no such file, or a row lacks a field.
+    """
+    if not path.is_file():
+        raise CorpusError(f"{path}: expected the outside set here, found none")
+    rows: list[Row] = list(srsly.read_jsonl(path))
+    for number, row in enumerate(rows, 1):
+        if missing := sorted(FIELDS - row.keys()):
+            raise CorpusError.at(str(path), number, "the outside set's fields", missing[0])
+    return rows
+
+
+def outside_examples(
+    nlp: Language, rows: Sequence[Row], *, given: bool, labels: Sequence[str] = LABELS
+) -> list[Example]:
+    """Tag the texts as a user would have it done.
+
+    nlp (Language): A pipeline that knows the rows' domains.
+    rows (Sequence[Row]): What `read_outside` returned, threads whole.
+    given (bool): Whether it is told the domains; else it is told the threads.
+    labels (Sequence[str]): Other entities are left out, on both sides.
+    RETURNS (list[Example]): Truth and answer on common words; the domain of each doc is its own.
+    """
+    key = "domain" if given else "thread"
+    texts = [(row["text"], {key: row[key]}) for row in rows]
+    examples = []
+    for (doc, _), row in zip(nlp.pipe(texts, as_tuples=True), rows, strict=True):
+        doc.ents = [ent for ent in doc.ents if ent.label_ in labels]
+        gold = [(a, b, label) for a, b, label in row["entities"] if label in labels]
+        borders = {0, len(doc.text), *(at for a, b, _ in gold for at in (a, b))}
+        borders.update(at for word in doc for at in (word.idx, word.idx + len(word)))
+        cuts = sorted(borders)
+        words = [doc.text[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+        reference = Doc(doc.vocab, words=words, spaces=[False] * len(words))
+        reference.ents = [reference.char_span(a, b, label=label) for a, b, label in gold]
+        reference._.domain = row["domain"]
+        examples.append(on_common_words(doc, reference, cuts[:-1]))
+    return examples
+
+
+def score_outside(nlp: Language, rows: Sequence[Row], *, seed: int = 0) -> dict[str, Any]:
+    """Score a pipeline.
+
+    nlp (Language): With `multibert_ner` and perhaps `domain_detector`.
+    rows (Sequence[Row]): What `read_outside` returned.
+    seed (int): Of the intervals.
+    RETURNS (dict): "given" and, with a detector, "detected": micro, per_type, per_domain and
+        per_style as `score_entities` has them; "doc_counts" of each; "right_threads", "threads".
+    """
+    report: dict[str, Any] = {}
+    counts: dict[str, Any] = {}
+    for mode in ("given", "detected") if "domain_detector" in nlp.pipe_names else ("given",):
+        examples = outside_examples(nlp, rows, given=mode == "given")
+        scores = score_entities(examples, seed=seed)
+        scores["per_style"] = {
+            style: score_entities([examples[i] for i in found], seed=seed)["micro"]
+            for style in STYLES
+            if (found := [i for i, row in enumerate(rows) if row["style"] == style])
+        }
+        report[mode] = {k: scores[k] for k in ("micro", "per_type", "per_style", "per_domain")}
+        counts[mode] = count_docs(examples, [eg.reference for eg in examples])
+        if mode == "detected":
+            threads = {row["thread"]: (eg, row) for eg, row in zip(examples, rows, strict=True)}
+            right = [eg.predicted._.domain == row["domain"] for eg, row in threads.values()]
+            report |= {"threads": len(right), "right_threads": int(np.sum(right))}
+    return {**report, "doc_counts": counts}
+
+
+def _table(rows: Mapping[str, Any]) -> Any:
+    """F1 of each row: by mode, type and style."""
+    shown = []
+    for name, row in rows.items():
+        for mode in ("given", "detected"):
+            if mode not in row:
+                continue
+            low, high = row[mode]["micro"]["f_interval"]
+            cells = {"": name, "domain": mode, "F1": 100 * row[mode]["micro"]["f"]}
+            cells["95%"] = f"{100 * low:.1f}-{100 * high:.1f}"
+            for kind in ("per_type", "per_style"):
+                cells.update((n, 100 * own["f"]) for n, own in row[mode][kind].items())
+            shown.append(cells)
+    return table("PER, LOC, ORG outside", shown)
+
+
+@app.command(help=__doc__)
+def main(
+    model: Model,
+    row: Annotated[str, typer.Option(help="Name of the row")] = "shipped",
+    what: Annotated[str, typer.Option(help="What the row is of")] = "",
+    data: Annotated[Path, typer.Option(help="The outside set")] = OUTSIDE,
+    metrics: Metrics = None,
+    seed: Seed = 0,
+) -> None:
+    target = metrics or Path("metrics/outside.json")
+    with readable_errors():
+        nlp, texts = spacy.load(model), read_outside(data)
+        report = {
+            "what": what,
+            "command": command_line("scripts.experiments.outside"),
+            "commit": commit(),
+            "seed": seed,
+            "data": data.name,
+            "model": describe_model(nlp, model),
+            **score_outside(nlp, texts, seed=seed),
+        }
+    rows = json.loads(target.read_text(encoding="utf8"))["rows"] if target.is_file() else {}
+    rows[row] = report
+    save({"rows": rows}, target)
+    console.print(_table(rows))
+
+
+if __name__ == "__main__":
+    app()
