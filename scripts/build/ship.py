@@ -21,7 +21,7 @@ from spacy.language import Language
 
 from ..domains import DOMAINS
 from ..record import cite
-from .sources import SHIPPED, corpora_of, render
+from .sources import corpora_of, render
 
 __all__ = ["app", "card", "detector_card", "round_to_half", "ship", "write_cards"]
 
@@ -62,7 +62,7 @@ def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) ->
     RETURNS (str): Markdown.
     """
     about = {"labels": labels, "scores": scores, "source": source}
-    return render("detector.md", corpora=SHIPPED, **about)
+    return render("detector.md", corpora=corpora_of(*labels), **about)
 
 
 def ship(nlp: Language, out: Path) -> None:

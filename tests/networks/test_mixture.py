@@ -33,7 +33,7 @@ def fitted(**weights):
     )
 
 
-MIXTURE = fitted(sure=2.0)
+MIXTURE = fitted(sure=8.0)
 UNSURE = np.full((1, 3), 8 / 3, dtype=np.float32)
 LENGTH = np.array([32.0], dtype=np.float32)
 

@@ -19,7 +19,8 @@ from spacy.training.initialize import init_nlp
 from spacy.util import load_config, load_model_from_config
 from typer.testing import CliRunner
 
-from multibert_spacy.errors import AdapterError, CoreError, CorpusError, DomainError
+from multibert_spacy.errors import AdapterError, ConfigError, CoreError, CorpusError, DomainError
+from multibert_spacy.training.callbacks import build_fit_mixture_v1
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SOCIAL = ["sports", "travel"]
@@ -383,6 +384,25 @@ def test_detector_of_some_domains(paths, tmp_path):
     train(CONFIGS / "detector_paper.cfg", tmp_path, overrides=overrides(*args))
     detector = spacy.load(tmp_path / "model-best").get_pipe("domain_detector")
     assert detector.labels == ("travel", "news")
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_mixture_is_fitted_when_it_is_saved(paths, tmp_path, told):
+    """With what configs/domains.yml says of each domain, or without."""
+    args = [*paths["train"], *paths["core"], *budget(30, "0.01")]
+    args += ["--paths.descriptions", str(CONFIGS / "domains.yml") if told else "null"]
+    train(CONFIGS / "detector.cfg", tmp_path, overrides=overrides(*args))
+    detector = spacy.load(tmp_path / "model-best").get_pipe("domain_detector")
+    mixture = detector.model.mixture
+    assert mixture.labels == detector.labels
+    assert all(mixture.descriptions) is told
+    assert bool(mixture.others) is told
+
+
+def test_fit_mixture_needs_a_mixture(paths, stages):
+    nlp = spacy.load(stages("lora") / "detector" / "model-best")
+    with pytest.raises(ConfigError, match="DomainMixture"):
+        build_fit_mixture_v1(paths["train"][1])(nlp)
 
 
 def test_detector_with_a_stock_model(paths, tmp_path):
