@@ -39,6 +39,11 @@ SHIPPED_HEADS = {
 """Head -> its domains whose adapters are shipped: others may be known and not yet trained."""
 
 
+STARTED_WITH = {"social": ["formal"]}
+"""Head -> other heads whose adapters are in the mean that its own were trained from ([joint] of
+configs/runs/shipped.cfg)."""
+
+
 def source(corpus: CorpusEntry) -> dict[str, str]:
     """RETURNS (dict): A corpus as spaCy's own pipelines write their sources."""
     name = f"{corpus.name} ({corpus.what})"
@@ -47,9 +52,10 @@ def source(corpus: CorpusEntry) -> dict[str, str]:
 
 def corpora_of(*domains: str) -> list[CorpusEntry]:
     """RETURNS (list[CorpusEntry]): What the adapters and heads of domains have learned from: the
-    corpora of these, and of all shipped domains of their heads.
+    corpora of these, and of all shipped domains of their heads and of those they started with.
     """
     heads = {DOMAINS[name].head for name in domains}
+    heads |= {other for head in heads for other in STARTED_WITH.get(head, ())}
     names = {*domains, *(name for head in heads for name in SHIPPED_HEADS[head])}
     found = {DOMAINS[name].corpus.key for name in names}
     return [corpus for key, corpus in CORPORA.items() if key in found]
