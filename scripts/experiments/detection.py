@@ -32,7 +32,7 @@ from multibert_spacy.types import Floats2d
 
 from ..build.scoring.detection import SIZES, Group, draw_docs, make_groups
 from ..domains import DOMAINS, HEADS
-from ..options import Corpus, Metrics, Model, Seed
+from ..options import Corpus, Metrics, Model
 from ..record import build_header, describe_model, readable_errors, save, table
 
 __all__ = ["app", "calibration_error", "outside_groups", "score_detection"]
@@ -237,8 +237,8 @@ def main(
     unseen: Annotated[str, typer.Option(help="One that has not seen the newspapers")] = "",
     metrics: Metrics = None,
     limit_groups: Annotated[int, typer.Option(min=0, help="Groups of 8 per domain")] = 0,
-    seed: Seed = 0,
 ) -> None:
+    seed = 0
     with readable_errors():
         nlp = spacy.load(model)
         docs = read_docs(corpus / "test", nlp.vocab)

@@ -33,7 +33,7 @@ from ..build.evaluate import evaluate, evaluate_single, parse_models
 from ..build.scoring.entities import N_RESAMPLES
 from ..build.scoring.report import entity_table
 from ..corpora.bio import doc_tags
-from ..options import Corpus, Limit, Metrics, Model, Seed
+from ..options import Corpus, Limit, Metrics, Model
 from ..record import build_header, describe_model, readable_errors, save
 from .compare import N_DRAWS, compare, print_comparison
 
@@ -174,8 +174,8 @@ def main(
     metrics: Metrics = None,
     models: Annotated[str, typer.Option(help="As of scripts.build.evaluate.")] = "",
     limit_groups: Limit = 0,
-    seed: Seed = 0,
 ) -> None:
+    seed = 0
     if bool(model) == bool(models):
         raise typer.BadParameter("Give either MODEL or --models")
     with readable_errors():

@@ -256,6 +256,6 @@ def test_a_swap_that_fails_is_taken_back(tmp_path):
         with pytest.raises(FileNotFoundError):
             swap(draft, tmp_path, ["cfg", "domains"])
         assert (tmp_path / "cfg").read_text() == (tmp_path / "domains").read_text() == "old"
-        with pytest.raises(MultibertError, match="no name"):
+        with pytest.raises(MultibertError, match="is not the name"):
             swap(draft, tmp_path, ["../cfg"])
     assert sorted(os.listdir(tmp_path)) == ["cfg", "domains"]
