@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 import scripts
+from multibert_spacy.cli import multibert  # noqa: F401  (as spaCy does on its command line)
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "metrics/README.md"))]
@@ -116,7 +117,7 @@ def test_commands_are_found():
         "make tset",
         "spacy project run al",
         "python -m spacy trian x.cfg",
-        "python -m scripts.show --htlm x",
+        "python -m spacy multibert show --htlm x",
         "python -m scripts.build.train tune x.cfg --pretraned general",
     ],
 )

@@ -115,7 +115,6 @@ def measure_cost(model: str, input: str, n: int, folder: Path) -> dict[str, Any]
 def main(
     model: Annotated[str, typer.Argument(help="Of which the cost is")] = "fa_multibert",
     n_texts: Annotated[int, typer.Option(help="Of the toy core; ten times for memory")] = 20000,
-    n_cost: Annotated[int, typer.Option(help="Texts of MODEL")] = 2000,
     rounds: Annotated[int, typer.Option(help="Of the engines")] = 2,
     kills: Annotated[int, typer.Option(help="Kills")] = 20,
     only: Annotated[str, typer.Option(help="Parts, comma-separated")] = ",".join(PARTS),
@@ -134,7 +133,7 @@ def main(
             "engines": lambda: measure_engines(toy, inputs[n_texts], folder, rounds),
             "memory": lambda: measure_memory(toy, inputs, folder),
             "kills": lambda: measure_kills(toy, inputs[n_texts], folder, kills),
-            "cost": lambda: measure_cost(model, inputs[n_texts], n_cost, folder),
+            "cost": lambda: measure_cost(model, inputs[n_texts], n_texts // 10, folder),
         }
         for part in only.split(","):
             report[part] = {**head, **run[part]()}

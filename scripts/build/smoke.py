@@ -15,7 +15,9 @@ from rich.console import Console
 from spacy.cli.package import package
 from spacy.util import load_config, load_model_from_config
 
-from .. import show
+from multibert_spacy.cli.drawing import read_threads
+from multibert_spacy.cli.show import show
+
 from ..corpora.sample import write_example, write_sample
 from . import evaluate, publish, train
 from .toy_core import build_toy_core
@@ -66,7 +68,7 @@ def smoke(root: Path) -> None:
         create_wheel=False,
     )
     loaded = spacy.load(root / "packages" / "fa_multibert-0.0.0/fa_multibert/fa_multibert-0.0.0")
-    show.show(loaded, root / "threads.jsonl", root / "threads.html")
+    show(loaded, read_threads(root / "threads.jsonl"), root / "threads.html")
     console.print("smoke: every stage ran", style="green")
 
 

@@ -64,9 +64,9 @@ def test_what_is_shipped_is_measured(bert_folder, nlp, tmp_path):
     assert own["parameters"] == whole
     assert own["trained_share"] == pytest.approx(shape.lora(4) / whole)
     assert systems["special"]["parameters_for_domains"] == (
-        12 * shape.core + 2 * shape.head(8) + 10 * shape.head(4)
+        14 * shape.core + 2 * shape.head(8) + 12 * shape.head(4)
     )
-    assert sizes["n_domains"] == 12
+    assert sizes["n_domains"] == 14
 
 
 def test_nothing_shipped_is_left_out(bert_folder, tmp_path):
