@@ -60,7 +60,7 @@ def build_entity_swap_v1(level: float = 0.3, seed: int = 0) -> Augmenter:
 def build_chain_v1(*augmenters: Augmenter) -> Augmenter:
     """One augmenter after the other, each on what the one before made.
 
-    *augmenters (Callable): In a config, sections `[….augmenter.*.a_name]`, in that order.
+    augmenters (Callable): In a config, sections `[….augmenter.*.a_name]`, in that order.
     """
 
     def augment(nlp: Language, example: Example) -> Iterator[Example]:

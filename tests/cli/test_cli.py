@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import multibert_spacy.cli  # noqa: F401  (spaCy imports it through its entry point)
 from multibert_spacy.cli.serve import streamlit_command
-from tests.conftest import write_toy_corpus
+from conftest import write_toy_corpus
 from tests.scale.texts import read_jsonl, toy_rows, write_jsonl
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import spacy
 
-from tests.conftest import toy_text
+from conftest import toy_text
 
 DOMAINS = ["travel", "sports", "news"]
 

@@ -57,7 +57,6 @@ def assembled(make_nlp: Any, bert_folder: Path, tmp_path: Path) -> Path:
         "components.transformer.precision": "fp32",
         "components.domain_detector.fallback_domain": "news",
         "components.domain_detector.model.layers": 0,
-        "components.domain_detector.model.bag": False,
         "paths.core": str(bert_folder),
         "paths.detector": str(tmp_path / "adapters" / "detector"),
         "paths.adapters": str(tmp_path / "adapters" / "domains"),

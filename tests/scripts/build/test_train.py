@@ -150,6 +150,7 @@ def test_a_run_config_has_its_heads_own_settings(run: Path, tmp_path: Path) -> N
 
 
 STAGES = {"joint": "joint", "tune": "domain", "special": "domain", "detector": "detector"}
+STAGES["paper"] = "detector_paper"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "runs").glob("*.cfg")), ids=str)
