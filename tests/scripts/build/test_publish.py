@@ -45,6 +45,13 @@ REPORT: dict[str, Any] = {
     },
 }
 GROUPS: dict[str, Any] = {"detected": {"1": {"domain_acc": 0.885}, "8": {"domain_acc": 0.998}}}
+MIXTURE = {
+    "model": {
+        "@architectures": "multibert_spacy.DomainMixture.v1",
+        "core": {"@architectures": "multibert_spacy.CoreListener.v1"},
+        "normalizer": {"@misc": "multibert_spacy.HazmNormalizer.v1"},
+    }
+}
 
 
 @pytest.fixture
@@ -52,7 +59,7 @@ def assembled(make_nlp: Any, bert_folder: Path, tmp_path: Path) -> Path:
     """A pipeline of the configs that are shipped with, from tiny parts, as `spacy assemble` makes
     it.
     """
-    ship(make_nlp(), tmp_path / "adapters")
+    ship(make_nlp(detector=MIXTURE), tmp_path / "adapters")
     overrides = {
         "components.transformer.precision": "fp32",
         "components.domain_detector.fallback_domain": "news",

@@ -150,14 +150,14 @@ def test_a_run_config_has_its_heads_own_settings(run: Path, tmp_path: Path) -> N
 
 
 STAGES = {"joint": "joint", "tune": "domain", "special": "domain", "detector": "detector"}
-STAGES["paper"] = "detector_paper"
+STAGES["detector_paper"] = "detector_paper"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "runs").glob("*.cfg")), ids=str)
 def test_the_run_configs_fit_their_stages(path: Path) -> None:
     """Every setting is one that the stage's config has."""
     for section in Config().from_disk(path, interpolate=False):
-        stage = STAGES.get(section.rpartition("_")[2], "pretrain")
+        stage = STAGES.get(section) or STAGES.get(section.rpartition("_")[2], "pretrain")
         stage = Config().from_disk(ROOT / "configs" / f"{stage}.cfg", interpolate=False)
         for head in HEADS:
             for name in runs.run_settings(path, section, head):
