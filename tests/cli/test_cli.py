@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import spacy
 from click.testing import Result
+from conftest import write_toy_corpus
 from spacy.cli._util import app
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
 import multibert_spacy.cli  # noqa: F401  (spaCy imports it through its entry point)
 from multibert_spacy.cli.serve import streamlit_command
-from conftest import write_toy_corpus
 from tests.scale.texts import read_jsonl, toy_rows, write_jsonl
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import spacy
-
 from conftest import toy_text
 
 DOMAINS = ["travel", "sports", "news"]
