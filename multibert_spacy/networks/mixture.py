@@ -55,7 +55,7 @@ class Weights:
     expert: float = 0.25
     gate: float = 2.0
     sure: float = 0.25
-    longer: float = 1.0
+    longer: float = 0.5
 
 
 @dataclass(frozen=True)
