@@ -162,13 +162,15 @@ class TaggerModel(Model[WindowBatch, Logits]):
         """
         write_folder(folder, *self._saved(domain))
 
-    def write_domains(self, folder: Path) -> None:
-        """Write the folders of all domains, equal adapters once: the others name the first.
+    def write_domains(self, folder: Path, *, once: bool = False) -> None:
+        """Write the folders of all domains.
 
         folder (Path): Of a draft, in which there is none of them.
+        once (bool): Equal adapters once: the others name the first, without which they cannot be
+            read. Else each folder has all of its files, and can be copied or removed alone.
         RAISES (ConfigError): If a weight is not a finite number.
         """
-        beside: dict[str, str] = {}
+        beside: dict[str, str] | None = {} if once else None
         for domain in self.module.domains:
             write_files(inside(folder, domain), *self._saved(domain), beside=beside)
 

@@ -77,7 +77,7 @@ def ship(nlp: Language, out: Path) -> None:
     draft = out / ".domains.draft"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    tagger.model.write_domains(draft)
+    tagger.model.write_domains(draft, once=True)
     shutil.rmtree(out / "domains", ignore_errors=True)
     draft.rename(out / "domains")
     nlp.get_pipe("domain_detector").to_disk(out / "detector")

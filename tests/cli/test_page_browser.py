@@ -122,7 +122,8 @@ def test_paste_look_change_the_domain_download(browser: Any, tmp_path: Path) -> 
     until(lambda: len(all_of("h3")) == 4)
     assert [own.text for own in all_of("h3")][2:] == ["1 · news (given)", "2 · news (given)"]
     assert labels()[: len(detected)] == detected
-    browser.find_element(By.CSS_SELECTOR, "[data-testid=stDownloadButton] button").click()
+    button = "[data-testid=stDownloadButton] button"
+    until(lambda: browser.find_element(By.CSS_SELECTOR, button).click() is None)
     path = tmp_path / "entities-detected.csv"
     until(path.exists)
     with path.open(encoding="utf-8-sig") as file:
