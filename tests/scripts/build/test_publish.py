@@ -165,6 +165,8 @@ def test_the_meta_says_what_it_is(assembled: Path) -> None:
         "ARMAN": "academic research only",
         "ParsTwiNER": "MIT",
         "ParsNER-social": "none stated",
+        "ParsNER wiki": "none stated",
+        "ParsNER press": "none stated",
     }
     assert all(source.keys() == {"name", "author", "url", "license"} for source in meta["sources"])
     scores = meta["performance"]
