@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -203,6 +204,14 @@ def test_a_test_files_name_is_its_own():
     """Without packages pytest cannot tell two of one name apart."""
     names = [path.name for path in TESTS]
     assert sorted(set(names)) == sorted(names)
+
+
+def test_no_folder_of_tests_is_left_out(pytestconfig):
+    """As tests/scripts/build was, by pytest's own list of folders."""
+    left_out = pytestconfig.getini("norecursedirs")
+    folders = {part for path in TESTS for part in path.relative_to(ROOT).parent.parts}
+    assert "build" in folders
+    assert not [name for name in folders for glob in left_out if fnmatch(name, glob)]
 
 
 def test_conftest_is_loaded_once():
