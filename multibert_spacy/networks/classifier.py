@@ -12,6 +12,7 @@ pooling; the paper's ParsBERT was trained with its first piece, which `pooling =
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 from spacy.tokens import Doc
-from thinc.api import Model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..adapters.kinds import Adapter, AdapterSettings, LoraSettings
-from ..adapters.storage import SETTINGS, say_unproven, write_files, write_folder
-from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core, layer_of
-from ..core.listener import CoreListener, ModuleShim
+from ..core.listener import CoreListener
 from ..core.precision import upload
 from ..engines.adapted_module import AdaptedModule
 from ..engines.threads import run_batches
@@ -35,6 +33,7 @@ from ..errors import ConfigError
 from ..text.align import pack_rows
 from ..text.words import read_hashtags
 from ..types import Floats2d, WindowBatch
+from .detector_model import DetectorModel
 from .trained_folders import read_classifier
 
 __all__ = ["POOLINGS", "ClassifierModel", "ClassifierModule", "bag_logits", "mean_of_rows"]
@@ -149,7 +148,7 @@ def bag_logits(bag: nn.EmbeddingBag, groups: Sequence[Sequence[int]]) -> Tensor:
     return BAG_GAIN * summed / sizes.clamp(min=1).sqrt()[:, None]
 
 
-class ClassifierModel(Model[list[Doc], Floats2d]):
+class ClassifierModel(DetectorModel[ClassifierModule]):
     """Docs -> probabilities of classes: a text classifier in spaCy's sense."""
 
     def __init__(
@@ -215,14 +214,8 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         tensors (Mapping): Its weights beside the adapter's, loaded before it takes the place of
             the one that is there; None starts anew.
         """
-        self._install(self._make(n_classes, adapter, tensors))
-
-    def _make(
-        self, n_classes: int, adapter: Adapter, tensors: Mapping[str, Tensor] | None
-    ) -> ClassifierModule:
+        self._check_layers()
         core = self.listener.core
-        if self.n_layers > core.n_layers:
-            raise ConfigError(f"layers = {self.n_layers}, but the core has {core.n_layers}")
         module = ClassifierModule(
             adapter,
             n_classes,
@@ -234,66 +227,22 @@ class ClassifierModel(Model[list[Doc], Floats2d]):
         )
         if tensors is not None:
             module.load(tensors)
-        module.graph = self.graph
-        return module.to(core.device)
+        self._install(module, n_classes)
 
-    def _install(self, module: ClassifierModule) -> None:
-        """Last, since other threads predict with what is there."""
-        self.shims[:] = [ModuleShim(module)]
-        self._dims["nO"] = module.linear.out_features
-
-    @property
-    def module(self) -> ClassifierModule:
-        """RAISES (ConfigError): If the model was not initialised or read."""
-        if not self.shims:
-            raise ConfigError("The domain detector has no weights yet: train or load it first")
-        module: ClassifierModule = self.shims[0]._model
-        return module
-
-    def check_savable(self) -> None:
-        """RAISES (ConfigError): If a weight is not a finite number."""
-        if self.shims:
-            tensors = {**self.module.adapter.export(), **self.module.tensors()}
-            check_finite_tensors("domain_detector", tensors)
-
-    def write(self, folder: Path, labels: Sequence[str], *, new: bool = False) -> None:
-        """Write adapter, linear layer and bag. new (bool): Whether the folder is a draft's, and
-        nothing is there.
-        """
-        core = self.listener.core
-        meta = {"labels": list(labels), **self._shape(), SETTINGS: core.settings}
-        tensors = self.module.tensors()
-        write = write_files if new else write_folder
-        write(folder, self.module.adapter, tensors, meta, self.listener.fingerprint())
+    def _tensors(self) -> dict[str, Tensor]:
+        return self.module.tensors()
 
     def _shape(self) -> dict[str, Any]:
-        """Settings without which weights mean something else."""
         return {"pooling": self.pooling, "layers": self.n_layers, "bag": self.bag}
 
-    def read(
-        self,
-        folder: Path,
-        labels: Sequence[str],
-        *,
-        check: Callable[[], None] = lambda: None,
-        graph: Path | None = None,
-    ) -> None:
-        """Replace the network by one that was written, or leave it if that one is damaged.
-
-        folder (Path): What `write` wrote.
-        labels (Sequence[str]): Those that it should be for.
-        check (Callable): Called when all has been read, before it is taken.
-        graph (Path): Where a graph of the core is kept; None leaves the place as it is.
-        RAISES (AdapterError): If the folder is damaged or of another core or label set.
-        """
+    def _read(
+        self, folder: Path, labels: Sequence[str]
+    ) -> tuple[dict[str, Any], Callable[[], None]]:
         core, fingerprint = self.listener.core, self.listener.fingerprint()
         adapter, tensors, manifest = read_classifier(
             folder, labels, core, fingerprint, shape=self._shape()
         )
-        check()
-        say_unproven(folder.parent, {folder.name: manifest})
-        self.graph = graph or self.graph
-        self.build(len(labels), adapter, tensors)
+        return manifest, partial(self.build, len(labels), adapter, tensors)
 
 
 def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:

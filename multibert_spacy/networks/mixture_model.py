@@ -8,6 +8,7 @@ reads a few passages, the words alone, with all its layers: more pieces cost mor
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 from spacy.tokens import Doc
-from thinc.api import Model
 from torch import Tensor, nn
 
 from ..adapters.kinds import Adapter, NoAdapter
-from ..adapters.storage import SETTINGS, say_unproven, write_files, write_folder
-from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core
-from ..core.listener import CoreListener, ModuleShim
+from ..core.listener import CoreListener
 from ..core.precision import upload
 from ..engines.adapted_module import AdaptedModule
 from ..engines.threads import run_batches
@@ -31,6 +29,7 @@ from ..text.align import pack_rows
 from ..text.content import content_words, spread
 from ..types import Floats2d
 from .classifier import MOST_WORDS, bag_logits, mean_of_rows
+from .detector_model import DetectorModel
 from .mixture import Mixture, Weights, fit_mixture
 from .trained_folders import read_mixture
 
@@ -91,7 +90,7 @@ class MixtureModule(AdaptedModule):
         return found
 
 
-class MixtureModel(Model[list[Doc], Floats2d]):
+class MixtureModel(DetectorModel[MixtureModule]):
     """Docs -> scores of domains, which sum to at most 1. Until `fit` was called, and in training,
     it is the bag alone.
     """
@@ -129,14 +128,6 @@ class MixtureModel(Model[list[Doc], Floats2d]):
         )
 
     @property
-    def module(self) -> MixtureModule:
-        """RAISES (ConfigError): If the model was not initialised or read."""
-        if not self.shims:
-            raise ConfigError("The domain detector has no weights yet: train or load it first")
-        module: MixtureModule = self.shims[0]._model
-        return module
-
-    @property
     def mixture(self) -> Mixture | None:
         """What was fitted; None before `fit`."""
         return self.module.mixture
@@ -150,18 +141,13 @@ class MixtureModel(Model[list[Doc], Floats2d]):
         tensors (Mapping): Its weights; None starts anew.
         mixture (Mixture): What was fitted.
         """
-        core = self.listener.core
-        if self.n_layers > core.n_layers:
-            raise ConfigError(f"layers = {self.n_layers}, but the core has {core.n_layers}")
-        module = MixtureModule(core.n_pieces, n_classes, self.n_layers)
+        self._check_layers()
+        module = MixtureModule(self.listener.core.n_pieces, n_classes, self.n_layers)
         if tensors is not None:
             module.bag.weight.data = tensors["bag"].float()
             module.bias.data = tensors["bias"].float()
-        module.graph = self.graph
         module.mixture = mixture
-        # last, since other threads predict with what is there
-        self.shims[:] = [ModuleShim(module.to(core.device))]
-        self._dims["nO"] = n_classes if mixture is None else len(mixture.labels)
+        self._install(module, n_classes if mixture is None else len(mixture.labels))
 
     def pieces(self, docs: Sequence[Doc]) -> list[list[int]]:
         """RETURNS (list): For each doc the pieces of its first MOST_WORDS words."""
@@ -239,57 +225,26 @@ class MixtureModel(Model[list[Doc], Floats2d]):
             self.module.mixture = mixture
         self._dims["nO"] = len(mixture.labels)
 
-    def check_savable(self) -> None:
-        """RAISES (ConfigError): If a weight is no finite number."""
-        if self.shims:
-            check_finite_tensors("domain_detector", self._tensors())
-
     def _tensors(self) -> dict[str, Tensor]:
         fitted = {} if self.mixture is None else self.mixture.tensors()
         arrays = {f"mixture.{name}": torch.from_numpy(own) for name, own in fitted.items()}
         return {**self.module.tensors(), **arrays}
 
-    def write(self, folder: Path, labels: Sequence[str], *, new: bool = False) -> None:
-        """Write the bag and what was fitted. new: See `TaggerModel.write_domain`."""
-        mixture = self.mixture
-        meta = {
-            "labels": list(labels),
-            "n_classes": len(self.module.bias),
-            **self._shape(),
-            "mixture": None if mixture is None else mixture.texts(),
-            SETTINGS: self.listener.core.settings,
-        }
-        write = write_files if new else write_folder
-        write(folder, self.module.adapter, self._tensors(), meta, self.listener.fingerprint())
-
     def _shape(self) -> dict[str, Any]:
-        """Settings without which weights mean something else."""
         return {"pieces": self.topic_pieces, "layers": self.n_layers}
 
-    def read(
-        self,
-        folder: Path,
-        labels: Sequence[str],
-        *,
-        check: Callable[[], None] = lambda: None,
-        graph: Path | None = None,
-    ) -> None:
-        """Replace the network by one that was written, or leave it if that one is damaged.
+    def _about(self) -> dict[str, Any]:
+        fitted = None if self.mixture is None else self.mixture.texts()
+        return {"n_classes": len(self.module.bias), **self._shape(), "mixture": fitted}
 
-        folder (Path): What `write` wrote.
-        labels (Sequence[str]): Those that it should be for.
-        check (Callable): Called when all has been read, before it is taken.
-        graph (Path): Where a graph of the core is kept; None leaves the place as it is.
-        RAISES (AdapterError): If the folder is damaged or of another core or label set.
-        """
+    def _read(
+        self, folder: Path, labels: Sequence[str]
+    ) -> tuple[dict[str, Any], Callable[[], None]]:
         core, fingerprint = self.listener.core, self.listener.fingerprint()
         tensors, mixture, manifest = read_mixture(
             folder, labels, core, fingerprint, shape=self._shape()
         )
-        check()
-        say_unproven(folder.parent, {folder.name: manifest})
-        self.graph = graph or self.graph
-        self.build(len(tensors["bias"]), tensors, mixture)
+        return manifest, partial(self.build, len(tensors["bias"]), tensors, mixture)
 
 
 def init(model: MixtureModel, X: Any = None, Y: Any = None) -> None:

@@ -1,0 +1,110 @@
+"""What the detector's two kinds of network share: how they are installed, written and read."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from spacy.tokens import Doc
+from thinc.api import Model
+from torch import Tensor
+
+from ..adapters.storage import SETTINGS, say_unproven, write_files, write_folder
+from ..core.dtypes import check_finite_tensors
+from ..core.listener import CoreListener, ModuleShim
+from ..engines.adapted_module import AdaptedModule
+from ..errors import ConfigError
+from ..types import Floats2d
+
+__all__ = ["DetectorModel"]
+
+M = TypeVar("M", bound=AdaptedModule)
+
+
+class DetectorModel(Model[list[Doc], Floats2d], Generic[M]):
+    """Docs, each a group, -> scores of domains. A subclass sets what stands here before anything
+    else.
+
+    graph (Path), settable before there is a network: Where a graph of the core is kept.
+    """
+
+    listener: CoreListener
+    n_layers: int
+    graph: Path | None
+
+    @property
+    def module(self) -> M:
+        """RAISES (ConfigError): If the model was not initialised or read."""
+        if not self.shims:
+            raise ConfigError("The domain detector has no weights yet: train or load it first")
+        module: M = self.shims[0]._model
+        return module
+
+    def _check_layers(self) -> None:
+        """RAISES (ConfigError): If the core has fewer layers than are to be run."""
+        n_layers = self.listener.core.n_layers
+        if self.n_layers > n_layers:
+            raise ConfigError(f"layers = {self.n_layers}, but the core has {n_layers}")
+
+    def _install(self, module: M, n_outputs: int) -> None:
+        """Set the network. Last, since other threads predict with what is there."""
+        module.graph = self.graph
+        self.shims[:] = [ModuleShim(module.to(self.listener.core.device))]
+        self._dims["nO"] = n_outputs
+
+    @abstractmethod
+    def _tensors(self) -> dict[str, Tensor]:
+        """RETURNS (dict): What is saved beside the adapter."""
+
+    @abstractmethod
+    def _shape(self) -> dict[str, Any]:
+        """Settings without which weights mean something else."""
+
+    def _about(self) -> Mapping[str, Any]:
+        """RETURNS (Mapping): What the manifest says besides labels and the core's settings."""
+        return self._shape()
+
+    @abstractmethod
+    def _read(
+        self, folder: Path, labels: Sequence[str]
+    ) -> tuple[dict[str, Any], Callable[[], None]]:
+        """RETURNS (tuple): The manifest, and what takes over all that was read."""
+
+    def check_savable(self) -> None:
+        """RAISES (ConfigError): If a weight is not a finite number."""
+        if self.shims:
+            (adapter,) = self.module.adapters
+            tensors = {**adapter.export(), **self._tensors()}
+            check_finite_tensors("domain_detector", tensors)
+
+    def write(self, folder: Path, labels: Sequence[str], *, new: bool = False) -> None:
+        """Write adapter and weights. new (bool): Whether the folder is a draft's, and nothing is
+        there.
+        """
+        settings = self.listener.core.settings
+        meta = {"labels": list(labels), **self._about(), SETTINGS: settings}
+        (adapter,) = self.module.adapters
+        write = write_files if new else write_folder
+        write(folder, adapter, self._tensors(), meta, self.listener.fingerprint())
+
+    def read(
+        self,
+        folder: Path,
+        labels: Sequence[str],
+        *,
+        check: Callable[[], None] = lambda: None,
+        graph: Path | None = None,
+    ) -> None:
+        """Replace the network by one that was written, or leave it if that one is damaged.
+
+        folder (Path): What `write` wrote.
+        labels (Sequence[str]): Those that it should be for.
+        check (Callable): Called when all has been read, before it is taken.
+        graph (Path): Where a graph of the core is kept; None leaves the place as it is.
+        RAISES (AdapterError): If the folder is damaged or of another core or label set.
+        """
+        manifest, take = self._read(folder, labels)
+        check()
+        say_unproven(folder.parent, {folder.name: manifest})
+        self.graph = graph or self.graph
+        take()
