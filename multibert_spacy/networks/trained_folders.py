@@ -70,6 +70,27 @@ def read_domain(
     return ReadDomain(domain, name, head, adapter, description), manifest
 
 
+def _check_made_for(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    labels: Sequence[str],
+    shape: Mapping[str, Any],
+    *,
+    unsaid: Any,
+) -> None:
+    """Check what a detector's folder is for.
+
+    unsaid (Any): What a setting is that the manifest does not have.
+    RAISES (AdapterError): If it is for other labels, or for another shape.
+    """
+    if list(labels) != manifest["labels"]:
+        raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
+    for name, own in shape.items():
+        there = manifest.get(name, unsaid)
+        if there != own:
+            raise AdapterError(f"{folder} is for {name} = {there!r}, not {own!r}")
+
+
 def read_classifier(
     folder: Path,
     labels: Sequence[str],
@@ -88,12 +109,7 @@ def read_classifier(
     RAISES (AdapterError): If the folder is damaged or of another core, label set or shape.
     """
     adapter, tensors, manifest = read_folder(folder, core, fingerprint)
-    if list(labels) != manifest["labels"]:
-        raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
-    for name, own in shape.items():
-        there = manifest.get(name, 0)
-        if there != own:
-            raise AdapterError(f"{folder} is for {name} = {there!r}, not {own!r}")
+    _check_made_for(folder, manifest, labels, shape, unsaid=0)
     extra = {"bag": (core.n_pieces, len(labels))} if shape.get("bag") else {}
     check_head(folder, tensors, len(labels), core, extra=extra)
     return adapter, tensors, manifest
@@ -117,12 +133,7 @@ def read_mixture(
     RAISES (AdapterError): If the folder is damaged or of another core, label set or shape.
     """
     _, tensors, manifest = read_folder(folder, core, fingerprint)
-    if list(labels) != manifest["labels"]:
-        raise AdapterError(f"{folder} is for the domains {manifest['labels']}, not {labels}")
-    for name, own in shape.items():
-        there = manifest.get(name)
-        if there != own:
-            raise AdapterError(f"{folder} is for {name} = {there!r}, not {own!r}")
+    _check_made_for(folder, manifest, labels, shape, unsaid=None)
     n_classes, about = manifest.get("n_classes"), manifest.get("mixture")
     if not isinstance(n_classes, int) or not 0 < n_classes <= MOST_CLASSES:
         raise AdapterError(f"{folder / MANIFEST} is damaged: n_classes is {n_classes!r:.40}")
