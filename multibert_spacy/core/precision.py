@@ -1,6 +1,7 @@
 """What the core computes with, in which type of numbers, and where."""
 
 import importlib.util
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,9 @@ __all__ = ["ENGINES", "check_engine", "resolve_precision", "upload"]
 
 ENGINES = ("torch", "openvino")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
+"""Values of ONEDNN_MAX_CPU_ISA below AVX512_CORE_BF16."""
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -77,6 +81,10 @@ def upload(array: NDArray[np.int64], device: torch.device) -> Tensor:
 
 
 def _cpu_has(feature: str) -> bool:
-    """Whether this CPU has bf16 products; torch has no public name for the question."""
+    """Whether this CPU has bf16 products; torch has no public name for the question. Neither torch
+    nor OpenVINO has them where oneDNN was told to leave them alone.
+    """
+    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in WITHOUT_BF16:
+        return False
     ask: Callable[[], bool] = getattr(torch.cpu, f"_is_{feature}_supported", lambda: False)
     return ask()

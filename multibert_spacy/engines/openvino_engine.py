@@ -116,17 +116,23 @@ class OpenvinoEngine:
                 raise EngineError(self._fault)  # compiled again it would be the same
             if self._free is None:
                 streams = n_streams(self.core.engine)
-                compiled = self._compile(streams)
-                requests = [compiled.create_infer_request() for _ in range(streams)]
-                self._check(requests[0])
+                try:
+                    compiled = self._compile(streams)
+                    requests = [compiled.create_infer_request() for _ in range(streams)]
+                    fault = self._find_fault(requests[0])
+                except RuntimeError as err:
+                    fault = f"it fails ({str(err).strip().splitlines()[-1].strip()})"
+                if fault is not None:
+                    self._fault = self._message(fault)
+                    raise EngineError(self._fault)
                 free: queue.SimpleQueue[Any] = queue.SimpleQueue()
                 for request in requests:
                     free.put(request)
                 self._free = free
             return self._free
 
-    def _check(self, request: Any) -> None:
-        """RAISES (EngineError): If the results are not near torch's, see `self_check`."""
+    def _find_fault(self, request: Any) -> str | None:
+        """RETURNS (str): How far the results are from torch's; None if they are near."""
         plain = copy.copy(self.core)
         plain.dtype = torch.float32
 
@@ -138,19 +144,24 @@ class OpenvinoEngine:
 
         place = self._bank.place
         adapters = [place.index(i) for i in range(self._bank.n)]
-        precision = "int8" if self.core.int8 else _PRECISIONS[self.core.dtype][1]
-        fault = find_fault(run, right, self.core, adapters, precision)
-        if fault is None:
-            return
+        return find_fault(run, right, self.core, adapters, self._precision)
+
+    def _message(self, fault: str) -> str:
+        """RETURNS (str): What is wrong, and what to do."""
         processor = ov.Core().get_property("CPU", "FULL_DEVICE_NAME")
-        self._fault = (
-            f'engine = "openvino", precision {precision}, does not compute on this processor '
-            f"({processor}, {torch.backends.cpu.get_cpu_capability()}) what torch computes: "
-            f'{fault}. Choose engine = "torch" or another precision on the frozen_transformer'
+        message = (
+            f'engine = "openvino", precision {self._precision}, does not compute on this '
+            f"processor ({processor}, {torch.backends.cpu.get_cpu_capability()}) what torch "
+            f'computes: {fault}. Choose engine = "torch" or another precision on the '
+            "frozen_transformer"
         )
         if self._folder is not None:
-            self._fault += f", or delete {self._folder}, so that the graph is made anew"
-        raise EngineError(self._fault)
+            message += f", or delete {self._folder}, so that the graph is made anew"
+        return message
+
+    @property
+    def _precision(self) -> str:
+        return "int8" if self.core.int8 else _PRECISIONS[self.core.dtype][1]
 
     def _compile(self, streams: int) -> Any:
         config = {

@@ -51,6 +51,8 @@ def find_fault(
     for same_text, ids, lengths, index in _batches(core, adapters):
         with torch.no_grad():
             got, expected = run(ids, lengths, index).float(), right(ids, lengths, index).float()
+        if got.shape != expected.shape:
+            return f"hidden states of shape {tuple(got.shape)}, not {tuple(expected.shape)}"
         mask = torch.arange(ids.shape[1]) < lengths[:, None]
         scale = (expected - expected[mask].mean(0)).masked_fill(~mask[..., None], 0)
         wrong = (got - expected).masked_fill(~mask[..., None], 0)

@@ -280,6 +280,21 @@ class TestPrecision:
     def test_auto_is_bf16_where_the_cpu_has_it(self, monkeypatch, native, dtype):
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+        monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+        assert resolve_precision("auto", CPU) == dtype
+
+    @pytest.mark.parametrize(
+        "level, dtype",
+        [
+            ("AVX2", torch.float32),
+            ("avx512_core_vnni", torch.float32),
+            ("AVX512_CORE_BF16", torch.bfloat16),
+            ("ALL", torch.bfloat16),
+        ],
+    )
+    def test_auto_is_fp32_where_onednn_is_held_back(self, monkeypatch, level, dtype):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", level)
         assert resolve_precision("auto", CPU) == dtype
 
     def test_auto_is_fp32_where_torch_cannot_tell(self, monkeypatch):

@@ -413,6 +413,29 @@ def test_a_wrong_engine_is_an_error(bert_folder, tmp_path, wrong, fault, precisi
     assert len(compiled) == 1
 
 
+def _fail(*args):
+    raise RuntimeError("Exception from core.cpp:117:\nno kernel for node: Softmax_7\n")
+
+
+@pytest.mark.parametrize(
+    "step, stand_in, said",
+    [
+        ("_compile", _fail, "no kernel for node: Softmax_7"),
+        ("_infer", _fail, "no kernel for node: Softmax_7"),
+        ("_infer", lambda *args: torch.zeros(3, 0, 32), "hidden states of shape (3, 0, 32), not"),
+    ],
+)
+def test_an_engine_that_fails_is_an_error(bert_folder, monkeypatch, step, stand_in, said):
+    core = load_core(bert_folder)
+    monkeypatch.setattr(OpenvinoEngine, step, stand_in)
+    engine = make_engine(with_engine(core), adapters_for(core, "lora"))
+    for _ in range(2):
+        with pytest.raises(EngineError) as caught:
+            engine(*tensors(make_batch(core)), MIXED)
+        assert said in str(caught.value)
+        assert 'Choose engine = "torch"' in str(caught.value)
+
+
 @pytest.mark.parametrize("kind", ["lora", "prefix"])
 def test_adapters_in_another_order_are_an_error(bert_folder, kind):
     core = load_core(bert_folder)
