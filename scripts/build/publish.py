@@ -1,7 +1,7 @@
 """Make an assembled pipeline fit to be given away.
 
     python -m scripts.build.publish training/pretrained/fa_multibert --corpus persian \
-        --metrics metrics/persian/pretrained.json --groups metrics/persian/groups.json
+        --metrics metrics/persian/pretrained.json
 
 Three things are missing after `spacy assemble`:
 - `config.cfg` still says where its parts lay on the machine that built it, so that
@@ -84,11 +84,10 @@ def find_paths(config: Mapping[str, Any], section: str = "") -> Iterator[tuple[s
                 yield name, str(item)
 
 
-def performance(report: Report, groups: Report | None = None) -> dict[str, Any]:
+def performance(report: Report) -> dict[str, Any]:
     """The scores, under the names that spaCy's scorers give them.
 
     report (Report): Of `scripts.build.evaluate`: the domains detected, in groups of 8 texts.
-    groups (Report): Of `scripts.experiments.groups`, for `domain_acc_by_group_size`, or None.
     RETURNS (dict): ents_f, ents_p, ents_r, ents_macro_f, ents_per_type, ents_per_domain (its
         texts under the detected domains) and domain_acc; ents_f_given where domains are given.
     """
@@ -100,10 +99,6 @@ def performance(report: Report, groups: Report | None = None) -> dict[str, Any]:
     for name, key in (("ents_per_type", "per_type"), ("ents_per_domain", "per_domain")):
         scores[name] = {own: {k: row[k] for k in prf} for own, row in sorted(found[key].items())}
     scores["domain_acc"] = found["domain_acc"]
-    sizes = {} if groups is None else groups["detected"]
-    by_size = {size: own["domain_acc"] for size, own in sizes.items() if size.isdigit()}
-    if by_size:
-        scores["domain_acc_by_group_size"] = by_size
     return scores
 
 
@@ -114,7 +109,6 @@ def build_meta(
     version: str,
     n_bytes: int,
     report: Report | None = None,
-    groups: Report | None = None,
 ) -> dict[str, Any]:
     """What `nlp.meta` is to say.
 
@@ -122,7 +116,7 @@ def build_meta(
     corpus (str): "persian" or "sample": what it was trained on.
     version (str): Of the package.
     n_bytes (int): On disk.
-    report, groups (Report): See `performance`; None for a pipeline that was not scored.
+    report (Report): See `performance`; None for a pipeline that was not scored.
     RETURNS (dict): To be put into the meta.
     """
     tagger: Any = nlp.get_pipe("multibert_ner")
@@ -148,7 +142,7 @@ def build_meta(
         "performance": {},
     }
     if report is not None:
-        scores = performance(report, groups)
+        scores = performance(report)
         meta["performance"] = {**scores, "size": size}
         notes = render("notes", scores=scores, report=report)
         meta["notes"] = " ".join(notes.split())
@@ -203,14 +197,11 @@ def main(
     metrics: Annotated[
         Path | None, typer.Option(help="What scripts.build.evaluate wrote about it.")
     ] = None,
-    groups: Annotated[
-        Path | None, typer.Option(help="What scripts.experiments.groups wrote.")
-    ] = None,
 ) -> None:
     """Take the paths out of an assembled pipeline; give it meta, a card and licences."""
     if corpus not in CORPORA:
         raise typer.BadParameter(f"corpus must be one of {', '.join(CORPORA)}, got {corpus}")
-    about = {"version": version, "report": _read(metrics), "groups": _read(groups)}
+    about = {"version": version, "report": _read(metrics)}
     with readable_errors():
         nlp = publish(pipeline, out or pipeline, corpus, **about)
     console.print(

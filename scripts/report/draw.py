@@ -128,18 +128,6 @@ def detection(m: Metrics, out: Path) -> None:
             axes.set(xlabel="answer", ylabel="truth")
 
 
-def groups(m: Metrics, out: Path) -> None:
-    """F1 of the whole pipeline by size of the group."""
-    report = m.read("groups")
-    if report is None:
-        return
-    series: dict[str, dict[int, float]] = {}
-    for key in ("micro", "macro"):
-        series[key] = {int(n): 100 * own[key]["f"] for n, own in report["detected"].items()}
-        series[f"{key}, given"] = dict.fromkeys(series[key], 100 * report["given"][key]["f"])
-    _lines(out, "groups", series, "texts in a group", "test F1", True)
-
-
 def sweep(m: Metrics, out: Path) -> None:
     """Figure 3: dev F1 by length of the prefix, by rank and alpha, and by added parameters."""
     report = m.read("sweep")
@@ -188,6 +176,6 @@ def draw_all(m: Metrics, out: Path) -> list[str]:
     """
     for old in (*out.glob("*.png"), *out.glob("*.svg")):
         old.unlink()
-    for draw in (domains, detection, groups, sweep, ambiguity):
+    for draw in (domains, detection, sweep, ambiguity):
         draw(m, out)
     return sorted(path.stem for path in out.glob("*.svg"))

@@ -24,7 +24,6 @@ SYSTEMS = {
     "special": ("special", "single"),
     "LoRA": ("multi_lora", "given"),
     "prefix": ("multi_prefix", "given"),
-    "shipped, detected, raw text": ("groups", "raw_detected"),
     "CRF": ("crf", "single"),
     "CRF, with dev": ("crf_refit", "single"),
 }
@@ -181,26 +180,6 @@ def detection(m: Metrics) -> Made:
     return rows, reports
 
 
-def groups(m: Metrics) -> Made:
-    """F1 of the whole pipeline with domains given and detected, by size of group."""
-    if (report := m.read("groups")) is None:
-        return [], []
-    modes = {"given": report["given"]}
-    modes |= {f"detected, groups of {size}": own for size, own in report["detected"].items()}
-    modes |= {"raw text, given": report["raw_given"]}
-    modes |= {"raw text, detected, groups of 8": report["raw_detected"]}
-    rows = [
-        {
-            "domains": name,
-            "right, %": percent(own["domain_acc"]) if "domain_acc" in own else "",
-            "micro F1": f1(own["micro"]),
-            "macro F1": f1(own["macro"]),
-        }
-        for name, own in modes.items()
-    ]
-    return rows, [report]
-
-
 def seeds(m: Metrics) -> Made:
     """One setting, trained from nothing with several seeds."""
     reports = m.find("seed[0-9]")
@@ -339,7 +318,7 @@ def _table(make: Callable[[Metrics], Made], m: Metrics) -> Table | None:
 
 
 MAKERS: tuple[Callable[[Metrics], Made], ...] = (
-    domains, entities, detection, groups, seeds, folds, comparisons, sizes, ambiguity, masked,
+    domains, entities, detection, seeds, folds, comparisons, sizes, ambiguity, masked,
     speed, memory,
 )  # fmt: skip
 TABLES = {make.__name__: partial(_table, make) for make in MAKERS}

@@ -19,7 +19,7 @@ from spacy.util import load_config, load_model_from_config
 from thinc.api import Config
 
 from multibert_spacy.errors import ConfigError
-from scripts.build.publish import drop_paths, find_paths, performance, publish
+from scripts.build.publish import drop_paths, find_paths, publish
 from scripts.build.ship import ship
 from scripts.build.sources import (
     SAMPLE,
@@ -44,7 +44,6 @@ REPORT: dict[str, Any] = {
         "domain_acc": 0.998,
     },
 }
-GROUPS: dict[str, Any] = {"detected": {"1": {"domain_acc": 0.885}, "8": {"domain_acc": 0.998}}}
 MIXTURE = {
     "model": {
         "@architectures": "multibert_spacy.DomainMixture.v1",
@@ -152,7 +151,7 @@ def test_our_configs_name_no_function_with_a_slash() -> None:
 
 
 def test_the_meta_says_what_it_is(assembled: Path) -> None:
-    publish(assembled, assembled, "persian", version="1.2.3", report=REPORT, groups=GROUPS)
+    publish(assembled, assembled, "persian", version="1.2.3", report=REPORT)
     meta = spacy.load(assembled).meta
     assert (meta["lang"], meta["name"], meta["version"]) == ("fa", "multibert", "1.2.3")
     assert "3 domains" in meta["description"] and "news, sports, travel" in meta["description"]
@@ -182,29 +181,27 @@ def test_the_meta_says_what_it_is(assembled: Path) -> None:
     )
     assert scores["ents_per_domain"] == {name: pytest.approx(PRF) for name in ("news", "travel")}
     assert scores["ents_per_type"]["LOC"] == pytest.approx(PRF)
-    assert scores["domain_acc_by_group_size"] == pytest.approx({"1": 0.885, "8": 0.998})
     assert meta["size"] == f"{scores['size']['megabytes']} MB"
     assert validate(ModelMetaSchema, meta) == []
 
 
 def test_spacy_info_shows_it(assembled: Path) -> None:
     """It leaves out `performance`, so that the scores stand in the notes as well."""
-    publish(assembled, assembled, "persian", version="1.2.3", report=REPORT, groups=GROUPS)
+    publish(assembled, assembled, "persian", version="1.2.3", report=REPORT)
     text = str(info(str(assembled), markdown=True, silent=True, exclude=["labels"]))
     for part in ("research use only", "ParsNER-social", "none stated", " MB", "LOC 55.0", "POG -"):
         assert part in text
     for part in (
         "news 55.0",
         "F 76.9",
-        "88.5 in groups of 1",
-        "99.8 in groups of 8",
+        "(domain_acc): 99.8 of texts",
         "commit abc",
     ):
         assert part in text
 
 
 def test_the_package_has_a_card_and_licences(assembled: Path, tmp_path: Path) -> None:
-    publish(assembled, assembled, "persian", version="1.2.3", report=REPORT, groups=GROUPS)
+    publish(assembled, assembled, "persian", version="1.2.3", report=REPORT)
     package(assembled, tmp_path, version="1.2.3", create_sdist=False)
     root = tmp_path / "fa_multibert-1.2.3"
     inside = root / "fa_multibert" / "fa_multibert-1.2.3"
@@ -241,10 +238,6 @@ def test_a_pipeline_of_our_own_corpus_is_mit(assembled: Path) -> None:
     assert meta["license"] == "MIT"
     assert (assembled / "LICENSE").read_text("utf8") == (ROOT / "LICENSE").read_text("utf8")
     assert not {"ARMAN", "ParsNER-social"} & {s["name"].split(" (")[0] for s in meta["sources"]}
-
-
-def test_performance_without_groups() -> None:
-    assert "domain_acc_by_group_size" not in performance(REPORT)
 
 
 def test_weights_are_under_no_more_than_what_they_learned_from() -> None:
