@@ -1,6 +1,7 @@
 """The benchmark on the toy core: the shape of its result, its checks and its tables."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -31,6 +32,7 @@ TEXTS = [
 ]
 
 FAST = "ours lora 12, detected by lora, OpenVINO bf16"
+HELD_BACK = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper() != "ALL"
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +71,11 @@ def corpus(tmp_path):
 
 
 def one_of_a_kind(sizes):
-    """Each way to tag, but of OpenVINO's graphs, which take seconds each, only a pair."""
-    return [own for own in systems(sizes) if own.engine == "torch" or own.name == FAST]
+    """Each way to tag, but of OpenVINO's graphs, which take seconds each, only a pair; none where
+    its oneDNN is held back from what it finds in the processor.
+    """
+    fast = None if HELD_BACK else FAST
+    return [own for own in systems(sizes) if own.engine == "torch" or own.name == fast]
 
 
 @pytest.fixture
@@ -94,7 +99,7 @@ def test_the_whole_run(core, corpus, tmp_path, in_process, no_garbage, monkeypat
     assert bare["texts_per_second"] * bare["seconds"] == pytest.approx(14, rel=0.01)
     names = [system.name for system in one_of_a_kind((1, 12))]
     assert list(report["systems"]) == names and len(names) == len(set(names))
-    assert (FAST in names) == bool(engines())
+    assert (FAST in names) == (bool(engines()) and not HELD_BACK)
     for name, own in report["systems"].items():
         assert own["seconds"] > 0 and own["found"] > 0, name
         assert own["ratio_range"][0] <= own["ratio"] <= own["ratio_range"][1]
