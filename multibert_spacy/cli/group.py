@@ -35,7 +35,9 @@ def readable_errors() -> Iterator[None]:
 
 
 def load_pipeline(model: str) -> Any:
-    """model (str): Installed package or folder.
+    """Load a pipeline.
+
+    model (str): Installed package or folder.
     RETURNS (Language): The pipeline.
     RAISES (OSError): If there is none.
     """
@@ -45,7 +47,10 @@ def load_pipeline(model: str) -> Any:
 
 
 def tagger_of(nlp: Any) -> Any:
-    """RETURNS (MultibertNER): The pipeline's first tagger.
+    """Find the first tagger of a pipeline.
+
+    nlp (Language): A pipeline.
+    RETURNS (MultibertNER): Its first tagger.
     RAISES (ConfigError): If it has none.
     """
     for name in nlp.pipe_names:

@@ -74,7 +74,10 @@ def find_fault(
 def _batches(
     core: Core, adapters: Sequence[int]
 ) -> Iterator[tuple[bool, Tensor, Tensor, list[int]]]:
-    """YIELDS (tuple): Whether all rows are one text, ids (b, t), lengths (b,), adapters (b)."""
+    """Generate the batches that an engine is checked on.
+
+    YIELDS (tuple): Whether all rows are one text, ids (b, t), lengths (b,), adapters (b).
+    """
     rng = np.random.default_rng(0)
     spread = np.linspace(0, len(adapters) - 1, min(len(adapters), MOST_ADAPTERS))
     adapters = [adapters[int(i)] for i in spread]
@@ -94,7 +97,10 @@ def _batches(
 
 
 def _is_mistaken(got: Tensor, expected: Tensor) -> bool:
-    """got, expected (b, t, h): One text, read with a different adapter in each row."""
+    """Return whether states of one text are nearer to another adapter's than to their own.
+
+    got, expected (b, t, h): One text, read with a different adapter in each row.
+    """
     distance = torch.cdist(got.flatten(1), expected.flatten(1))
     own = distance.diagonal()
     others = distance + torch.diag(torch.full_like(own, torch.inf))
