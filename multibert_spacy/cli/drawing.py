@@ -72,8 +72,7 @@ def coloured(doc: Doc) -> Text:
 
 
 def heading(doc: Doc) -> str:
-    """Return a line with the doc's thread and domain, and how sure the detector is of that domain.
-    """
+    """Return a doc's thread and domain, with the detector's certainty of the domain."""
     own = doc._.domain_score if Doc.has_extension("domain_score") else doc.cats.get(doc._.domain)
     sure = "given" if own is None else f"{own:.2f}"
     thread = "" if doc._.thread is None else f"{doc._.thread} · "

@@ -1,6 +1,6 @@
 """The `evaluate` command scores a pipeline on annotated docs.
 
-Their domains are given, detected, or each in turn.
+Their domains are given, detected, or both in turn.
 """
 
 import json

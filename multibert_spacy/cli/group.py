@@ -57,5 +57,5 @@ def tagger_of(nlp: Any) -> Any:
         if nlp.get_pipe_meta(name).factory == "multibert_ner":
             return nlp.get_pipe(name)
     raise ConfigError(
-        f"The pipeline has no multibert_ner, but {', '.join(nlp.pipe_names) or 'nothing'}"
+        f"The pipeline has no multibert_ner; its components: {', '.join(nlp.pipe_names) or 'none'}"
     )

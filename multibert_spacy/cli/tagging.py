@@ -90,7 +90,7 @@ def tag_threads(
 
 
 def as_csv(rows: Iterable[dict[str, Any]]) -> bytes:
-    """Write rows as a table that a spreadsheet opens as UTF-8, without a cell that is a formula."""
+    """Write rows as a table that a spreadsheet opens as UTF-8; no cell is a formula."""
     rows = list(rows)
     file = io.StringIO()
     if rows:

@@ -1,17 +1,16 @@
 """Does an engine compute what torch computes? Asked whenever one is compiled, on a few rows.
 
 A processor, a version of a library or a core that nobody has tried may make an engine wrong in
-silence: int8 groups that did not divide a core's width gave hidden states with a cosine of -0.5
-to torch's, on processors with VNNI only. So the rows are run by the engine and by torch in fp32:
-all adapters on one text, texts of several lengths in one batch, one row alone.
+silence: int8 groups that did not divide a core's width gave hidden states unlike torch's, on
+processors with VNNI only. So the rows are run by the engine and by torch in fp32: all adapters on
+one text, texts of several lengths in one batch, one row alone.
 
 What is compared. The deviation of a row is |got - right| / |right - mean|, the mean being that of
-all right states: in the hidden states of e5 six tenths of the length is the same for every piece,
-so that two unrelated rows have a cosine of 0.4. Rounding deviates by at most 0.09 (bf16) and 0.16
-(int8 and bf16), another adapter, wrong lengths, signs, rows or positions by 1.1 to 2.8 on the
-embedded core. Adapters that do little differ by less than int8's noise. But noise leads nowhere in
-particular: hidden states that are clearly nearer to another adapter's than to their own are that
-one's.
+all right states: in the hidden states of e5 most of the length is the same for every piece, so
+that even unrelated rows are alike. Rounding deviates by less than the limits, another adapter,
+wrong lengths, signs, rows or positions by much more. Adapters that do little differ by less than
+int8's noise. But noise leads nowhere in particular: hidden states that are clearly nearer to
+another adapter's than to their own are that one's.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -145,8 +145,9 @@ def mean_of_rows(hidden: Tensor, lengths: Tensor) -> Tensor:
 
 
 def bag_logits(bag: nn.EmbeddingBag, groups: Sequence[Sequence[int]]) -> Tensor:
-    """Return the bag's logits: each piece counts once, and all of a group's together have length
-    BAG_GAIN.
+    """Return the logits of the bag, in which each piece of a group counts once.
+
+    All of a group's pieces together are a vector of length BAG_GAIN.
 
     groups (Sequence): b lists of pieces.
     RETURNS (b, n_classes): The logits.

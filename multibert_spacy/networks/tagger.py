@@ -34,7 +34,7 @@ class Head(nn.Module):
     transitions (k, k) between the tags of neighbouring words (see `text/crf.py`).
 
     The hidden states are standardised first (a layer norm without weights), so that one learning
-    rate fits cores of any scale: those of e5 have a standard deviation of 0.1, BERT's of 1.
+    rate fits cores of any scale: those of e5 are ten times as small as BERT's.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class Head(nn.Module):
 
         labels (Sequence[str]): Entity labels.
         width (int): Width of the core.
-        pairs (k, k): How often the column's tag follows the row's in the training part. None leaves
-            everything at zero.
+        pairs (k, k): How often the column's tag follows the row's in the training part. None
+            leaves everything at zero.
         RAISES (ConfigError): If a label could not be saved and read again.
         """
         super().__init__()

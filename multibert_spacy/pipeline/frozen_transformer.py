@@ -118,7 +118,7 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
         """
         if adapted and set_extra_annotations is not null_annotation_setter:
             raise ConfigError(
-                f"'{name}' has adapted = true, which knows no set_extra_annotations: leave them "
+                f"'{name}' has adapted = true, which takes no set_extra_annotations: leave them "
                 "out, or set annotate = true in place of adapted"
             )
         super().__init__(
@@ -283,8 +283,8 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
     ) -> None:
         """Load the core, unless there is one: it is frozen, and nothing here starts anew.
 
-        It is loaded by name or path, as the parent does, or by the name of an installed pipeline or
-        the path of another that has it.
+        It is loaded by name or path, as the parent does, or by the name of an installed pipeline
+        or the path of another that has it.
 
         RAISES (ConfigError): If no core is named.
         RAISES (CoreError): If there is none of that name.

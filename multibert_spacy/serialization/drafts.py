@@ -49,8 +49,10 @@ def draft_in(folder: Path) -> Iterator[Path]:
 
 
 def _begin(folder: Path, *, alone: bool = False) -> tuple[Path, int | None]:
-    """alone (bool): Whether nobody else may be at work there.
-    RETURNS (tuple): A new draft in a folder, and its lock.
+    """Make a new draft in a folder, and lock it.
+
+    alone (bool): Whether nobody else may be at work there.
+    RETURNS (tuple): The draft and its lock.
     RAISES (MultibertError): If somebody is.
     """
     with locked(folder):
@@ -79,7 +81,9 @@ class Mark:
     """
 
     def __init__(self, folder: Path) -> None:
-        """folder (Path): The folder of a pipeline.
+        """Mark a folder as being saved to.
+
+        folder (Path): The folder of a pipeline.
         RAISES (MultibertError): If there is a mark of another save that is at work.
         """
         self._lock: int | None = None
@@ -97,7 +101,7 @@ class Mark:
 
 
 def has_draft(folder: Path) -> bool:
-    """RETURNS (bool): Whether a save into this folder is at work, or was killed."""
+    """Return whether a save into this folder is at work, or was killed."""
     return any(True for _ in _drafts(folder))
 
 
@@ -109,7 +113,7 @@ def _drafts(folder: Path) -> Iterator[Path]:
 
 
 def _is_dead(draft: Path) -> bool:
-    """Whether nobody works at a draft any more."""
+    """Return whether nobody works at a draft any more."""
     number = draft.name.removeprefix(PREFIX).split("-")[0]
     if not number.isdecimal():
         return False
@@ -147,7 +151,7 @@ def _open_folder(folder: Path) -> int:
 
 
 def _lock(draft: Path) -> int | None:
-    """RETURNS (int): What holds the lock while it is open; None where there are no locks."""
+    """Lock a draft until the returned file is closed; None if the system has no locks."""
     if fcntl is None:
         return None
     lock = _open_folder(draft)
@@ -159,6 +163,7 @@ def _lock(draft: Path) -> int | None:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Let one thread of one process at a time swap something in this folder.
+
     RAISES (MultibertError): If another one takes longer than a swap can.
     """
     if fcntl is None:

@@ -1,4 +1,4 @@
-"""Which parts of a pipeline this thread is writing or reading.
+"""Know which parts of a pipeline this thread is writing or reading.
 
 `nlp.to_disk` calls its components one by one and tells them nothing of each other: that calls
 belong to one save shows in thread, folder and order alone. A part is the tokenizer or a component,
@@ -72,7 +72,7 @@ class Parts(threading.local):
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether a folder is of a component of ours, of any version."""
+    """Return whether a folder is of a component of ours, of any version."""
     for name in ("cfg", "model/multibert.json"):
         with contextlib.suppress(OSError):
             return b'"seal"' in read_regular(folder / name, largest=2**20)
@@ -84,7 +84,7 @@ LOADED = Parts()
 
 
 def is_whole(exclude: object) -> bool:
-    """Whether a part is written or read with its whole pipeline.
+    """Return whether a part is written or read with its whole pipeline.
 
     exclude (Iterable[str]): What `to_disk` or `from_disk` of a part was told to leave out.
     RETURNS (bool): Whether it is called for a whole pipeline: `Language` leaves out the

@@ -1,8 +1,7 @@
 """Batches by a budget of pieces, sorted by length.
 
-On a CPU padding is paid in full: batches in input order take twice the time with the embedded
-core. Sorting inside a buffer of the stream keeps memory bounded, and the caller puts results back
-into input order.
+On a CPU padding is paid in full: batches in input order are much slower. Sorting inside a
+buffer of the stream keeps memory bounded, and the caller puts results back into input order.
 
 Rows that will be padded, and rows that will lie one behind the other (`core/packing.py`), want
 batches of their own kind.
@@ -74,7 +73,7 @@ def batch_flat(
 
 
 def _cut(rows: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """RETURNS (list): As many batches as must be, of about the same size, in the same order."""
+    """Cut rows into as few batches as possible, of about the same size, in the same order."""
     total = sum(lengths[i] for i in rows)
     share = total / max(1, -(-total // budget))
     batches: list[list[int]] = []

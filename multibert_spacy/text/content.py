@@ -1,4 +1,4 @@
-"""What a text is about: its words without what it wears.
+"""Reduce a text to what it is about: its words without its ornaments.
 
 A sentence embedding of a group is read from few pieces (`networks/mixture.py`), so that they
 should be those that say something: no links, mentions, emoji, punctuation, and none of the words
