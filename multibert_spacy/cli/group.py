@@ -23,8 +23,10 @@ Model = Annotated[str, typer.Argument(help="Installed package or folder", show_d
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """End the command with one line and exit code 1 where a user made a mistake: our own errors,
-    which are ValueErrors as spaCy's are, and those of the file system.
+    """End the command with one line and exit code 1 where a user made a mistake.
+
+    Mistakes are our own errors, which are ValueErrors as spaCy's are, and those of the file
+    system.
     """
     try:
         yield

@@ -200,8 +200,10 @@ multiple of 16 and recommends 32, 64 and 128.
 
 
 def group_size(widths: Collection[int]) -> int:
-    """OpenVINO makes int8 of whole groups only, and multiplies what it finds in memory where the
-    rest of a row should be, without a word. It does so on processors with VNNI alone.
+    """Return a group size that OpenVINO's int8 can use for layers of these widths.
+
+    OpenVINO makes int8 of whole groups only, and otherwise multiplies what it finds in memory
+    where the rest of a row should be, without a word. It does so on processors with VNNI alone.
 
     widths (Collection[int]): Inputs of the layers with weights in int8.
     RETURNS (int): A legal group that divides all; 0 if there is none: then weights are in int8,

@@ -120,9 +120,11 @@ def _compress(graph: ov.Model) -> ov.Model:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """OpenVINO and NNCF draw progress bars, warn about tracing, change the level of all logging
-    and of its handlers, and report their use to their maker unless told that they run in a
-    continuous integration.
+    """Keep OpenVINO and NNCF from changing the logging and from reporting their use.
+
+    They draw progress bars, warn about tracing, change the level of all logging and of its
+    handlers, and report their use to their maker unless told that they run in a continuous
+    integration.
     """
     root = logging.getLogger()
     before, level = os.environ.get("CI"), root.level

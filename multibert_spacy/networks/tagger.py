@@ -209,8 +209,9 @@ class TaggerModule(AdaptedModule):
             self.heads = {name: own for name, own in self.heads.items() if name != old.head}
 
     def _register(self) -> None:
-        """Make adapters and heads known to torch, under names that stay when others come and go
-        (the optimizer's state hangs on them) and hold only what torch allows: no dot.
+        """Make adapters and heads known to torch, under names that stay when others come and go.
+
+        The optimizer's state hangs on the names, and they hold only what torch allows: no dot.
         """
         modules: dict[str, nn.Module] = {f"head {n}": head for n, head in self.heads.items()}
         modules.update((f"domain {n}", d.adapter) for n, d in self._domains.items())

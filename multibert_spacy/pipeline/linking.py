@@ -79,9 +79,7 @@ class LinkedPipe:
                     node.lose()
 
     def _settings_changed(self) -> None:
-        """Called when a config changed settings of the sourced component: they have to fit, as
-        what was loaded has.
-        """
+        """Check that settings which a config changed fit the sourced component, as its own do."""
         self._just_read = True
 
     @property
@@ -147,9 +145,11 @@ class LinkedPipe:
 
     def _check_tokens(self, docs: Iterable[Doc]) -> None:
         """Say once that the pipeline's tokenizer is not the one that our components were trained
-        on, when a doc comes whose words it has cut: if it cuts them otherwise than ours, or if the
-        component was sourced from a pipeline that has ours. Docs that came with words of their own
-        are fine, and so is another tokenizer that gives the same words.
+        on.
+
+        It is said when a doc comes whose words it has cut: if it cuts them otherwise than ours, or
+        if the component was sourced from a pipeline that has ours. Docs that came with words of
+        their own are fine, and so is another tokenizer that gives the same words.
 
         docs (Iterable[Doc]): Docs that came in.
         """

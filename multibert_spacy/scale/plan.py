@@ -114,7 +114,7 @@ def make_plan(settings: Settings, place: Place, named: Iterable[str]) -> Plan:
 
 
 class _Seen:
-    """What was seen on the way through the input, to check it at the end."""
+    """Counts of what was seen on the way through the input, to check it at the end."""
 
     def __init__(self, named: Iterable[str]) -> None:
         self.missing = set(named)

@@ -76,8 +76,10 @@ def _end(draft: Path, lock: int | None) -> None:
 
 
 class Mark:
-    """Says that a folder is between two saves: a draft without anything in it, which stays until
-    `end` is called, or until the next save if this one is killed or fails.
+    """A sign that a folder is between two saves.
+
+    It is a draft without anything in it, which stays until `end` is called, or until the next save
+    if this one is killed or fails.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -223,8 +225,9 @@ def swap(draft: Path, folder: Path, names: Sequence[str]) -> None:
 
 
 def carry_over(old: Path, new: Path, *, skip: "Sequence[str] | set[str]") -> None:
-    """Take what is not ours from a folder that is to be replaced: as links, which cost nothing
-    and leave it whole until it is removed.
+    """Take what is not ours from a folder that is to be replaced.
+
+    It is taken as links, which cost nothing and leave the folder whole until it is removed.
 
     old (Path): May be missing.
     new (Path): In a draft.

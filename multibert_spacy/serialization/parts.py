@@ -29,13 +29,14 @@ class Parts(threading.local):
         self._mark: Mark | None = None
 
     def begin(self, folder: Path, *, to_come: bool = False) -> None:
-        """Mark a pipeline's folder, before spaCy writes its own files: from then on they belong
-        to another save than the components that are there. The first component that is written
-        takes the mark away, and its id then says the same.
+        """Mark a pipeline's folder, before spaCy writes its own files.
+
+        From then on they belong to another save than the components that are there. The first
+        component that is written takes the mark away, and its id then says the same.
 
         folder (Path): The pipeline's.
-        to_come (bool): Whether it is known that a component of ours will be written. If it is
-            not, and none is there, there is no mark, which nobody would take away.
+        to_come (bool): Whether it is known that a component of ours will be written. If it is not,
+            and none is there, there is no mark, which nobody would take away.
         RAISES (MultibertError): If another save is as far as this one: the files of the two would
             be mixed.
         """

@@ -164,8 +164,10 @@ def read_settings(path: Path, error: type[MultibertError]) -> dict[str, Any]:
 def check_save(
     path: Path, settings: Mapping[str, Any], error: type[MultibertError], *, whole: bool
 ) -> None:
-    """Check, when all of a component has been read, that it is of one save: it was not saved anew
-    meanwhile, and goes with those beside it. Damage has been given a better name by then.
+    """Check, when all of a component has been read, that it is of one save.
+
+    It must not have been saved anew meanwhile, and has to go with those beside it. Damage has been
+    given a better name by then.
 
     path (Path): Its folder.
     settings (Mapping): What `read_settings` returned before.

@@ -21,14 +21,15 @@ sorted by words still has rows of very different pieces.
 
 
 def batch_by_pieces(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Group rows of similar length: a batch ends where it is full, or where its padding has come
-    to cost as much as another pass.
+    """Group rows of similar length.
+
+    A batch ends where it is full, or where its padding has come to cost as much as another pass.
 
     lengths (Sequence[int]): Pieces of each row.
-    budget (int): Padded pieces a batch may hold: its rows times its longest row. A longer row
-        is a batch of its own.
-    RETURNS (list[list[int]]): Indices into `lengths`; each exactly once, longest batches first,
-        so that a batch too large for the memory fails at once.
+    budget (int): Padded pieces a batch may hold: its rows times its longest row. A longer row is a
+        batch of its own.
+    RETURNS (list[list[int]]): Indices into `lengths`; each exactly once, longest batches first, so
+        that a batch too large for the memory fails at once.
     RAISES (ConfigError): If the budget is below 1.
     """
     _check(budget)
@@ -50,8 +51,10 @@ WIDEST = 8
 def batch_flat(
     lengths: Sequence[int], keys: Sequence[int], budget: int, *, alone: int
 ) -> list[list[int]]:
-    """Group rows of one key (of one adapter), which will lie one behind the other: batches of
-    nearly the same size. Keys with few pieces are mixed, in batches that will be padded.
+    """Group rows of one key (of one adapter), which will lie one behind the other.
+
+    The batches are of nearly the same size. Keys with few pieces are mixed, in batches that will
+    be padded.
 
     lengths (Sequence[int]): Pieces of each row.
     keys (Sequence[int]): The key of each.

@@ -233,8 +233,9 @@ def build_hazm_normalizer_v1(keep_zwnj: bool = False) -> Callable[[str], str]:
 
 @registry.misc("multibert_spacy.NoNormalizer.v1")
 def build_no_normalizer_v1() -> Callable[[str], str]:
-    """Show the network every word as it was typed; of white space and invisible characters there
-    is nothing to show.
+    """Show the network every word as it was typed.
+
+    Of white space and invisible characters there is nothing to show.
 
     RETURNS (Callable[[str], str]): The identity for all other words.
     """

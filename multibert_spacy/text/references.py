@@ -26,8 +26,9 @@ _NOTHING = "\x00"
 
 
 def references(text: str) -> tuple[str, list[int]]:
-    """Read each reference, and go on until none is left, in one pass: what is read may complete
-    another one, as in `&amp;nbsp;`.
+    """Read each reference, and go on until none is left, in one pass.
+
+    What is read may complete another one, as in `&amp;nbsp;`.
 
     text (str): Any text.
     RETURNS (tuple): The text with references read, and for each of its characters where in the

@@ -192,11 +192,12 @@ class NameReplacer:
 
 @registry.augmenters("multibert_spacy.NameReplacement.v1")
 def build_name_replacement_v1(level: float = 0.4, seed: int = 0) -> Augmenter:
-    """Replace people, places and organisations by names from outside of the corpus, drawn anew in
-    each pass; see the module's docstring. Needs the extra `names`.
+    """Replace people, places and organisations by names from outside of the corpus.
 
-    level (float): Share of the mentions that are replaced if they can be, in [0, 1]. In a text, the
-        same mention is replaced by the same name everywhere.
+    The names are drawn anew in each pass; see the module's docstring. Needs the extra `names`.
+
+    level (float): Share of the mentions that are replaced if they can be, in [0, 1]. In a text,
+        the same mention is replaced by the same name everywhere.
     seed (int): Of the drawing.
     RAISES (ConfigError): If level is out of range, or a package with names is not installed.
     """
