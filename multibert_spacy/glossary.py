@@ -1,4 +1,4 @@
-"""What the labels mean, for `spacy.explain`.
+"""The meanings of the labels, for `spacy.explain`.
 
 The corpora's own meaning is given, since it is not always what an international reader of the
 label expects: a country is a LOC where spaCy's English pipelines have GPE, a club is an ORG, and

@@ -91,7 +91,7 @@ def check_labels(labels: Iterable[object]) -> tuple[str, ...]:
 
 
 def _is_text(name: object, most: int) -> bool:
-    """Whether something is a name that can be printed, stored and found again."""
+    """Return whether something is a name that can be printed, stored and found again."""
     return (
         isinstance(name, str)
         and 0 < len(name) <= most

@@ -1,4 +1,4 @@
-"""`apply`: tag files of texts, on one machine or many."""
+"""The `apply` command tags files of texts, on one machine or many."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`domains`: what a pipeline knows."""
+"""The `domains` command prints what a pipeline knows."""
 
 import json
 from typing import Annotated, Any
@@ -30,7 +30,9 @@ def domains_command(
 
 
 def describe_domains(nlp: Any) -> list[dict[str, Any]]:
-    """nlp (Language): A pipeline.
+    """Describe the domains of a pipeline.
+
+    nlp (Language): A pipeline.
     RETURNS (list[dict]): For each domain its `name`, `head`, `labels` and whether a component
         chooses it by itself (`detected`).
     RAISES (ConfigError): If the pipeline has no tagger.

@@ -33,7 +33,9 @@ put a space between a name and the comma behind it.
 
 
 def read_threads(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """path (Path): A file of JSONL, see `read_lines`.
+    """Read a file of texts and their threads.
+
+    path (Path): A JSONL file; see `read_lines`.
     YIELDS (tuple): Text and context.
     """
     with path.open(encoding="utf8") as lines:
@@ -62,7 +64,7 @@ def read_lines(name: str, lines: Iterable[str]) -> Iterator[tuple[str, dict[str,
 
 
 def coloured(doc: Doc) -> Text:
-    """RETURNS (Text): The text with its entities in their colours."""
+    """Return the text of a doc with its entities in their colours."""
     text = Text(doc.text.replace("\n", " "))
     for ent in doc.ents:
         text.stylize(f"black on {COLORS.get(ent.label_, '#dddddd')}", ent.start_char, ent.end_char)
@@ -70,7 +72,7 @@ def coloured(doc: Doc) -> Text:
 
 
 def heading(doc: Doc) -> str:
-    """RETURNS (str): The doc's thread and domain, and how sure the detector is of that domain."""
+    """Return a doc's thread and domain, with the detector's certainty of the domain."""
     own = doc._.domain_score if Doc.has_extension("domain_score") else doc.cats.get(doc._.domain)
     sure = "given" if own is None else f"{own:.2f}"
     thread = "" if doc._.thread is None else f"{doc._.thread} · "
@@ -92,8 +94,10 @@ def render(docs: Iterable[Doc]) -> str:
 
 
 def draw(docs: Iterable[Doc], title: str | None = None) -> str:
-    """docs (Iterable[Doc]): Tagged docs, at least one.
-    title (str): Markup that stands over them.
+    """Draw tagged docs as HTML.
+
+    docs (Iterable[Doc]): Tagged docs, at least one.
+    title (str): Markup that stands above them.
     RETURNS (str): Their markup.
     """
     with warnings.catch_warnings():

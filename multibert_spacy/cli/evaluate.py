@@ -1,4 +1,7 @@
-"""`evaluate`: score a pipeline on annotated docs, with their domains given, detected or both."""
+"""The `evaluate` command scores a pipeline on annotated docs.
+
+Their domains are given, detected, or both in turn.
+"""
 
 import json
 from collections import Counter

@@ -23,8 +23,10 @@ Model = Annotated[str, typer.Argument(help="Installed package or folder", show_d
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """End the command with one line and exit code 1 where a user made a mistake: our own errors,
-    which are ValueErrors as spaCy's are, and those of the file system.
+    """End the command with one line and exit code 1 where a user made a mistake.
+
+    Mistakes are our own errors, which are ValueErrors as spaCy's are, and those of the file
+    system.
     """
     try:
         yield
@@ -35,7 +37,9 @@ def readable_errors() -> Iterator[None]:
 
 
 def load_pipeline(model: str) -> Any:
-    """model (str): Installed package or folder.
+    """Load a pipeline.
+
+    model (str): Installed package or folder.
     RETURNS (Language): The pipeline.
     RAISES (OSError): If there is none.
     """
@@ -45,12 +49,15 @@ def load_pipeline(model: str) -> Any:
 
 
 def tagger_of(nlp: Any) -> Any:
-    """RETURNS (MultibertNER): The pipeline's first tagger.
+    """Find the first tagger of a pipeline.
+
+    nlp (Language): A pipeline.
+    RETURNS (MultibertNER): Its first tagger.
     RAISES (ConfigError): If it has none.
     """
     for name in nlp.pipe_names:
         if nlp.get_pipe_meta(name).factory == "multibert_ner":
             return nlp.get_pipe(name)
     raise ConfigError(
-        f"The pipeline has no multibert_ner, but {', '.join(nlp.pipe_names) or 'nothing'}"
+        f"The pipeline has no multibert_ner; its components: {', '.join(nlp.pipe_names) or 'none'}"
     )

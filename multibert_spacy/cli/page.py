@@ -69,7 +69,10 @@ def show_tagged(tagged: dict[str, Any], key: str) -> None:
 
 
 def read_input() -> list[tuple[str, dict[str, Any]]] | None:
-    """Ask for texts. RETURNS (list): See `parse_texts`; None before there are any."""
+    """Ask for texts, pasted or in a file.
+
+    RETURNS (list): The texts, as `parse_texts` returns them; None before there are any.
+    """
     columns = st.columns(len(EXAMPLES))
     for column, (name, text) in zip(columns, EXAMPLES.items(), strict=True):
         if column.button(name, width="stretch"):

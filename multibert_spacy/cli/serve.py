@@ -1,4 +1,4 @@
-"""`serve`: the page to look at, in a browser."""
+"""The `serve` command opens the page to try a pipeline on, in a browser."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def serve_command(
 
 
 def streamlit_command(model: str, port: int) -> list[str]:
-    """RETURNS (list[str]): What runs the page, on this machine alone and without telemetry."""
+    """Return the command that runs the page, on this machine alone and without telemetry."""
     page = Path(__file__).with_name("page.py")
     return [
         *(sys.executable, "-m", "streamlit", "run", str(page)),

@@ -1,4 +1,4 @@
-"""`show`: tag threads of texts and look at them, in the terminal or as a page."""
+"""The `show` command tags threads of texts and shows them, in the terminal or as a page."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the page shows of pasted texts, as plain values: it is kept between two clicks."""
+"""Tag pasted texts for the page, and return plain values that it can keep between two clicks."""
 
 import csv
 import io
@@ -28,7 +28,9 @@ MOST_DRAWN = 50
 
 
 def parse_texts(pasted: str) -> Texts:
-    """pasted (str): One text a line; an empty line begins another thread.
+    """Split pasted text into texts and threads.
+
+    pasted (str): One text a line; an empty line begins another thread.
     RETURNS (list): Each text with its thread, as `nlp.pipe(as_tuples=True)` takes it.
     """
     texts: Texts = []
@@ -88,7 +90,7 @@ def tag_threads(
 
 
 def as_csv(rows: Iterable[dict[str, Any]]) -> bytes:
-    """RETURNS (bytes): A table that a spreadsheet opens as UTF-8; no cell is a formula."""
+    """Write rows as a table that a spreadsheet opens as UTF-8; no cell is a formula."""
     rows = list(rows)
     file = io.StringIO()
     if rows:

@@ -37,9 +37,10 @@ class AdaptedModule(nn.Module, ABC):
     """A component's network on the core, and the view that predicts, until its weights change."""
 
     def __init__(self, n_layers: int | None = None) -> None:
-        """n_layers (int): Of the core that are run; None is all.
+        """Make a network without an engine; one is made when it is first needed.
 
-        graph (Path), settable: Where a graph of the core is kept, see `make_engine`.
+        n_layers (int): How many layers of the core are run; None is all.
+        graph (Path, settable): Where a graph of the core is kept; see `make_engine`.
         """
         super().__init__()
         self.n_layers = n_layers
@@ -51,7 +52,7 @@ class AdaptedModule(nn.Module, ABC):
     @property
     @abstractmethod
     def adapters(self) -> list[Adapter]:
-        """What the rows of a batch may have."""
+        """The adapters that the rows of a batch may have."""
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
@@ -76,7 +77,7 @@ class AdaptedModule(nn.Module, ABC):
             pass
 
     def view(self) -> Self:
-        """RETURNS (AdaptedModule): What there is now; see above. A view's view is itself."""
+        """Return a view of the module as it is now. A view's view is itself."""
         if self._is_view:
             return self
         with _CHANGING:

@@ -42,8 +42,11 @@ _user: list[int] = []
 
 
 def _check_process() -> None:
-    """OpenVINO's threads do not survive a fork, and a child that waits for them waits for ever.
-    RAISES (ConfigError): If it was used in the process from which this one was forked.
+    """Check that OpenVINO was not used before this process was forked.
+
+    OpenVINO's threads do not survive a fork, and a child that waits for them waits for ever.
+
+    RAISES (ConfigError): If it was.
     """
     if not _user:
         _user.append(os.getpid())
@@ -61,7 +64,11 @@ class OpenvinoEngine:
     def __init__(
         self, core: Core, adapters: Sequence[Adapter], n_layers: int | None, folder: Path | None
     ) -> None:
-        """See `make_engine`. RAISES (ConfigError): After a fork."""
+        """Make the graph of a core and its adapters, or read it; it is compiled when a row comes.
+
+        core, adapters, n_layers, folder: As `make_engine` takes them; `folder` is its `graph`.
+        RAISES (ConfigError): After a fork.
+        """
         _check_process()
         self.core = core
         bank = Bank(adapters, torch.float32)
@@ -78,7 +85,9 @@ class OpenvinoEngine:
         return self  # the core is shared by design
 
     def __call__(self, ids: Tensor, lengths: Tensor, index: Sequence[int]) -> Tensor:
-        """See `Engine`. RETURNS (b, t, h) float32.
+        """Run a batch; see `Engine.__call__`.
+
+        RETURNS (b, t, h): Hidden states in float32.
         RAISES (ConfigError): After a fork.
         RAISES (EngineError): If what was compiled does not compute what torch computes.
         """
@@ -91,7 +100,11 @@ class OpenvinoEngine:
             requests.put(request)
 
     def prepare(self) -> None:
-        """Compile and check what otherwise is when the first row comes. RAISES: As a call."""
+        """Compile and check now what would otherwise be compiled when the first row comes.
+
+        RAISES (ConfigError): After a fork.
+        RAISES (EngineError): If what was compiled does not compute what torch computes.
+        """
         _check_process()
         self._requests()
 
@@ -103,13 +116,14 @@ class OpenvinoEngine:
     def batches(
         self, lengths: Sequence[int], index: Sequence[int], budget: int
     ) -> list[list[int]]:
-        """See `Engine`."""
+        """Divide rows into batches by their pieces; see `Engine.batches`."""
         return batch_by_pieces(lengths, budget)
 
     def _requests(self) -> "queue.SimpleQueue[Any]":
-        """Those that no thread is using: one cannot be used by two. As many as there are cores,
-        each of which works on a batch of its own: 640 texts, LoRA in int8, took 8.3 s with two
-        cores on one batch, and 5.4 s with a batch for each.
+        """Return the queue of requests that no thread is using, since two cannot share one.
+
+        There are as many as cores, each of which works on a batch of its own: that is faster than
+        all cores on one batch.
         """
         with self._lock:
             if self._fault is not None:
@@ -132,7 +146,7 @@ class OpenvinoEngine:
             return self._free
 
     def _find_fault(self, request: Any) -> str | None:
-        """RETURNS (str): How far the results are from torch's; None if they are near."""
+        """Return how far the results are from torch's; None if they are near."""
         plain = copy.copy(self.core)
         plain.dtype = torch.float32
 
@@ -147,7 +161,7 @@ class OpenvinoEngine:
         return find_fault(run, right, self.core, adapters, self._precision)
 
     def _message(self, fault: str) -> str:
-        """RETURNS (str): What is wrong, and what to do."""
+        """Return an error message that says what is wrong and what to do."""
         processor = ov.Core().get_property("CPU", "FULL_DEVICE_NAME")
         message = (
             f'engine = "openvino", precision {self._precision}, does not compute on this '
@@ -186,8 +200,10 @@ multiple of 16 and recommends 32, 64 and 128.
 
 
 def group_size(widths: Collection[int]) -> int:
-    """OpenVINO makes int8 of whole groups only, and multiplies what it finds in memory where the
-    rest of a row should be, without a word. It does so on processors with VNNI alone.
+    """Return a group size that OpenVINO's int8 can use for layers of these widths.
+
+    OpenVINO makes int8 of whole groups only, and otherwise multiplies what it finds in memory
+    where the rest of a row should be, without a word. It does so on processors with VNNI alone.
 
     widths (Collection[int]): Inputs of the layers with weights in int8.
     RETURNS (int): A legal group that divides all; 0 if there is none: then weights are in int8,
@@ -198,7 +214,7 @@ def group_size(widths: Collection[int]) -> int:
 
 
 def int8_widths(graph: Any) -> set[int]:
-    """RETURNS (set[int]): Inputs of a graph's products with constant weights in int8."""
+    """Return the input widths of a graph's products that have constant weights in int8."""
     widths = set()
     for node in graph.get_ops():
         if node.get_type_name() == "MatMul":
@@ -218,8 +234,10 @@ _PRECISIONS = {torch.float32: ("f32", "fp32"), torch.bfloat16: ("bf16", "bf16")}
 
 
 def _fill(graph: Any, bank: Bank) -> Any:
-    """graph (ov.Model): With open slots, changed in place.
-    RETURNS (ov.Model): The bank's stacks in their place.
+    """Fill the open slots of a graph with the bank's stacks.
+
+    graph (ov.Model): A graph with open slots, changed in place.
+    RETURNS (ov.Model): The same graph, which has no slots left.
     """
     for name, stack in bank.stacks().items():
         slot = graph.input(name).get_node()

@@ -100,8 +100,9 @@ class _Traced(nn.Module):
 
 
 def _compress(graph: ov.Model) -> ov.Model:
-    """RETURNS (ov.Model): With the weights of linear layers in int8. Embeddings, which are
-    only looked up, stay.
+    """Put the weights of linear layers in int8.
+
+    Embeddings, which are only looked up, stay as they are.
     """
     try:
         import nncf
@@ -119,9 +120,11 @@ def _compress(graph: ov.Model) -> ov.Model:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """OpenVINO and NNCF draw progress bars, warn about tracing, change the level of all logging
-    and of its handlers, and report their use to their maker unless told that they run in a
-    continuous integration.
+    """Keep OpenVINO and NNCF from changing the logging and from reporting their use.
+
+    They draw progress bars, warn about tracing, change the level of all logging and of its
+    handlers, and report their use to their maker unless told that they run in a continuous
+    integration.
     """
     root = logging.getLogger()
     before, level = os.environ.get("CI"), root.level
@@ -141,12 +144,12 @@ def _quiet() -> Iterator[None]:
 
 
 def _kind(core: Core) -> str:
-    """Of a graph: bf16 and fp32 share one."""
+    """Return the weights' type in a graph, of which bf16 and fp32 share one."""
     return "int8" if core.int8 else "float"
 
 
 def _key(core: Core, bank: Bank, n_layers: int | None) -> dict[str, Any]:
-    """What a graph depends on."""
+    """Return all that a graph depends on."""
     return {
         "core": core.fingerprint(),
         "settings": core.settings,
@@ -157,7 +160,7 @@ def _key(core: Core, bank: Bank, n_layers: int | None) -> dict[str, Any]:
 
 
 def _hash_slots(bank: Bank) -> str:
-    """Of the stacks' names and shapes, without the number of adapters."""
+    """Hash the names and shapes of the stacks, leaving the number of adapters out."""
     axis = 2 if bank.kv is not None else 0
     slots = [
         [name, *shape[:axis], *shape[axis + 1 :]]
@@ -167,13 +170,13 @@ def _hash_slots(bank: Bank) -> str:
 
 
 def _is_half(core: Core) -> bool:
-    """Whether the core's weights came in fp16, so that they may be kept in it."""
+    """Return whether the core's weights came in fp16, so that they may be kept in it."""
     kept = exact_halves(core.model.state_dict()).values()
     return all(t.dtype == torch.float16 for t in kept if t.is_floating_point())
 
 
 def _read(folder: Path, key: dict[str, Any]) -> ov.Model | None:
-    """RETURNS (ov.Model): None if there is none, or one that must be made anew."""
+    """Read a graph from its folder; None if there is none, or one that must be made anew."""
     path = folder / MANIFEST
     if not path.is_file():
         return None

@@ -1,17 +1,16 @@
 """Does an engine compute what torch computes? Asked whenever one is compiled, on a few rows.
 
 A processor, a version of a library or a core that nobody has tried may make an engine wrong in
-silence: int8 groups that did not divide a core's width gave hidden states with a cosine of -0.5
-to torch's, on processors with VNNI only. So the rows are run by the engine and by torch in fp32:
-all adapters on one text, texts of several lengths in one batch, one row alone.
+silence: int8 groups that did not divide a core's width gave hidden states unlike torch's, on
+processors with VNNI only. So the rows are run by the engine and by torch in fp32: all adapters on
+one text, texts of several lengths in one batch, one row alone.
 
 What is compared. The deviation of a row is |got - right| / |right - mean|, the mean being that of
-all right states: in the hidden states of e5 six tenths of the length is the same for every piece,
-so that two unrelated rows have a cosine of 0.4. Rounding deviates by at most 0.09 (bf16) and 0.16
-(int8 and bf16), another adapter, wrong lengths, signs, rows or positions by 1.1 to 2.8 on the
-embedded core. Adapters that do little differ by less than int8's noise. But noise leads nowhere in
-particular: hidden states that are clearly nearer to another adapter's than to their own are that
-one's.
+all right states: in the hidden states of e5 most of the length is the same for every piece, so
+that even unrelated rows are alike. Rounding deviates by less than the limits, another adapter,
+wrong lengths, signs, rows or positions by much more. Adapters that do little differ by less than
+int8's noise. But noise leads nowhere in particular: hidden states that are clearly nearer to
+another adapter's than to their own are that one's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -74,7 +73,10 @@ def find_fault(
 def _batches(
     core: Core, adapters: Sequence[int]
 ) -> Iterator[tuple[bool, Tensor, Tensor, list[int]]]:
-    """YIELDS (tuple): Whether all rows are one text, ids (b, t), lengths (b,), adapters (b)."""
+    """Generate the batches that an engine is checked on.
+
+    YIELDS (tuple): Whether all rows are one text, ids (b, t), lengths (b,), adapters (b).
+    """
     rng = np.random.default_rng(0)
     spread = np.linspace(0, len(adapters) - 1, min(len(adapters), MOST_ADAPTERS))
     adapters = [adapters[int(i)] for i in spread]
@@ -94,7 +96,10 @@ def _batches(
 
 
 def _is_mistaken(got: Tensor, expected: Tensor) -> bool:
-    """got, expected (b, t, h): One text, read with a different adapter in each row."""
+    """Return whether states of one text are nearer to another adapter's than to their own.
+
+    got, expected (b, t, h): One text, read with a different adapter in each row.
+    """
     distance = torch.cdist(got.flatten(1), expected.flatten(1))
     own = distance.diagonal()
     others = distance + torch.diag(torch.full_like(own, torch.inf))

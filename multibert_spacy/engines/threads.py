@@ -1,4 +1,4 @@
-"""With how many threads an engine computes, and how many batches it has at once."""
+"""Threads that an engine computes with, and batches that it runs at once."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +13,9 @@ Output = TypeVar("Output")
 
 
 def n_streams(engine: str) -> int:
-    """RETURNS (int): Batches that an engine runs at once. torch gives all its threads to one; of
-    OpenVINO's each has a batch of its own.
+    """Return how many batches an engine runs at once.
+
+    torch gives all its threads to one batch; each of OpenVINO's threads has a batch of its own.
     """
     return torch.get_num_threads() if engine == "openvino" else 1
 

@@ -43,7 +43,7 @@ class TorchEngine:
 
 
 def _is_flat(core: Core) -> bool:
-    """Whether rows are better not padded, see `core/packing.py`."""
+    """Return whether rows are better not padded; see `core/packing.py`."""
     return core.device.type == "cpu"
 
 

@@ -145,9 +145,11 @@ def build_domain_mixture_v1(
     layers: int = 0,
     dropout: float = 0.1,
 ) -> MixtureModel:
-    """A bag of pieces that knows its corpora, the bare core that knows topics, and which of both
-    to believe: see `mixture.py`. What is trained is the bag; `multibert_spacy.fit_mixture.v1` fits
-    the rest when the pipeline is saved, and until then the bag decides alone.
+    """A bag of pieces that knows its corpora, and the bare core that knows topics, mixed.
+
+    Which of both to believe is learnt: see `mixture.py`. What is trained is the bag;
+    `multibert_spacy.fit_mixture.v1` fits the rest when the pipeline is saved, and until then the
+    bag decides alone.
 
     core (CoreListener): The core.
     normalizer (Callable): Normal form of a word, for the bag.

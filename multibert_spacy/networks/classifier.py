@@ -61,7 +61,10 @@ class ClassifierModule(AdaptedModule):
         layers: int,
         n_pieces: int = 0,
     ) -> None:
-        """n_pieces (int): Pieces that the bag knows; 0 is no bag."""
+        """Make a classifier whose linear layer and bag start at zero.
+
+        n_pieces (int): Pieces that the bag knows; 0 means no bag.
+        """
         super().__init__(layers or None)
         self.adapter = adapter
         self.linear = nn.Linear(width, n_classes)
@@ -79,8 +82,9 @@ class ClassifierModule(AdaptedModule):
         return [self.adapter]
 
     def tensors(self) -> dict[str, Tensor]:
-        """RETURNS (dict): What is stored beside the adapter: weight (k, h), bias (k,) and, with a
-        bag, bag (pieces, k).
+        """Return the tensors that are stored beside the adapter.
+
+        RETURNS (dict): weight (k, h), bias (k,) and, with a bag, bag (pieces, k).
         """
         bag = {} if self.bag is None else {"bag": self.bag.weight}
         return {**self.linear.state_dict(), **bag}
@@ -130,15 +134,23 @@ class ClassifierModule(AdaptedModule):
 
 
 def mean_of_rows(hidden: Tensor, lengths: Tensor) -> Tensor:
-    """hidden (b, t, h), lengths (b,). RETURNS (b, h) float32: The mean over each row's pieces."""
+    """Return the mean over the pieces of each row.
+
+    hidden (b, t, h), lengths (b,): Hidden states, and the pieces of each row.
+    RETURNS (b, h): The means, in float32.
+    """
     seen = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]
     summed: Tensor = hidden.float().masked_fill(~seen[..., None], 0).sum(1)
     return summed / lengths[:, None]
 
 
 def bag_logits(bag: nn.EmbeddingBag, groups: Sequence[Sequence[int]]) -> Tensor:
-    """groups (Sequence): b lists of pieces. RETURNS (b, n_classes): Each piece counts once, and
-    all of a group's together as a vector of length BAG_GAIN.
+    """Return the logits of the bag, in which each piece of a group counts once.
+
+    All of a group's pieces together are a vector of length BAG_GAIN.
+
+    groups (Sequence): b lists of pieces.
+    RETURNS (b, n_classes): The logits.
     """
     device = bag.weight.device
     kinds = [sorted(set(group)) for group in groups]
@@ -164,9 +176,11 @@ class ClassifierModel(DetectorModel[ClassifierModule]):
         layers: int = 0,
         bag: bool = False,
     ) -> None:
-        """See `build_domain_classifier_v1`.
+        """Keep the settings of a classifier until `build` makes its module.
 
-        graph (Path), settable before `build`: Where a graph of the core is kept.
+        The arguments are those of `build_domain_classifier_v1`.
+
+        graph (Path, settable before `build`): Where a graph of the core is kept.
         """
         if pooling not in POOLINGS:
             raise ConfigError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
@@ -194,14 +208,14 @@ class ClassifierModel(DetectorModel[ClassifierModule]):
         )
 
     def pieces(self, docs: Sequence[Doc]) -> list[list[int]]:
-        """RETURNS (list): For each doc the pieces of its first MOST_WORDS words."""
+        """Return for each doc the pieces of its first MOST_WORDS words."""
         core = self.listener.core
         words = (read_hashtags(doc[:MOST_WORDS], signs=True) for doc in docs)
         forms = ([self.normalizer(word) for word in own] for own in words)
         return [list(chain.from_iterable(core.pieces(own))) for own in forms]
 
     def rows(self, groups: Sequence[list[int]]) -> list[list[int]]:
-        """RETURNS (list): What the core reads of each group's pieces, without special ones."""
+        """Return what the core reads of each group's pieces, without special ones."""
         limit = min(self.max_pieces, self.listener.core.max_pieces) - 2
         return [group[:limit] for group in groups]
 

@@ -1,4 +1,4 @@
-"""What the detector's two kinds of network share: how they are installed, written and read."""
+"""The network that the detector's two kinds share: how it is installed, written and read."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -34,14 +34,20 @@ class DetectorModel(Model[list[Doc], Floats2d], Generic[M]):
 
     @property
     def module(self) -> M:
-        """RAISES (ConfigError): If the model was not initialised or read."""
+        """The module with the weights.
+
+        RAISES (ConfigError): If the model was not initialised or read.
+        """
         if not self.shims:
             raise ConfigError("The domain detector has no weights yet: train or load it first")
         module: M = self.shims[0]._model
         return module
 
     def _check_layers(self) -> None:
-        """RAISES (ConfigError): If the core has fewer layers than are to be run."""
+        """Check that the core has as many layers as are to be run.
+
+        RAISES (ConfigError): If it has fewer.
+        """
         n_layers = self.listener.core.n_layers
         if self.n_layers > n_layers:
             raise ConfigError(f"layers = {self.n_layers}, but the core has {n_layers}")
@@ -54,24 +60,27 @@ class DetectorModel(Model[list[Doc], Floats2d], Generic[M]):
 
     @abstractmethod
     def _tensors(self) -> dict[str, Tensor]:
-        """RETURNS (dict): What is saved beside the adapter."""
+        """Return the tensors that are saved beside the adapter."""
 
     @abstractmethod
     def _shape(self) -> dict[str, Any]:
         """Settings without which weights mean something else."""
 
     def _about(self) -> Mapping[str, Any]:
-        """RETURNS (Mapping): What the manifest says besides labels and the core's settings."""
+        """Return what the manifest says besides labels and the core's settings."""
         return self._shape()
 
     @abstractmethod
     def _read(
         self, folder: Path, labels: Sequence[str]
     ) -> tuple[dict[str, Any], Callable[[], None]]:
-        """RETURNS (tuple): The manifest, and what takes over all that was read."""
+        """Read the files, and return the manifest and a function that takes over what was read."""
 
     def check_savable(self) -> None:
-        """RAISES (ConfigError): If a weight is not a finite number."""
+        """Check that all weights are finite, so that the model can be saved.
+
+        RAISES (ConfigError): If one is not.
+        """
         if self.shims:
             (adapter,) = self.module.adapters
             tensors = {**adapter.export(), **self._tensors()}

@@ -166,7 +166,7 @@ def in_order(n_rows: int, results: Iterable[tuple[Sequence[int], Sequence[T]]]) 
 
 
 def pack(rows: Sequence[Row], core: Core) -> WindowBatch:
-    """RETURNS (WindowBatch): The rows, in their order."""
+    """Pack rows into a batch, in their order."""
     return pack_rows(
         [row.ids for row in rows],
         [row.firsts for row in rows],
@@ -237,7 +237,7 @@ def gold_tags(eg: Example, labels: Sequence[str], domain: str) -> NDArray[np.int
 
 
 def has_entities(eg: Example) -> bool:
-    """RETURNS (bool): Whether an example says anything of entities, be it that there are none."""
+    """Return whether an example says anything about entities, even that there are none."""
     return bool(eg.reference.has_annotation("ENT_IOB"))
 
 
@@ -262,7 +262,7 @@ def tag_pairs(docs: Sequence[Doc], labels: Sequence[str]) -> NDArray[np.int64]:
 
 
 def by_name(names: Sequence[str]) -> Iterator[tuple[str, list[int]]]:
-    """YIELDS (tuple): Each name, and where it stands."""
+    """Yield each name, and the places where it stands."""
     for name in dict.fromkeys(names):
         yield name, [i for i, other in enumerate(names) if other == name]
 

@@ -177,7 +177,7 @@ def characters(group: SpanGroup) -> list[Characters]:
 
 
 def _unpack(group: SpanGroup) -> list[Characters]:
-    """As `characters`, from the group's bytes, which can be read where its spans cannot."""
+    """Read `characters` from the group's bytes, which can be read where its spans cannot."""
     spans = srsly.msgpack_loads(SpanGroup.to_bytes(group))["spans"]
     found = []
     for span_id, kb_id, label, _, _, start, end in map(FORM.unpack, spans):
@@ -191,7 +191,7 @@ class EntityGroup(SpanGroup):
     """
 
     def __getitem__(self, i: int) -> Span:
-        """RETURNS (Span): The i-th span; of the words that its characters now lie in."""
+        """Return the i-th span, of the words that its characters now lie in."""
         try:
             span = super().__getitem__(i)
         except IndexError:
@@ -203,14 +203,17 @@ class EntityGroup(SpanGroup):
         return self._follow(i) if moved else span
 
     def _follow(self, i: int) -> Span:
-        """What was written stays: of which characters an entity is says whether it is ours."""
+        """Return the i-th span where its characters are now.
+
+        It keeps its characters: by these an entity is known to be ours.
+        """
         start, end, label, kb_id, span_id = _unpack(self)[i]
         return self.doc.char_span(
             start, end, label, kb_id, span_id=span_id, alignment_mode="expand"
         )
 
     def to_bytes(self) -> bytes:
-        """RETURNS (bytes): Of a span group with the words that there are now."""
+        """Return the bytes of a span group with the words that there are now."""
         now = SpanGroup(self.doc, name=self.name, attrs=self.attrs, spans=list(self))
         packed: bytes = now.to_bytes()
         return packed

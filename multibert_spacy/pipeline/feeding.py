@@ -1,4 +1,4 @@
-"""How spacy-transformers' own listeners are fed: by the core as it is, or with adapters.
+"""Feed spacy-transformers' own listeners, with the core as it is or with adapters.
 
 `annotate = true` is spacy-transformers' way: the transformer writes `doc._.trf_data` in its own
 place, the first. With `adapted = true` that place is too early, since an adapter belongs to a
@@ -26,8 +26,9 @@ __all__ = ["doc_trf_data", "hand_over", "listens"]
 
 
 def listens(component: Any, upstream: str) -> bool:
-    """RETURNS (bool): Whether a component's model holds a listener of spacy-transformers' that
-    listens to a transformer of this name.
+    """Return whether a component listens to a transformer of this name.
+
+    It does if its model holds one of spacy-transformers' listeners to it.
     """
     model = getattr(component, "model", None)
     return isinstance(model, Model) and any(
@@ -50,7 +51,7 @@ def hand_over(
 def doc_trf_data(
     docs: Sequence[Doc], rows: Sequence[Row], states: Sequence[Any], core: Core
 ) -> list[TransformerData]:
-    """What `doc._.trf_data` holds of docs that were tagged.
+    """Make what `doc._.trf_data` holds of docs that were tagged.
 
     rows (Sequence[Row]): The docs' windows.
     states (Sequence): For each row its hidden states (t, h) float32.

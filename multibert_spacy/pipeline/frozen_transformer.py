@@ -1,4 +1,4 @@
-"""`frozen_transformer`: owns the one core and lends it to later components.
+"""The `frozen_transformer` component owns the one core and lends it to later components.
 
 It is spacy-transformers' `Transformer` with three differences. It does nothing to docs unless
 `annotate = true`, because each later component runs the core itself, with adapters of its own
@@ -112,12 +112,13 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
         engine: str = "torch",
         trainable: bool = False,
     ) -> None:
-        """See `make_frozen_transformer`. RAISES (ConfigError): If an option would be without
-        effect.
+        """Make a component without a core; see `make_frozen_transformer`.
+
+        RAISES (ConfigError): If an option would be without effect.
         """
         if adapted and set_extra_annotations is not null_annotation_setter:
             raise ConfigError(
-                f"'{name}' has adapted = true, which knows no set_extra_annotations: leave them "
+                f"'{name}' has adapted = true, which takes no set_extra_annotations: leave them "
                 "out, or set annotate = true in place of adapted"
             )
         super().__init__(
@@ -133,17 +134,18 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
 
     @property
     def _writes(self) -> bool:
-        """Whether `doc._.trf_data` is written by the transformer itself."""
+        """Whether the transformer itself writes `doc._.trf_data`."""
         return self.annotate and not self.adapted
 
     @property
     def stock_listeners(self) -> list[TransformerListener]:
-        """spacy-transformers' listeners."""
+        """The listeners of spacy-transformers."""
         return [own for own in self.listeners if isinstance(own, TransformerListener)]
 
     @property
     def core(self) -> Core:
         """The core that is lent.
+
         RAISES (CoreError): If there is none yet, or its architecture is not supported.
         """
         if self._core is None:
@@ -171,7 +173,7 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
         self._fingerprint = None
 
     def fingerprint(self) -> str:
-        """RETURNS (str): The identity of the core's weights; adapters are bound to it."""
+        """Return the identity of the core's weights, which adapters are bound to."""
         if self._fingerprint is None or self.trainable:
             self._fingerprint = self.core.fingerprint()
         return self._fingerprint
@@ -181,8 +183,10 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
         self._core = None
 
     def find_listeners(self, component: Any) -> None:
-        """Lend the core to a component whose model holds a `CoreListener`; spacy-transformers'
-        own listeners are found as well.
+        """Lend the core to a component whose model holds a `CoreListener`.
+
+        spacy-transformers' own listeners are found as well.
+
         RAISES (ConfigError): If nothing would feed those.
         """
         self._check_fed(component)
@@ -195,13 +199,15 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
                     self._has_feeder |= isinstance(component, MultibertNER)
 
     def _linked(self, nlp: Language) -> None:
-        """Which component feeds listeners is found anew."""
+        """Find anew which component feeds listeners."""
         super()._linked(nlp)
         self._has_feeder = False
 
     def _check_fed(self, component: Any) -> None:
-        """spaCy's own listeners read zeros, in training and after it, where nobody writes
-        `doc._.trf_data`.
+        """Check that somebody feeds a component that listens.
+
+        Where nobody writes `doc._.trf_data`, spaCy's own listeners read zeros, in training and
+        after it.
 
         component (Any): What stands behind this one.
         RAISES (ConfigError): If it listens, and nobody writes.
@@ -223,7 +229,7 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
             )
 
     def _is_another_s(self, component: Any) -> bool:
-        """Whether a stock transformer in front feeds it: a listener may listen to any."""
+        """Return whether a stock transformer in front feeds it: a listener may listen to any."""
         for _, proc in self._pipeline.pipeline if self._pipeline is not None else ():
             if proc is component:
                 return False
@@ -233,15 +239,17 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
         return False
 
     def __call__(self, doc: Doc) -> Doc:
-        """Nothing, unless annotate: then as the parent.
-        RAISES (MultibertError): If the text was none, see `text/surrogates.py`.
+        """Do nothing to a doc, unless annotate: then do as the parent.
+
+        RAISES (MultibertError): If the text is not valid; see `text/surrogates.py`.
         """
         check_whole(doc)
         return super().__call__(doc) if self._writes else doc
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Nothing, unless annotate: then as the parent. A text that was none goes to the error
-        handler.
+        """Do nothing to docs, unless annotate: then do as the parent.
+
+        A text that is not valid goes to the error handler.
         """
         stream = whole_docs(stream, partial(self.get_error_handler(), self.name, self))
         yield from super().pipe(stream, batch_size=batch_size) if self._writes else stream
@@ -273,9 +281,11 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
     def initialize(
         self, get_examples: Callable[[], Iterable[Example]], *, nlp: Language | None = None
     ) -> None:
-        """Load the core by name or path, as the parent does, or by the name of an installed
-        pipeline or the path of another, which have it. One that is there stays: it is
-        frozen, and nothing here starts anew.
+        """Load the core, unless there is one: it is frozen, and nothing here starts anew.
+
+        It is loaded by name or path, as the parent does, or by the name of an installed pipeline
+        or the path of another that has it.
+
         RAISES (ConfigError): If no core is named.
         RAISES (CoreError): If there is none of that name.
         """
@@ -294,7 +304,10 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
         self._core = None
 
     def _check_name(self) -> None:
-        """RAISES (ConfigError): If the core has no name: it would be some default."""
+        """Check that the core has a name, since it would otherwise be some default.
+
+        RAISES (ConfigError): If it has none.
+        """
         if not self.model.attrs["name"]:
             raise ConfigError(
                 f"'{self.name}' has no core. Set [components.{self.name}.model] name = … to a "
@@ -325,6 +338,7 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "FrozenTransformer":
         """Read what `to_disk` wrote; uses no network.
+
         RAISES (CoreError): If a file is missing or damaged.
         """
         if "model" not in exclude:

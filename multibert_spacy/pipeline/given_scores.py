@@ -15,7 +15,7 @@ __all__ = ["with_gold_domains"]
 
 
 class _Tagger(Protocol):
-    """What is needed of the `multibert_ner`."""
+    """The part of `multibert_ner` that is needed here."""
 
     spans_key: str
     predict: Callable[[list[Doc]], Any]

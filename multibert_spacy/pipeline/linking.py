@@ -1,5 +1,8 @@
-"""What spaCy does not tell a component: which pipeline it stands in, and what else a config says
-of a component that it sources.
+"""Find what spaCy does not tell a component.
+
+This is the pipeline that it stands in, and what else a config says of a component that it sources.
+
+This is the pipeline that it stands in, and what else a config says of a component that it sources.
 
 `Language._link_components` gives every component its name whenever a pipeline changes, and that is
 the only call which reaches a component that is *sourced*: its factory is not called again. From
@@ -76,9 +79,7 @@ class LinkedPipe:
                     node.lose()
 
     def _settings_changed(self) -> None:
-        """Called when a config changed settings of the sourced component: they have to fit, as
-        what was loaded has.
-        """
+        """Check that settings which a config changed fit the sourced component, as its own do."""
         self._just_read = True
 
     @property
@@ -89,6 +90,7 @@ class LinkedPipe:
 
     def _obey_config(self, nlp: Language, frame: Any) -> None:
         """Take over what a config says of this component beside `source`.
+
         RAISES (ConfigError): For a key that cannot be changed.
         """
         if frame is None or frame.f_code is not Language.add_pipe.__code__:
@@ -143,9 +145,11 @@ class LinkedPipe:
 
     def _check_tokens(self, docs: Iterable[Doc]) -> None:
         """Say once that the pipeline's tokenizer is not the one that our components were trained
-        on, when a doc comes whose words it has cut: if it cuts them otherwise than ours, or if the
-        component was sourced from a pipeline that has ours. Docs that came with words of their own
-        are fine, and so is another tokenizer that gives the same words.
+        on.
+
+        It is said when a doc comes whose words it has cut: if it cuts them otherwise than ours, or
+        if the component was sourced from a pipeline that has ours. Docs that came with words of
+        their own are fine, and so is another tokenizer that gives the same words.
 
         docs (Iterable[Doc]): Docs that came in.
         """
@@ -199,8 +203,9 @@ def domains_in_front(nlp: Language | None, component: object) -> Sequence[str]:
 
 
 def _were_given(doc: Doc) -> bool:
-    """Whether a doc's words are somebody's own: then every one is followed by a space, the last
-    one too, unless spaces were given as well.
+    """Return whether a doc's words are somebody's own.
+
+    Then every one is followed by a space, the last one too, unless spaces were given as well.
     """
     return all(word.whitespace_ for word in doc)
 

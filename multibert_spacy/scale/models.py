@@ -1,4 +1,4 @@
-"""What a plan needs to know of a pipeline, read without loading it: the workers load it."""
+"""Read what a plan needs to know of a pipeline without loading it: the workers load it."""
 
 import inspect
 from pathlib import Path
@@ -11,7 +11,7 @@ __all__ = ["Known", "describe_model"]
 
 
 class Known(NamedTuple):
-    """Of a pipeline."""
+    """The facts about a pipeline that a plan needs."""
 
     version: str
     """`fa_multibert-0.1.0`."""
@@ -22,8 +22,10 @@ class Known(NamedTuple):
 
 
 def describe_model(model: str) -> Known:
-    """model (str): Installed package or folder.
-    RETURNS (Known): What its meta and its config say.
+    """Read what a pipeline's meta and config say.
+
+    model (str): Installed package or folder.
+    RETURNS (Known): The facts that a plan needs.
     RAISES (OSError): If there is no such pipeline.
     """
     if util.is_package(model):

@@ -31,7 +31,7 @@ ROW_GROUP = 1024
 
 
 def result_of(row: Row, doc: Doc, plan: Plan) -> dict[str, Any]:
-    """RETURNS (dict): What is written of a tagged text."""
+    """Return what is written of a tagged text."""
     made_up = None if plan.id else f"{row.file}:{row.line}"
     result: dict[str, Any] = {"id": made_up or _key(row.id, plan.id)}
     if not plan.settings.no_text:
@@ -80,7 +80,7 @@ def _write_parquet(file: IO[bytes], results: Iterator[dict[str, Any]], plan: Pla
 
 
 def _schema(arrow: Any, plan: Plan) -> Any:
-    """RETURNS (pyarrow.Schema): That of the module's table."""
+    """Return the `pyarrow.Schema` of the module's table."""
     kinds = {"int64": arrow.int64(), "string": arrow.string(), "": arrow.string()}
     entity = {
         **{"start": arrow.int32(), "end": arrow.int32(), "label": arrow.string()},

@@ -25,11 +25,11 @@ class Place:
         self.root = root.rstrip("/")
 
     def path(self, name: str) -> str:
-        """RETURNS (str): The whole path of a name, as the file system takes it."""
+        """Return the whole path of a name, as the file system takes it."""
         return f"{self.root}/{name}"
 
     def names(self, folder: str = "") -> set[str]:
-        """RETURNS (set[str]): What lies directly in the place, or in a folder of it."""
+        """Return the names that lie directly in the place, or in a folder of it."""
         path = self.path(folder).rstrip("/")
         if not self.fs.exists(path):
             return set()
@@ -37,12 +37,12 @@ class Place:
         return {own.rstrip("/").rsplit("/", 1)[-1] for own in self.fs.ls(path, detail=False)}
 
     def read(self, name: str) -> bytes:
-        """RETURNS (bytes): A file's content."""
+        """Return the content of a file."""
         content: bytes = self.fs.cat_file(self.path(name))
         return content
 
     def read_all(self, names: Iterable[str]) -> Iterator[bytes]:
-        """YIELDS (bytes): The contents of small files, a few hundred fetched at once."""
+        """Yield the contents of small files, a few hundred fetched at once."""
         names = list(names)
         for i in range(0, len(names), 256):
             paths = [self.path(name) for name in names[i : i + 256]]
@@ -51,7 +51,7 @@ class Place:
             yield from (found[path] for path in paths)
 
     def read_json(self, name: str) -> Any:
-        """RETURNS (Any): What a JSON file holds."""
+        """Return what a JSON file holds."""
         return json.loads(self.read(name))
 
     @contextmanager
@@ -83,8 +83,10 @@ class Place:
 
 
 def open_place(url: str) -> Place:
-    """url (str): A folder's path, or its URL: `s3://bucket/out`.
-    RETURNS (Place): The folder, which need not exist yet.
+    """Open a folder, which need not exist yet.
+
+    url (str): Its path, or its URL: `s3://bucket/out`.
+    RETURNS (Place): The folder.
     """
     fs, root = need("fsspec.core", "apply").url_to_fs(url)
     return Place(fs, root)

@@ -1,4 +1,4 @@
-"""What is to be done: the files, the columns, and the parts of each file.
+"""The plan of a run: the files, the columns, and the parts of each file.
 
 The plan is made once, by reading through the input, and kept in the output as `_plan.json`. A part
 ends where a thread ends, and where texts without a thread are cut into groups: so no group is cut.
@@ -22,7 +22,7 @@ PART_NAME = "part-{:06d}.{}"
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides which rows come out. A run that is continued must have the same."""
+    """The settings that decide which rows come out. A run that is continued must have the same."""
 
     model: str
     version: str
@@ -51,7 +51,7 @@ class Part:
 
 @dataclass
 class Plan:
-    """See the module."""
+    """The plan of a run, as `_plan.json` holds it."""
 
     settings: Settings
     files: list[Source]
@@ -67,7 +67,7 @@ class Plan:
     """Of the whole run, once it has ended."""
 
     def part_name(self, index: int) -> str:
-        """RETURNS (str): The output file of a part."""
+        """Return the name of a part's output file."""
         return PART_NAME.format(index, self.settings.format)
 
     def save(self, place: Place) -> None:
@@ -78,7 +78,7 @@ class Plan:
 
 
 def read_plan(place: Place) -> Plan:
-    """RETURNS (Plan): What `Plan.save` wrote."""
+    """Read what `Plan.save` wrote."""
     value = place.read_json(PLAN)
     settings = value.pop("settings")
     settings["columns"] = Columns(**settings["columns"])
@@ -114,7 +114,7 @@ def make_plan(settings: Settings, place: Place, named: Iterable[str]) -> Plan:
 
 
 class _Seen:
-    """What was seen on the way through the input."""
+    """Counts of what was seen on the way through the input, to check it at the end."""
 
     def __init__(self, named: Iterable[str]) -> None:
         self.missing = set(named)
@@ -136,11 +136,14 @@ class _Seen:
                 self.whole[i] &= is_whole(key)
 
     def kind(self, i: int) -> str:
-        """RETURNS (str): Type of the ids (0) or the threads (1)."""
+        """Return the type of the ids (0) or the threads (1)."""
         return "" if not self.keys[i] else "int64" if self.whole[i] else "string"
 
     def check(self, settings: Settings) -> None:
-        """RAISES (CorpusError): See `make_plan`."""
+        """Check that the input holds texts, and the columns that were named.
+
+        RAISES (CorpusError): If it does not.
+        """
         if not self.n_texts:
             raise CorpusError(f"{settings.input} holds no text to tag: {self.error}")
         if self.missing:
@@ -194,7 +197,7 @@ def cut(
 
 
 def stamp(fs: Any, sources: Iterable[Source]) -> list[list[Any]]:
-    """RETURNS (list): Size and time of change of each file."""
+    """Return the path, size and time of change of each file."""
     stamps = []
     for source in sources:
         info = fs.info(source.path)
@@ -203,7 +206,10 @@ def stamp(fs: Any, sources: Iterable[Source]) -> list[list[Any]]:
 
 
 def check_same(plan: Plan, settings: Settings) -> None:
-    """RAISES (ConfigError): If a run is to be continued with other settings or another input."""
+    """Check that a run is continued with the same settings and input.
+
+    RAISES (ConfigError): If it is not.
+    """
     old, new = asdict(plan.settings), asdict(settings)
     if changed := [name for name in old if old[name] != new[name]]:
         said = "; ".join(f"{name} was {old[name]!r}, is {new[name]!r}" for name in changed)

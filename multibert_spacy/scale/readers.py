@@ -86,7 +86,7 @@ def _is_hidden(path: str) -> bool:
 
 def _source(path: str, root: str) -> Source:
     if _ending(path) not in FORMATS:
-        raise CorpusError(f"{path} is no file to read: expected one that ends in {ENDINGS}")
+        raise CorpusError(f"{path} cannot be read: expected a file that ends in {ENDINGS}")
     return Source(path, path.removeprefix(root).lstrip("/"), FORMATS[_ending(path)])
 
 
@@ -215,7 +215,7 @@ def _read_parquet(
 
 
 def _values(batch: Any) -> list[dict[str, Any]]:
-    """RETURNS (list[dict]): A batch's rows. Strings that are no UTF-8 hold halves of pairs."""
+    """Return the rows of a batch. Strings that are not UTF-8 hold halves of surrogate pairs."""
     try:
         rows: list[dict[str, Any]] = batch.to_pylist()
         return rows

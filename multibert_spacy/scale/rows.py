@@ -1,4 +1,4 @@
-"""What of a record the pipeline is given, and what is wrong with those that it is not given."""
+"""Turn records into rows for the pipeline, or say what is wrong with them."""
 
 from collections.abc import Hashable, Iterator
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ class Columns:
     domain: str = "domain"
 
     def all(self) -> list[str]:
-        """RETURNS (list[str]): The names, that of the texts first."""
+        """Return the names of the columns, that of the texts first."""
         return list(asdict(self).values())
 
 
@@ -51,7 +51,7 @@ class BadRow:
     error: str
 
     def as_json(self) -> dict[str, Any]:
-        """RETURNS (dict): Its line of `errors.jsonl`."""
+        """Return its line of `errors.jsonl`."""
         return {"file": self.file, "line": self.line, "error": self.error}
 
 
@@ -84,7 +84,7 @@ def read_rows(
 
 
 def _check(record: Record, source: Source, columns: Columns, max_length: int) -> Row | BadRow:
-    """RETURNS (Row | BadRow): A record as a row."""
+    """Return a record as a row, or as a bad one."""
     values = record.values
     error = record.error if values is None else _error(values, columns, max_length)
     if values is None or error:
@@ -107,12 +107,12 @@ def _plain(key: Any) -> int | str:
 
 
 def is_whole(key: Any) -> bool:
-    """RETURNS (bool): Whether a key is a whole number that a column of int64 holds."""
+    """Return whether a key is a whole number that an int64 column holds."""
     return isinstance(key, int) and not isinstance(key, bool) and -(2**63) <= key < 2**63
 
 
 def _error(values: dict[str, Any], columns: Columns, max_length: int) -> str:
-    """RETURNS (str): What is wrong with a record; "" if nothing is."""
+    """Return what is wrong with a record; "" if nothing is."""
     text = values.get(columns.text)
     if text is None:
         return f"no {columns.text!r}"

@@ -1,4 +1,4 @@
-"""`apply`: from files of texts to a folder of rows."""
+"""The `apply` run reads files of texts and writes a folder of rows."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -123,8 +123,9 @@ def _check(engine: str, workers: int, format: str, part_size: int) -> None:
 
 
 def _absolute(path: str | Path) -> str:
-    """RETURNS (str): What a process elsewhere would call it: a path from the root, or a URL or a
-    package as they are.
+    """Return a path as a process elsewhere would call it.
+
+    A path is given from the root; a URL or a package stays as it is.
     """
     path = str(path)
     if "://" in path:
@@ -135,8 +136,11 @@ def _absolute(path: str | Path) -> str:
 
 
 def _open_output(output: str, resume: bool) -> tuple[Place, bool]:
-    """RETURNS (tuple): The output folder, and whether there is no plan in it.
-    RAISES (ConfigError): If something lies there that a new run would mix with, or that is no run.
+    """Open the output folder.
+
+    RETURNS (tuple): The folder, and whether there is no plan in it.
+    RAISES (ConfigError): If something lies there that a new run would mix with, or that is not a
+        run.
     """
     place = open_place(output)
     if place.fs.isfile(place.root):
@@ -155,7 +159,7 @@ def _open_output(output: str, resume: bool) -> tuple[Place, bool]:
 
 
 def _teller(plan: Plan, to_do: Iterable[int], progress: Progress) -> Callable[[int], None]:
-    """RETURNS (Callable): Adds up what it is told, and reports it."""
+    """Return a function that adds up what it is told and reports the sum."""
     total = sum(part.n_records for part in plan.parts)
     done = total - sum(plan.parts[i].n_records for i in to_do)
     progress(done, total)

@@ -53,7 +53,7 @@ def shuffle(place: Place, rows: Iterable[Row | BadRow]) -> Source:
 
 
 def _table(rows: Iterable[Row | BadRow]) -> Iterator[tuple[str, str]]:
-    """YIELDS (tuple): Key and content of each row."""
+    """Yield the key and the content of each row."""
     for row in rows:
         body: dict[str, Any] = asdict(row)
         thread = body.get("thread")

@@ -45,7 +45,10 @@ class Worker:
     """A loaded pipeline and a plan."""
 
     def __init__(self, output: str) -> None:
-        """output (str): Folder of the run, in which the plan lies."""
+        """Load the plan and its pipeline.
+
+        output (str): Folder of the run, in which the plan lies.
+        """
         self.place = open_place(output)
         self.plan = read_plan(self.place)
         self.nlp = spacy.load(self.plan.settings.model)
@@ -143,7 +146,7 @@ def tag(
 
 
 def add_counts(every: Iterable[Counts]) -> Counts:
-    """RETURNS (dict): The sums of some counts."""
+    """Return the sums of some counts."""
     total: Counts = {"texts": 0, "rows": 0, "errors": 0, "entities": 0, "domains": {}}
     for counts in every:
         for name in ("texts", "rows", "errors", "entities"):
@@ -155,8 +158,10 @@ def add_counts(every: Iterable[Counts]) -> Counts:
 
 
 def reason_of(error: BaseException | None) -> str:
-    """error (BaseException): What an engine raised because a part had failed elsewhere: the
-        traceback from there is its text, or that of one of its causes.
+    """Find out why a part failed elsewhere.
+
+    error (BaseException): What an engine raised because of it: the traceback from there is its
+        text, or that of one of its causes.
     RETURNS (str): What was raised there, in one line.
     """
     texts = []
@@ -169,5 +174,5 @@ def reason_of(error: BaseException | None) -> str:
 
 @lru_cache(maxsize=1)
 def worker_for(output: str) -> Worker:
-    """RETURNS (Worker): This process's own, which it keeps."""
+    """Return the worker that this process makes once and keeps."""
     return Worker(output)

@@ -65,7 +65,8 @@ def folder_from_bytes(data: bytes, read: Callable[[Path], Any]) -> None:
 
 
 def write_model(model: Model[Any, Any], path: Path) -> None:
-    """Write thinc's file of a model.
+    """Write a model's file, in thinc's format.
+
     RAISES (ConfigError): If one of its weights is not a finite number.
     """
     _check_weights(model)
@@ -110,7 +111,8 @@ class FolderBytes:
     from_disk: Callable[..., Any]
 
     def check_savable(self) -> None:
-        """To be called before the first file of a pipeline is written.
+        """Check that the component can be saved, before a pipeline's first file is written.
+
         RAISES (ConfigError): If `to_disk` would refuse the weights.
         """
         check = getattr(self.model, "check_savable", None)
@@ -120,7 +122,7 @@ class FolderBytes:
             _check_weights(self.model)
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """RETURNS (bytes): What `to_disk` would write."""
+        """Return what `to_disk` would write."""
         return folder_to_bytes(lambda path: self.to_disk(path, exclude=exclude))
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Self:

@@ -49,8 +49,10 @@ def draft_in(folder: Path) -> Iterator[Path]:
 
 
 def _begin(folder: Path, *, alone: bool = False) -> tuple[Path, int | None]:
-    """alone (bool): Whether nobody else may be at work there.
-    RETURNS (tuple): A new draft in a folder, and its lock.
+    """Make a new draft in a folder, and lock it.
+
+    alone (bool): Whether nobody else may be at work there.
+    RETURNS (tuple): The draft and its lock.
     RAISES (MultibertError): If somebody is.
     """
     with locked(folder):
@@ -74,12 +76,16 @@ def _end(draft: Path, lock: int | None) -> None:
 
 
 class Mark:
-    """Says that a folder is between two saves: a draft without anything in it, which stays until
-    `end` is called, or until the next save if this one is killed or fails.
+    """A sign that a folder is between two saves.
+
+    It is a draft without anything in it, which stays until `end` is called, or until the next save
+    if this one is killed or fails.
     """
 
     def __init__(self, folder: Path) -> None:
-        """folder (Path): The folder of a pipeline.
+        """Mark a folder as being saved to.
+
+        folder (Path): The folder of a pipeline.
         RAISES (MultibertError): If there is a mark of another save that is at work.
         """
         self._lock: int | None = None
@@ -97,7 +103,7 @@ class Mark:
 
 
 def has_draft(folder: Path) -> bool:
-    """RETURNS (bool): Whether a save into this folder is at work, or was killed."""
+    """Return whether a save into this folder is at work, or was killed."""
     return any(True for _ in _drafts(folder))
 
 
@@ -109,7 +115,7 @@ def _drafts(folder: Path) -> Iterator[Path]:
 
 
 def _is_dead(draft: Path) -> bool:
-    """Whether nobody works at a draft any more."""
+    """Return whether nobody works at a draft any more."""
     number = draft.name.removeprefix(PREFIX).split("-")[0]
     if not number.isdecimal():
         return False
@@ -147,7 +153,7 @@ def _open_folder(folder: Path) -> int:
 
 
 def _lock(draft: Path) -> int | None:
-    """RETURNS (int): What holds the lock while it is open; None where there are no locks."""
+    """Lock a draft until the returned file is closed; None if the system has no locks."""
     if fcntl is None:
         return None
     lock = _open_folder(draft)
@@ -159,6 +165,7 @@ def _lock(draft: Path) -> int | None:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Let one thread of one process at a time swap something in this folder.
+
     RAISES (MultibertError): If another one takes longer than a swap can.
     """
     if fcntl is None:
@@ -218,8 +225,9 @@ def swap(draft: Path, folder: Path, names: Sequence[str]) -> None:
 
 
 def carry_over(old: Path, new: Path, *, skip: "Sequence[str] | set[str]") -> None:
-    """Take what is not ours from a folder that is to be replaced: as links, which cost nothing
-    and leave it whole until it is removed.
+    """Take what is not ours from a folder that is to be replaced.
+
+    It is taken as links, which cost nothing and leave the folder whole until it is removed.
 
     old (Path): May be missing.
     new (Path): In a draft.

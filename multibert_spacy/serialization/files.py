@@ -62,7 +62,8 @@ def read_regular(path: Path, *, largest: int) -> bytes:
 
 
 def hash_regular(path: Path) -> str:
-    """RETURNS (str): SHA-256 of a regular file, read piece by piece.
+    """Return the SHA-256 of a regular file, read piece by piece.
+
     RAISES (OSError): As `read_regular`.
     """
     digest = hashlib.sha256()

@@ -44,7 +44,7 @@ def _digest(data: Mapping[str, Any]) -> str:
 
 
 def seal(data: Mapping[str, Any]) -> dict[str, Any]:
-    """RETURNS (dict): The same with the hash of all that it says."""
+    """Return the data with a hash of all that is in it."""
     return {**data, SEAL: _digest(data)}
 
 
@@ -91,7 +91,7 @@ def read_json(
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """RETURNS (dict): File name -> SHA-256, for each file in a folder but the manifest."""
+    """Return the SHA-256 of each file in a folder, by name, except the manifest's."""
     return {
         path.name: file_hash(path)
         for path in sorted(folder.iterdir())
@@ -100,7 +100,7 @@ def file_hashes(folder: Path) -> dict[str, str]:
 
 
 def file_hash(path: Path) -> str:
-    """RETURNS (str): SHA-256 of a regular file, read piece by piece."""
+    """Return the SHA-256 of a regular file, read piece by piece."""
     return hash_regular(path)
 
 

@@ -1,4 +1,4 @@
-"""Which parts of a pipeline this thread is writing or reading.
+"""Know which parts of a pipeline this thread is writing or reading.
 
 `nlp.to_disk` calls its components one by one and tells them nothing of each other: that calls
 belong to one save shows in thread, folder and order alone. A part is the tokenizer or a component,
@@ -29,13 +29,14 @@ class Parts(threading.local):
         self._mark: Mark | None = None
 
     def begin(self, folder: Path, *, to_come: bool = False) -> None:
-        """Mark a pipeline's folder, before spaCy writes its own files: from then on they belong
-        to another save than the components that are there. The first component that is written
-        takes the mark away, and its id then says the same.
+        """Mark a pipeline's folder, before spaCy writes its own files.
+
+        From then on they belong to another save than the components that are there. The first
+        component that is written takes the mark away, and its id then says the same.
 
         folder (Path): The pipeline's.
-        to_come (bool): Whether it is known that a component of ours will be written. If it is
-            not, and none is there, there is no mark, which nobody would take away.
+        to_come (bool): Whether it is known that a component of ours will be written. If it is not,
+            and none is there, there is no mark, which nobody would take away.
         RAISES (MultibertError): If another save is as far as this one: the files of the two would
             be mixed.
         """
@@ -72,7 +73,7 @@ class Parts(threading.local):
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether a folder is of a component of ours, of any version."""
+    """Return whether a folder is of a component of ours, of any version."""
     for name in ("cfg", "model/multibert.json"):
         with contextlib.suppress(OSError):
             return b'"seal"' in read_regular(folder / name, largest=2**20)
@@ -84,7 +85,7 @@ LOADED = Parts()
 
 
 def is_whole(exclude: object) -> bool:
-    """Whether a part is written or read with its whole pipeline.
+    """Return whether a part is written or read with its whole pipeline.
 
     exclude (Iterable[str]): What `to_disk` or `from_disk` of a part was told to leave out.
     RETURNS (bool): Whether it is called for a whole pipeline: `Language` leaves out the

@@ -1,4 +1,4 @@
-"""What is loaded is one save: each part says which others it was saved with.
+"""Check that what is loaded is one save: each part says which others it was saved with.
 
 `nlp.to_disk` writes the tokenizer and the components one after the other. If it is killed in
 between, or if two write to one folder, parts of two saves lie side by side, each of them whole. So
@@ -48,7 +48,9 @@ class SavedPart:
     """A component that is being saved."""
 
     def __init__(self, path: Path, *, whole: bool) -> None:
-        """path (Path): Its folder.
+        """Read what is known of a part before it is saved.
+
+        path (Path): Its folder.
         whole (bool): Whether it is saved with its pipeline; see `parts.is_whole`.
         """
         self.path = path
@@ -72,7 +74,7 @@ class SavedPart:
         return {OWN: self._own, WITH: self._before}
 
     def _has_neighbours(self) -> bool:
-        """Whether it comes into a pipeline whose parts have ids."""
+        """Return whether it comes into a pipeline whose parts have ids."""
         parent = self.path.parent
         return (parent / "config.cfg").is_file() and any(
             OWN in _ids(path) for path in parent.iterdir() if path.is_dir()
@@ -80,6 +82,7 @@ class SavedPart:
 
     def put(self, draft: Path, names: Sequence[str]) -> None:
         """Swap it in; see `drafts.swap`.
+
         RAISES (MultibertError): If another save has replaced an earlier part of this one.
         """
         with locked(self.path.parent):
@@ -161,8 +164,10 @@ def read_settings(path: Path, error: type[MultibertError]) -> dict[str, Any]:
 def check_save(
     path: Path, settings: Mapping[str, Any], error: type[MultibertError], *, whole: bool
 ) -> None:
-    """Check, when all of a component has been read, that it is of one save: it was not saved anew
-    meanwhile, and goes with those beside it. Damage has been given a better name by then.
+    """Check, when all of a component has been read, that it is of one save.
+
+    It must not have been saved anew meanwhile, and has to go with those beside it. Damage has been
+    given a better name by then.
 
     path (Path): Its folder.
     settings (Mapping): What `read_settings` returned before.
@@ -205,7 +210,7 @@ def _hash(path: Path) -> str | None:
 
 
 def _ids(path: Path) -> dict[str, Any]:
-    """RETURNS (dict): The ids in a component's folder, and the seal of the file they are in."""
+    """Return the ids in a component's folder, and the seal of the file that they are in."""
     for place in PLACES:
         try:
             settings = read_json(path / place, MultibertError)
@@ -216,7 +221,7 @@ def _ids(path: Path) -> dict[str, Any]:
 
 
 def _id_of(path: Path) -> str | None:
-    """RETURNS (str): The id of a part; None if it has none."""
+    """Return the id of a part; None if it has none."""
     if path.is_dir():
         ids = _ids(path)
         own = ids.get(OWN, BY_HAND if SEAL not in ids else None)

@@ -1,7 +1,7 @@
-"""From words to rows of pieces and back.
+"""Align words with rows of pieces, both ways.
 
 A word is tokenised alone, so its pieces do not depend on its neighbours and can be cached: the
-20,000 commonest words cover most of a stream. This is what `is_split_into_words=True` does in
+commonest words cover most of a stream. This is what `is_split_into_words=True` does in
 transformers. The first piece of a word carries its label.
 """
 
@@ -23,7 +23,9 @@ class PieceCache:
     def __init__(
         self, encode: Callable[[list[str]], list[PieceIds]], *, max_words: int = 100_000
     ) -> None:
-        """encode (Callable): Pieces of each of a list of words, without special pieces.
+        """Make an empty cache.
+
+        encode (Callable): Pieces of each of a list of words, without special pieces.
         max_words (int): When the cache holds so many words it starts anew.
         """
         self.encode = encode

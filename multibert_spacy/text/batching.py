@@ -1,8 +1,7 @@
 """Batches by a budget of pieces, sorted by length.
 
-On a CPU padding is paid in full: batches in input order take twice the time with the embedded
-core. Sorting inside a buffer of the stream keeps memory bounded, and the caller puts results back
-into input order.
+On a CPU padding is paid in full: batches in input order are much slower. Sorting inside a
+buffer of the stream keeps memory bounded, and the caller puts results back into input order.
 
 Rows that will be padded, and rows that will lie one behind the other (`core/packing.py`), want
 batches of their own kind.
@@ -22,14 +21,15 @@ sorted by words still has rows of very different pieces.
 
 
 def batch_by_pieces(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Group rows of similar length: a batch ends where it is full, or where its padding has come
-    to cost as much as another pass.
+    """Group rows of similar length.
+
+    A batch ends where it is full, or where its padding has come to cost as much as another pass.
 
     lengths (Sequence[int]): Pieces of each row.
-    budget (int): Padded pieces a batch may hold: its rows times its longest row. A longer row
-        is a batch of its own.
-    RETURNS (list[list[int]]): Indices into `lengths`; each exactly once, longest batches first,
-        so that a batch too large for the memory fails at once.
+    budget (int): Padded pieces a batch may hold: its rows times its longest row. A longer row is a
+        batch of its own.
+    RETURNS (list[list[int]]): Indices into `lengths`; each exactly once, longest batches first, so
+        that a batch too large for the memory fails at once.
     RAISES (ConfigError): If the budget is below 1.
     """
     _check(budget)
@@ -51,8 +51,10 @@ WIDEST = 8
 def batch_flat(
     lengths: Sequence[int], keys: Sequence[int], budget: int, *, alone: int
 ) -> list[list[int]]:
-    """Group rows of one key (of one adapter), which will lie one behind the other: batches of
-    nearly the same size. Keys with few pieces are mixed, in batches that will be padded.
+    """Group rows of one key (of one adapter), which will lie one behind the other.
+
+    The batches are of nearly the same size. Keys with few pieces are mixed, in batches that will
+    be padded.
 
     lengths (Sequence[int]): Pieces of each row.
     keys (Sequence[int]): The key of each.
@@ -74,7 +76,7 @@ def batch_flat(
 
 
 def _cut(rows: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """RETURNS (list): As many batches as must be, of about the same size, in the same order."""
+    """Cut rows into as few batches as possible, of about the same size, in the same order."""
     total = sum(lengths[i] for i in rows)
     share = total / max(1, -(-total // budget))
     batches: list[list[int]] = []

@@ -14,7 +14,7 @@ _VISIBLE = regex.compile(
 
 
 def is_blank(doc: Doc) -> bool:
-    """Whether a doc has nothing to read.
+    """Return whether a doc has nothing to read.
 
     doc (Doc): A doc.
     RETURNS (bool): Whether no word of it has anything to see, as the network is shown it.

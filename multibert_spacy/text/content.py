@@ -1,4 +1,4 @@
-"""What a text is about: its words without what it wears.
+"""Reduce a text to what it is about: its words without its ornaments.
 
 A sentence embedding of a group is read from few pieces (`networks/mixture.py`), so that they
 should be those that say something: no links, mentions, emoji, punctuation, and none of the words
@@ -42,8 +42,9 @@ def content_words(words: Iterable[str]) -> list[str]:
 
 
 def spread(words: Sequence[Sequence[int]], limit: int, chunk: int) -> list[int]:
-    """Cut a long text to a few passages, as far from each other as can be: only some texts of a
-    thread say what it is about.
+    """Cut a long text to a few passages, as far from each other as can be.
+
+    Only some texts of a thread say what it is about.
 
     words (Sequence[Sequence[int]]): Pieces of each word.
     limit (int): Pieces in all.

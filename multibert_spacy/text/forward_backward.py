@@ -24,7 +24,7 @@ without pieces has cut in two has a finite loss."""
 
 
 def legal_transitions(n_tags: int) -> NDArray[np.bool_]:
-    """RETURNS (k, k) bool: Whether the tag of the column may follow that of the row."""
+    """Return whether the tag of the column may follow that of the row, (k, k) bool."""
     tag = np.arange(n_tags)
     inside = (tag > 0) & (tag % 2 == 0)
     legal: NDArray[np.bool_] = ~inside | (tag[:, None] == tag) | (tag[:, None] == tag - 1)
@@ -42,7 +42,10 @@ class Steps(NamedTuple):
 
     @classmethod
     def of(cls, lengths: Sequence[int]) -> "Steps":
-        """lengths (Sequence[int]): Words of each doc, none of them 0, in falling order."""
+        """Lay out the words of docs step by step.
+
+        lengths (Sequence[int]): Words of each doc, none of them 0, in falling order.
+        """
         sizes = np.array(lengths, dtype=np.int64)
         reach = len(sizes) - np.cumsum(np.bincount(sizes))[:-1]  # docs longer than i
         starts = np.concatenate([[0], np.cumsum(reach)])
@@ -67,24 +70,25 @@ class Steps(NamedTuple):
         return docs
 
     def in_order(self) -> Iterator[tuple[int, int]]:
-        """YIELDS (tuple): Where each step starts and ends."""
+        """Yield where each step starts and ends."""
         yield from pairwise(self.starts)
 
     def backwards(self) -> Iterator[tuple[int, int]]:
-        """YIELDS (tuple): The same from the last step to the first."""
+        """Yield where each step starts and ends, from the last step to the first."""
         for end, start in pairwise(reversed(self.starts)):
             yield start, end
 
     def neighbours(self) -> tuple[Tags, Tags]:
-        """RETURNS (tuple): (m - n,) where each word lies that is not its doc's first, and where
-        the one before it does.
+        """Return where each word lies that is not its doc's first, and the one before it.
+
+        RETURNS (tuple): Both (m - n,).
         """
         reach = np.diff(self.starts)
         after = np.arange(self.starts[1], self.starts[-1])
         return after, after - np.repeat(reach[:-1], reach[1:])
 
     def last(self) -> Tags:
-        """RETURNS (n,): Where each doc's last word lies."""
+        """Return the place (n,) of each doc's last word."""
         last: Tags = self.places[np.cumsum(self.lengths) - 1]
         return last
 
@@ -110,7 +114,9 @@ class Moves(NamedTuple):
 
     @classmethod
     def of(cls, transitions: Floats2d, *, with_forbidden: bool = False) -> "Moves":
-        """transitions (k, k): A head's.
+        """Prepare the transitions of a head for summing.
+
+        transitions (k, k): Those of the head.
         with_forbidden (bool): Whether forbidden transitions have a weight: `FORBIDDEN`.
         """
         logs = transitions.astype(np.float64)
@@ -158,9 +164,11 @@ class Moves(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """forward (m, k): log-weights of the sequences up to each tag of each word, the best of a word
-    0. backward (m, k): of those behind it, the best 0. log_z (n,): log of the weight of all
-    sequences of a doc.
+    """Log-weights of tag sequences.
+
+    forward (m, k): Of the sequences up to each tag of each word, the best of a word 0.
+    backward (m, k): Of those behind it, the best 0.
+    log_z (n,): Of all sequences of a doc.
     """
 
     forward: Floats
@@ -168,12 +176,13 @@ class Sums(NamedTuple):
     log_z: Floats
 
     def unary(self) -> Floats:
-        """RETURNS (m, k): Probabilities of tags; each word's sum to 1."""
+        """Return the probabilities (m, k) of tags; each word's sum to 1."""
         return _softmax(self.forward + self.backward)
 
     def pairs(self, steps: Steps, emissions: NDArray[Any], moves: Moves) -> Floats:
-        """RETURNS (k, k): Expected numbers of legal transitions, the first from O, over all
-        docs.
+        """Return the expected numbers (k, k) of legal transitions in all docs.
+
+        The first transition of a doc is from O.
         """
         after, before = steps.neighbours()
         following = emissions[after] + self.backward[after]
@@ -210,14 +219,14 @@ def forward_backward(steps: Steps, emissions: NDArray[Any], moves: Moves) -> Sum
 
 
 def _log_sum(logs: Floats) -> Floats:
-    """RETURNS (n, 1): log of the sum of exp of each row."""
+    """Return the log of the sum of exp of each row, (n, 1)."""
     top = logs.max(axis=1, keepdims=True)
     summed: Floats = np.log(np.exp(logs - top).sum(axis=1, keepdims=True)) + top
     return summed
 
 
 def _softmax(logs: Floats) -> Floats:
-    """RETURNS (n, k): exp of the rows, each divided by its sum; in place."""
+    """Return exp of the rows (n, k), each divided by its sum; in place."""
     logs -= logs.max(axis=1, keepdims=True)
     np.exp(logs, out=logs)
     logs /= logs.sum(axis=1, keepdims=True)
@@ -225,6 +234,6 @@ def _softmax(logs: Floats) -> Floats:
 
 
 def _rowwise(rows: Floats, matrix: Floats) -> Floats:
-    """RETURNS (n, l): rows (n, k) @ matrix (k, l), each row for itself."""
+    """Return rows (n, k) @ matrix (k, l), each row for itself."""
     product: Floats = (rows[:, None, :] @ matrix)[:, 0]
     return product

@@ -1,4 +1,4 @@
-"""What says which docs belong together: any hashable, in a form that msgpack holds.
+"""Pack keys that say which docs belong together: any hashable, in a form that msgpack holds.
 
 spaCy packs `doc.user_data` with msgpack for `to_bytes`, `DocBin` and `n_process`, which knows no
 dates, no sets, and returns a tuple as a list. A key of Python's common kinds comes back as what it
@@ -63,7 +63,7 @@ class _Opaque(str):
 
 
 def is_missing(value: object) -> bool:
-    """Whether a value means "not given".
+    """Return whether a value means "not given".
 
     value (object): What a table, a scraper or a user wrote.
     RETURNS (bool): Whether it stands for nothing: None, an empty string, NaN, NaT or NA.
@@ -110,7 +110,7 @@ def pack_key(value: Any) -> Any:
 
 
 def _is_packable(value: Any) -> bool:
-    """RETURNS (bool): Whether msgpack returns the same."""
+    """Return whether msgpack gives the same value back."""
     try:
         return bool(srsly.msgpack_loads(srsly.msgpack_dumps(value)) == value)
     except Exception:  # each kind of value has an error of its own

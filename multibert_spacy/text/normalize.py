@@ -1,15 +1,15 @@
-"""What the network sees of a word: one spelling for the many ways to type it.
+"""Normalise words for the network: one spelling for the many ways to type one.
 
 The work is hazm's, word by word and without its spacing rules, which break URLs and change the
-number of words. `import hazm` takes 3 s and 100 MB, so it happens only when a word holds
-something that this module does not know: a rare letter, or a letter typed three times in a row.
+number of words. `import hazm` is slow and large, so it happens only when a word holds something
+that this module does not know: a rare letter, or a letter typed three times in a row.
 The tests check every code point and random words against hazm itself.
 
 Where hazm is silent, or against the vocabulary of XLM-R, this module decides:
 
-- Persian and Arabic digits become Latin, and so do `٪ ٫ ٬`. The vocabulary has 1,274 pieces of
-  Latin digits and 122 of Persian ones (1.6 pieces a number instead of 2.0 in ParsNER-social),
-  ParsTwiNER writes Latin ones, and hazm's default, Persian digits, breaks URLs and mentions.
+- Persian and Arabic digits become Latin, and so do `٪ ٫ ٬`. The vocabulary has many more
+  pieces of Latin digits than of Persian ones, so that a number needs fewer pieces; ParsTwiNER
+  writes Latin ones, and hazm's default, Persian digits, breaks URLs and mentions.
 - Presentation forms are decomposed by Unicode (NFKC) first: hazm turns `ﺁ` into `ا`, not `آ`.
   A letter and a combining madda or hamza become one letter for the same reason.
 - HTML references become what they stand for, before all else: inside a word `&zwnj;` is a ZWNJ.
@@ -53,7 +53,7 @@ joiners, variation selectors, fillers. White space is not among them.
 _NOTHING_TO_SEE = re.compile(rf"[\s{INVISIBLE}]*")
 _LINK = re.compile(r"(?i:https?|ftp)://\S")
 LONGEST_CACHED = 64
-"""Characters of the longest word that is remembered: 2**16 words then take at most 25 MB."""
+"""Characters of the longest word that is remembered: so 2**16 words take little memory."""
 
 _LETTERS = "آابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی"
 _TRIPLE = re.compile(rf"([{_LETTERS}])\1\1")
@@ -200,9 +200,10 @@ def normalize_word(word: str) -> str:
 
 
 def is_link(word: str) -> bool:
-    """Whether a word is a link: no entity, and nothing that should change those around it. A link
-    behind a text moved one entity in twelve while the network saw it (25 texts of each domain);
-    in the corpora links are cut into shreds or taken out, so it has never learned what one is.
+    """Return whether a word is a link.
+
+    A link is not an entity, and should not change those around it, as it does if the network sees
+    it. In the corpora links are cut into shreds or taken out, so it has never learned what one is.
     """
     return _LINK.match(word) is not None
 
@@ -232,8 +233,9 @@ def build_hazm_normalizer_v1(keep_zwnj: bool = False) -> Callable[[str], str]:
 
 @registry.misc("multibert_spacy.NoNormalizer.v1")
 def build_no_normalizer_v1() -> Callable[[str], str]:
-    """Show the network every word as it was typed; of white space and invisible characters there
-    is nothing to show.
+    """Show the network every word as it was typed.
+
+    Of white space and invisible characters there is nothing to show.
 
     RETURNS (Callable[[str], str]): The identity for all other words.
     """

@@ -16,9 +16,10 @@ __all__ = ["Posterior", "posteriors"]
 
 @dataclass(frozen=True)
 class Posterior:
-    """What the tags of a doc's w words are, given all of them.
+    """The probabilities of the tags of a doc's w words, given all of them.
 
-    labels: of the head. unary, going_on (w, k): see `chain_posterior`.
+    labels: Of the head.
+    unary, going_on (w, k): See `chain_posterior`.
     """
 
     labels: Sequence[str]
@@ -47,8 +48,10 @@ class Posterior:
         return best.sorted()
 
     def _begins(self, start: int, end: int, b: int, best: "_Best") -> Iterator[tuple[int, float]]:
-        """YIELDS (tuple): A word where an entity may begin that is one of the n best, and the
-        probability that one begins there and, where that is in front of `start`, reaches it.
+        """Find the words where an entity may begin that is one of the n best.
+
+        YIELDS (tuple): The word, and the probability that an entity begins there and, where that
+            is in front of `start`, reaches it.
         """
         for begin in range(start, end):
             yield begin, float(self.unary[begin, b])
@@ -64,8 +67,10 @@ class Posterior:
     def _add_ends(
         self, begin: int, last: int, covered: float, label: str, b: int, best: "_Best"
     ) -> None:
-        """covered (float): The probability that an entity begins at `begin` and has all words up
-        to `last` in it.
+        """Add the entities that begin at a word, one for each end that may be one of the n best.
+
+        covered (float): The probability that an entity begins at `begin` and has all words up to
+            `last` in it.
         """
         while covered > best.least:
             on = float(self.going_on[last, b if last == begin else b + 1])
@@ -84,7 +89,7 @@ class _Best:
 
     @property
     def least(self) -> float:
-        """What a score has to be above."""
+        """The score that another one has to exceed."""
         return self._heap[0][0] if len(self._heap) == self._n else 0.0
 
     def add(self, e: Entity) -> None:
@@ -94,7 +99,7 @@ class _Best:
             push(self._heap, (e.score, -e.start, -e.end, e.label))
 
     def sorted(self) -> list[Entity]:
-        """RETURNS (list[Entity]): The best first."""
+        """Return the entities, the best first."""
         return [
             Entity(-start, -end, label, score)
             for score, start, end, label in sorted(self._heap, reverse=True)
@@ -108,7 +113,7 @@ def posteriors(
     transitions: Floats2d,
     barred: Sequence[NDArray[np.bool_] | None],
 ) -> list[Posterior | None]:
-    """As `decode_entities`, with all that may be in place of what is best.
+    """Decode as `decode_entities`, with all that may be in place of what is best.
 
     RETURNS (list): For each doc; None for one without words.
     """

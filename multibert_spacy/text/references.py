@@ -26,8 +26,9 @@ _NOTHING = "\x00"
 
 
 def references(text: str) -> tuple[str, list[int]]:
-    """Read each reference, and go on until none is left, in one pass: what is read may complete
-    another one, as in `&amp;nbsp;`.
+    """Read each reference, and go on until none is left, in one pass.
+
+    What is read may complete another one, as in `&amp;nbsp;`.
 
     text (str): Any text.
     RETURNS (tuple): The text with references read, and for each of its characters where in the
@@ -53,8 +54,10 @@ def references(text: str) -> tuple[str, list[int]]:
 
 
 def _read_open(text: str, starts: list[int]) -> tuple[str, list[int]]:
-    """text (str), starts (list): As `references` returns them. RETURNS (tuple): The same with the
-    references that have no semicolon read, too.
+    """Read the references that have no semicolon.
+
+    text (str), starts (list): As `references` returns them.
+    RETURNS (tuple): The same with these references read, too.
     """
     parts: list[str] = []
     places: list[int] = []
@@ -74,10 +77,10 @@ def _read_open(text: str, starts: list[int]) -> tuple[str, list[int]]:
 
 
 def has_references(text: str) -> bool:
-    """RETURNS (bool): Whether there may be a reference in a text."""
+    """Return whether there may be a reference in a text."""
     return "&" in text and (";" in text or _OPEN.search(text) is not None)
 
 
 def read_references(text: str) -> str:
-    """RETURNS (str): The text with its references read; reading it again changes nothing."""
+    """Return a text with its references read; reading it again changes nothing."""
     return references(text)[0] if has_references(text) else text

@@ -20,7 +20,7 @@ _KEY = "multibert_spacy.half_of_a_character"
 
 
 def error_of(text: str) -> MultibertError | None:
-    """RETURNS (MultibertError): What is wrong with a text that holds a half; None for others."""
+    """Return what is wrong with a text that holds half a surrogate pair; None for other texts."""
     half = _HALF.search(text)
     if half is None:
         return None
@@ -31,12 +31,12 @@ def error_of(text: str) -> MultibertError | None:
 
 
 def mend(text: str) -> str:
-    """RETURNS (str): The text with U+FFFD in place of each half."""
+    """Return the text with U+FFFD in place of each half."""
     return _HALF.sub("\ufffd", text)
 
 
 def mark(doc: Doc, error: MultibertError) -> Doc:
-    """Write on the doc of a mended text what was wrong with the text. RETURNS (Doc): The doc."""
+    """Write on the doc of a mended text what was wrong with the text, and return the doc."""
     doc.user_data[_KEY] = str(error)
     return doc
 

@@ -1,4 +1,4 @@
-"""Threads: which docs of a stream belong together, and the attributes that say so.
+"""Tell which docs of a stream belong together; the attributes that say so are defined here.
 
 `doc._.domain`, `doc._.domain_score`, `doc._.thread` and `span._.score` are installed when the
 package is imported, so that `.spacy` files that carry them can be read by anyone who imports it.
@@ -64,7 +64,10 @@ def _get(doc: Doc, *, name: str, default: Any) -> Any:
 
 
 def _set(doc: Doc, value: Any, *, name: str) -> None:
-    """RAISES (ConfigError): If the value is not hashable."""
+    """Set an attribute of a doc, or remove it.
+
+    RAISES (ConfigError): If the value is not hashable.
+    """
     form = None if is_missing(value) else pack_key(value)
     if form is None:
         doc.user_data.pop(_key(name), None)
@@ -150,14 +153,14 @@ def group_docs(
 
 
 def _cut(docs: Iterable[Doc], size: int | None) -> Iterator[Group]:
-    """YIELDS (Group): The docs in groups of this size; the last may be smaller."""
+    """Yield the docs in groups of this size; the last may be smaller."""
     docs = iter(docs)
     while group := Group(islice(docs, size)):
         yield group
 
 
 def _cut_thread(docs: Iterable[Doc], size: int | None) -> Iterator[Group]:
-    """YIELDS (Group): The first docs, then each further one."""
+    """Yield the first docs, then each further one."""
     docs = iter(docs)
     yield Group(islice(docs, size))
     for doc in docs:
@@ -187,7 +190,7 @@ _said: list[bool] = []
 
 
 def take_groups(groups: Iterator[Group], n_docs: int) -> list[Group]:
-    """RETURNS (list): The next groups that together hold at least n_docs docs, or what is left."""
+    """Return the next groups that together hold at least n_docs docs, or what is left."""
     taken: list[Group] = []
     total = 0
     for group in groups:

@@ -7,7 +7,7 @@ cases, serialisation) without the parts that do harm here:
 - The exceptions of spaCy's `fa` split `خودش` into `خود ش` and `مرا` into `م را`; the corpora
   do not.
 - Its prefix and suffix rules take one mark off at a time and look at the whole rest each time:
-  quadratic, so that 1 MB of `!` takes hours. The infix rule is one pass.
+  quadratic, so that a long run of `!` takes for ever. The infix rule is one pass.
 
 hazm's `WordTokenizer` has no offsets, breaks URLs and addresses, and cuts numbers off their
 words. `metrics/tokenizer.json` has all three measured against the corpora.
@@ -112,7 +112,7 @@ _LARGEST = 2**26
 
 
 class _Piece(NamedTuple):
-    """What spaCy asks of a match."""
+    """The part of a regular expression's match that spaCy asks for."""
 
     first: int
     last: int
@@ -134,7 +134,7 @@ class _Reader:
         self._find = re.compile(pattern).finditer
 
     def finditer(self, text: str) -> Iterable[Any]:
-        """RETURNS (Iterable): Where in the text its tokens are."""
+        """Return where in the text its tokens are."""
         return self._pieces(text) if has_references(text) else self._find(text)
 
     def _pieces(self, text: str) -> Iterator[_Piece]:
@@ -151,8 +151,9 @@ class _Reader:
 
 
 class PersianTokenizer(Tokenizer):
-    """spaCy's tokenizer, which says what is no text, and whose file begins with its hash: a bit
-    flipped in the saved patterns would cut other words without an error.
+    """The tokenizer of spaCy, which reports invalid text, and whose file begins with its hash.
+
+    A bit flipped in the saved patterns would otherwise cut other words without an error.
     """
 
     infix_finditer: Callable[[str], Iterable[Any]] | None
@@ -163,9 +164,12 @@ class PersianTokenizer(Tokenizer):
     """Whether a component of that pipeline says what is no text."""
 
     def __call__(self, text: str) -> Doc:
-        """Make a doc. A text with half a surrogate pair is an error where one of our components
-        raises it, see `surrogates.py`; `doc.text` is not the input then.
-        RAISES (MultibertError): For such a text, if the pipeline has none of them.
+        """Make a doc.
+
+        A text with half a surrogate pair is an error where one of our components raises it, see
+        `surrogates.py`; `doc.text` is not the input then.
+
+        RAISES (MultibertError): For such a text, if the pipeline has none of our components.
         """
         error = error_of(text)
         if error is None:
@@ -179,7 +183,7 @@ class PersianTokenizer(Tokenizer):
         return self.told if self.nlp() is None else self._has_ours()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What spaCy pickles, and not the pipeline."""
+        """Pickle as spaCy's tokenizer does, and not the pipeline."""
         made, args, *_ = super().__reduce__()
         return made, args, {"told": self._is_told()}
 
@@ -202,7 +206,7 @@ class PersianTokenizer(Tokenizer):
             SAVED.note(Path(path), hashlib.sha256(head + b"\n" + data).hexdigest()[:ID_LENGTH])
 
     def _check_others(self) -> None:
-        """What a component will not be saved with is found before anything is written."""
+        """Find out before anything is written what a component will not be saved with."""
         nlp = self.nlp()
         for _, proc in nlp.components if nlp is not None else ():
             check = getattr(proc, "check_savable", None)
@@ -210,13 +214,14 @@ class PersianTokenizer(Tokenizer):
                 check()
 
     def _has_ours(self) -> bool:
-        """Whether the pipeline, if it is known, has a component of ours."""
+        """Return whether the pipeline, if it is known, has a component of ours."""
         nlp = self.nlp()
         steps = [] if nlp is None else nlp.pipeline
         return any(getattr(step, "checks_texts", False) for _, step in steps)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "PersianTokenizer":
         """Read what `to_disk` wrote, or what spaCy's own tokenizer did.
+
         RAISES (MultibertError): If the file is missing or damaged.
         """
         try:

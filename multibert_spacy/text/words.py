@@ -1,4 +1,4 @@
-"""Which words of a doc get a tag, and what stands between them.
+"""Find the words of a doc that get a tag, and what stands between them.
 
     seen     has pieces; what the network sees
     bridged  has none: white space, invisible marks, lone diacritics. It is as if it were not
@@ -62,7 +62,11 @@ class Words:
     breaks: Floats
 
     def spread(self, logits: Floats2d) -> Floats2d:
-        """logits (seen words, k). RETURNS (w, k): With what is known of the other words."""
+        """Spread the network's logits over the words, with what is known of the others.
+
+        logits (seen words, k): Of the words that it saw.
+        RETURNS (w, k): Of all words.
+        """
         if self.cut.any():
             seen, logits = logits, np.zeros((len(self.cut), logits.shape[1]), dtype=np.float32)
             logits[~self.cut] = seen
@@ -73,7 +77,7 @@ class Words:
         return logits
 
     def gather(self, gradients: Floats2d) -> Floats2d:
-        """The way back: gradients (w, k). RETURNS (seen words, k)."""
+        """Return the gradients (seen words, k) of `spread` from those of all words (w, k)."""
         return gradients[~self.cut] if self.cut.any() else gradients
 
     def gold(self, tags: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -123,7 +127,7 @@ def read_hashtags(words: Sequence[Token], *, signs: bool) -> list[str]:
 
 
 def _is_sign(word: Token) -> bool:
-    """Whether a word is the sign of a hashtag: something to read follows without a space."""
+    """Return whether a word is the sign of a hashtag, right in front of something to read."""
     if word.text not in _SIGNS or word.whitespace_ or word.i + 1 == len(word.doc):
         return False
     first: str = word.nbor().text[0]
@@ -168,7 +172,9 @@ def tagged_words(doc: Doc, seen: NDArray[np.int64], *, signs: bool = False) -> W
 
 
 def _prices(broken: NDArray[np.bool_], cut: NDArray[np.bool_]) -> Floats:
-    """broken (w,) bool: In front of which words a line ends.
+    """Price the line breaks in front of words.
+
+    broken (w,) bool: In front of which words a line ends.
     cut (w,) bool: Which are cut.
     RETURNS (w,) float32: What each line break costs.
     """
@@ -186,5 +192,5 @@ def _prices(broken: NDArray[np.bool_], cut: NDArray[np.bool_]) -> Floats:
 
 
 def _line_breaks(text: str) -> int:
-    """RETURNS (int): A CRLF is one."""
+    """Count line breaks; a CRLF is one."""
     return len(f"{read_references(text)}.".splitlines()) - 1

@@ -1,4 +1,4 @@
-"""Augmenters: examples made from examples, as spaCy's corpus readers call them.
+"""Make examples from examples, with augmenters as spaCy's corpus readers call them.
 
 Swapping the mentions of entities (Dai and Adel 2020, "mention replacement") shows a small domain's
 names in more contexts and its contexts with more names.
@@ -73,7 +73,7 @@ def build_chain_v1(*augmenters: Augmenter) -> Augmenter:
 
 
 def example_of(nlp: Language, example: Example, reference: Doc) -> Example:
-    """RETURNS (Example): Of a changed reference; the predicted doc's domain is as it was."""
+    """Return the example of a changed reference; the predicted doc's domain stays as it was."""
     predicted = join_docs([reference], nlp.vocab)
     for name in ("domain", "thread"):
         predicted._.set(name, example.predicted._.get(name))

@@ -94,7 +94,7 @@ def build_share_adapter_v1(
     def share_adapter(nlp: Language) -> Language:
         tagger = nlp.get_pipe(component)
         if not isinstance(tagger, MultibertNER):
-            raise ConfigError(f"'{component}' is no multibert_ner component")
+            raise ConfigError(f"'{component}' is not a multibert_ner component")
         module = tagger.model.module
         for domain, source in like.items():
             tagger.model.add_domain(domain, head=module.head_name(source), copy_from=source)
@@ -129,7 +129,9 @@ def build_fit_mixture_v1(
         detector = nlp.get_pipe(component)
         model = getattr(detector, "model", None)
         if not isinstance(model, MixtureModel):
-            raise ConfigError(f"The model of '{component}' is no multibert_spacy.DomainMixture.v1")
+            raise ConfigError(
+                f"The model of '{component}' is not a multibert_spacy.DomainMixture.v1"
+            )
         told = {} if descriptions is None else srsly.read_yaml(descriptions)
         known = {
             name: entry["description"]

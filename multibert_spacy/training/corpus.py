@@ -78,8 +78,9 @@ def read_docs(
 
 
 def mask_words(doc: Doc) -> Doc:
-    """Leave out every word that holds Latin letters, digits, a hashtag, a mention or a link: by
-    these a channel is known without reading it.
+    """Leave out every word that holds Latin letters, digits, a hashtag, a mention or a link.
+
+    By these a channel is known without reading it.
 
     doc (Doc): Not modified.
     RETURNS (Doc): A new doc, possibly without words, of the same domain and thread.
@@ -95,8 +96,10 @@ def mask_words(doc: Doc) -> Doc:
 
 
 def _remember(load: Callable[[Vocab], list[Doc]]) -> Callable[[Vocab], list[Doc]]:
-    """Read once per vocabulary: spaCy reads the corpus anew for each label scan and evaluation,
-    and unpacking a doc's user data takes half a millisecond.
+    """Read once per vocabulary.
+
+    spaCy reads the corpus anew for each label scan and evaluation, and unpacking a doc's user data
+    is slow.
     """
     known: list[tuple[Vocab, list[Doc]]] = []
 

@@ -1,6 +1,8 @@
-"""What a text wears and is not about: emoji, links, mentions, the marks of hashtags, punctuation,
-Latin words, the space inside a compound. A detector that is to know topics sees its corpora with
-all this taken away and put on, or else it learns that a channel ends its posts with a green heart.
+"""Take away and put on what a text wears and is not about.
+
+This is emoji, links, mentions, the marks of hashtags, punctuation, Latin words, the space inside a
+compound. A detector that is to know topics sees its corpora with all this taken away and put on,
+or else it learns that a channel ends its posts with a green heart.
 """
 
 import random
@@ -35,7 +37,9 @@ ENDS = ["!", "!!", "…", "؟", "؟!", ".", "👇👇"]
 
 
 def take_off(doc: Doc, kinds: list[str]) -> Doc:
-    """doc (Doc): Not modified.
+    """Take ornaments off a doc.
+
+    doc (Doc): Not modified.
     kinds (list[str]): Of KINDS.
     RETURNS (Doc): A new doc without them, possibly without words, of the same domain and thread.
     """
@@ -49,7 +53,9 @@ def take_off(doc: Doc, kinds: list[str]) -> Doc:
 
 
 def put_on(doc: Doc, rng: random.Random) -> Doc:
-    """doc (Doc): Not modified.
+    """Put ornaments on a doc.
+
+    doc (Doc): Not modified.
     RETURNS (Doc): A new doc with some of: a word as a hashtag, emoji, a mention, a link, an end.
     """
     words = [token.text for token in doc]
@@ -70,8 +76,11 @@ def put_on(doc: Doc, rng: random.Random) -> Doc:
 
 
 def redecorate(docs: list[Doc], rng: random.Random) -> list[Doc]:
-    """docs (list[Doc]): A group. RETURNS (list[Doc]): All of it with the same kinds taken off (every
-    kind half of the times, or some), or each text with something put on.
+    """Take ornaments off a group, or put them on.
+
+    docs (list[Doc]): A group.
+    RETURNS (list[Doc]): All of it with the same kinds taken off (every kind half of the times, or
+        some), or each text with something put on.
     """
     how = rng.random()
     if how < 0.3:

@@ -55,11 +55,11 @@ class Gazetteers:
     universities: Sequence[str]
 
     def first_name(self, rng: Random) -> str:
-        """rng (Random): Draws. RETURNS (str): One word."""
+        """Draw a first name: one word."""
         return rng.choice(self.common if rng.random() < 0.5 else self.listed)
 
     def last_name(self, rng: Random) -> str:
-        """rng (Random): Draws. RETURNS (str): One word, or two."""
+        """Draw a last name: one word, or two."""
         kind = rng.random()
         if kind < 0.35:
             return rng.choice(self.last)
@@ -72,7 +72,7 @@ class Gazetteers:
         return _joined(rng.choice(self.last), rng.choice(PATRONYMS[3:]))
 
     def foreign(self, rng: Random) -> str:
-        """rng (Random): Draws. RETURNS (str): A foreign word, or one that sounds so."""
+        """Draw a foreign word, or one that sounds so."""
         return self.coin(rng) if rng.random() < 0.3 else rng.choice(self.abroad).split(" ")[0]
 
     def person(self, rng: Random, *, single: bool) -> str:
@@ -107,9 +107,7 @@ class Gazetteers:
         return name.split(" ")[0] if single and len(name.split(" ")[0]) > 2 else name
 
     def brand(self, rng: Random) -> str:
-        """rng (Random): Draws. RETURNS (str): One word that a company, a club or a thing that is
-        sold may be called.
-        """
+        """Draw one word that a company, a club or a thing that is sold may be called."""
         kind = rng.random()
         if kind < 0.3:
             return self.coin(rng)
@@ -120,7 +118,7 @@ class Gazetteers:
         return self.first_name(rng) if kind < 0.85 else self.foreign(rng)
 
     def company(self, rng: Random) -> str:
-        """rng (Random): Draws. RETURNS (str): An organisation's name of several words."""
+        """Draw an organisation's name of several words."""
         kind = rng.random()
         if kind < 0.55:
             return rng.choice(self.companies)
@@ -129,9 +127,7 @@ class Gazetteers:
         return f"{self.brand(rng)} {self.place(rng, single=True)}"
 
     def coin(self, rng: Random) -> str:
-        """rng (Random): Draws. RETURNS (str): A word as the foreign places are made, by the letters
-        that follow two others in them.
-        """
+        """Draw a word made as the foreign places are, by the letters that follow two others."""
         chain = _chain(self.abroad)
         for _ in range(20):
             word = "^^"
@@ -144,12 +140,12 @@ class Gazetteers:
 
 
 def _joined(name: str, ending: str) -> str:
-    """RETURNS (str): The name with an ending; of two ی one."""
+    """Return the name with an ending; two ی become one."""
     return name.removesuffix("ی") + ending if ending[0] == "ی" else name + ending
 
 
 def _from_place(place: str) -> str:
-    """RETURNS (str): Who is from there: تبریز -> تبریزی."""
+    """Return what someone from there is called: تبریز -> تبریزی."""
     word = place.split(" ")[-1]
     return f"{word}‌ای" if word.endswith("ه") else word if word.endswith("ی") else f"{word}ی"
 
@@ -169,7 +165,7 @@ def _chain(names: Sequence[str]) -> dict[str, str]:
 
 
 def _clean(names: Iterable[Any]) -> tuple[str, ...]:
-    """RETURNS (tuple): Normal forms of those that are Persian, each once, sorted."""
+    """Return the normal forms of those names that are Persian, each once, sorted."""
     found = set()
     for name in names:
         words = [normalize_word(word) for word in str(name or "").split()]
@@ -180,12 +176,15 @@ def _clean(names: Iterable[Any]) -> tuple[str, ...]:
 
 
 def _words(names: Iterable[Any]) -> tuple[str, ...]:
-    """RETURNS (tuple): As `_clean`, those of one word of a usual length."""
+    """Return those of `_clean` that are one word of a usual length."""
     return tuple(name for name in _clean(names) if " " not in name and len(name) < 12)
 
 
 def _module(name: str) -> Any:
-    """RAISES (ConfigError): If the package is not installed."""
+    """Import a package of names.
+
+    RAISES (ConfigError): If it is not installed.
+    """
     try:
         return import_module(name)
     except ImportError as e:

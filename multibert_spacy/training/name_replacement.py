@@ -80,7 +80,9 @@ class NameReplacer:
         self._places = {*names.places, *names.abroad}
 
     def replace(self, ent: Span) -> Mention | None:
-        """ent (Span): A mention. Its name is kept for later ones.
+        """Find other words for a mention.
+
+        ent (Span): A mention. Its name is kept for later ones.
         RETURNS (Mention): The words to put there; None if the mention should stay.
         """
         words = [word.text for word in ent]
@@ -91,7 +93,7 @@ class NameReplacer:
         return None if new is None else tuple((word, True) for word in new)
 
     def _new(self, label: str, words: list[str]) -> list[str] | None:
-        """RETURNS (list): The words of a mention with another name in it."""
+        """Return the words of a mention with another name in it; None if it should stay."""
         if any(_FOREIGN_SIGNS.search(word) for word in words):
             return None
         first, last = _WORD.fullmatch(words[0]), _WORD.fullmatch(words[-1])
@@ -113,7 +115,7 @@ class NameReplacer:
         return result
 
     def _name(self, label: str, words: list[str]) -> tuple[int, str] | None:
-        """RETURNS (tuple): How many words stay in front, and a name for the others."""
+        """Return how many words stay in front, and a name for the others."""
         if NOT_REPLACED.intersection(words):
             return None
         if label == "PER":
@@ -146,7 +148,7 @@ class NameReplacer:
         return 0, old or self.names.place(self.rng, single=single)
 
     def _is_demonym(self, word: str) -> bool:
-        """Whether it is who is from a place, which some corpora call a place: «ایرانی»."""
+        """Return whether it is someone from a place, which some corpora call a place: «ایرانی»."""
         if word in self._places:
             return False
         stem = re.sub("(?:\u200c?ها)?$", "", word)
@@ -177,7 +179,7 @@ class NameReplacer:
         )
 
     def _from_pool(self, label: str, name: str, *, single: bool) -> str | None:
-        """Keep a name. RETURNS (str): One of those before, or None: draw another."""
+        """Keep a name, and return one of those before, or None: draw another."""
         key = (label, single)
         seen = self._seen.setdefault(key, {})
         pool = self._pool.setdefault(key, [])
@@ -190,11 +192,12 @@ class NameReplacer:
 
 @registry.augmenters("multibert_spacy.NameReplacement.v1")
 def build_name_replacement_v1(level: float = 0.4, seed: int = 0) -> Augmenter:
-    """Replace people, places and organisations by names from outside of the corpus, drawn anew in
-    each pass; see the module's docstring. Needs the extra `names`.
+    """Replace people, places and organisations by names from outside of the corpus.
 
-    level (float): Share of the mentions that are replaced if they can be, in [0, 1]. In a text, the
-        same mention is replaced by the same name everywhere.
+    The names are drawn anew in each pass; see the module's docstring. Needs the extra `names`.
+
+    level (float): Share of the mentions that are replaced if they can be, in [0, 1]. In a text,
+        the same mention is replaced by the same name everywhere.
     seed (int): Of the drawing.
     RAISES (ConfigError): If level is out of range, or a package with names is not installed.
     """

@@ -52,7 +52,7 @@ def _plain(text: str) -> bool:
 
 
 def _runs(words: Sequence[Word]) -> list[tuple[int, int]]:
-    """RETURNS (list): First word and end of each mention."""
+    """Return the first word and the end of each mention."""
     starts = [i for i, (_, _, tag) in enumerate(words) if tag.startswith("B-")]
     runs = []
     for start in starts:

@@ -13,13 +13,13 @@ __all__ = ["build_domain_ner_scorer_v1", "build_domain_scorer_v1", "score_domain
 
 @registry.scorers("multibert_spacy.domain_ner_scorer.v1")
 def build_domain_ner_scorer_v1() -> Callable[..., dict[str, Any]]:
-    """RETURNS (Callable): `score_ner`."""
+    """Return `score_ner`."""
     return score_ner
 
 
 @registry.scorers("multibert_spacy.domain_scorer.v1")
 def build_domain_scorer_v1() -> Callable[..., dict[str, Any]]:
-    """RETURNS (Callable): `score_domains`."""
+    """Return `score_domains`."""
     return score_domains
 
 
@@ -55,7 +55,7 @@ def score_ner(
 
 
 def _count_used(examples: Iterable[Example], default_domain: str | None) -> dict[str, int]:
-    """RETURNS (dict): How many predicted docs have which domain, the most frequent first."""
+    """Return how many predicted docs have which domain, the most frequent first."""
     used = (eg.predicted._.domain for eg in examples)
     return dict(Counter(str(name or default_domain) for name in used).most_common())
 

@@ -1,1 +1,1 @@
-"""What runs the parts of a plan. Each module has a function `run` of the same arguments."""
+"""The engines that run parts of a plan; each module has a function `run` of the same arguments."""

@@ -36,8 +36,11 @@ class TagParts:
 def run(
     output: str, indices: Sequence[int], workers: int, tell: Callable[[int], None]
 ) -> Iterator[Counts]:
-    """Do parts of a plan; see `local.run`. A Ray that runs already is used as it is, and so is the
-    cluster that `RAY_ADDRESS` names; else one is started on this machine and stopped again.
+    """Do parts of a plan; see `local.run`.
+
+    A Ray that runs already is used as it is, and so is the cluster that `RAY_ADDRESS` names; else
+    one is started on this machine and stopped again.
+
     RAISES (EngineError): If a part failed as often as Ray tries.
     """
     ray = need("ray", "ray")

@@ -1,4 +1,4 @@
-"""Spark: `mapInPandas` over the numbers of the parts, one task each.
+"""Run parts of a plan on Spark, by `mapInPandas` over their numbers, one task each.
 
 The pipeline is loaded once for each Python worker, which Spark keeps from task to task. The
 session is the one there is, as under `spark-submit`; else one is made on this machine.
@@ -21,8 +21,9 @@ __all__ = ["run"]
 def run(
     output: str, indices: Sequence[int], workers: int, tell: Callable[[int], None]
 ) -> Iterator[Counts]:
-    """Do parts of a plan; see `local.run`. Nothing is told before all is done.
-    RAISES (ConfigError): If there is no Java.
+    """Do parts of a plan; see `local.run`. Nothing is reported before all is done.
+
+    RAISES (ConfigError): If Java is not installed.
     RAISES (EngineError): If a part failed as often as Spark tries.
     """
     sql = need("pyspark.sql", "spark")
