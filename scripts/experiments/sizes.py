@@ -18,7 +18,7 @@ import srsly
 import typer
 from rich.console import Console
 
-from multibert_spacy.adapters.kinds import ALL_LINEAR
+from multibert_spacy.core.families.bert import BERT
 from multibert_spacy.errors import ConfigError
 
 from ..domains import DOMAINS, HEADS, LABELS
@@ -26,7 +26,6 @@ from ..record import command_line, commit, readable_errors, save, table
 
 app = typer.Typer(add_completion=False)
 
-PAPER_TARGETS = ("attention.self.query", "attention.self.value")
 BYTES = 2
 """Of a number in fp16."""
 
@@ -64,7 +63,7 @@ class Shape:
         layer = 4 * (h * h + h) + (h * f + f) + (f * h + h) + 2 * 2 * h
         return embeddings + self.layers * layer
 
-    def lora(self, rank: int, targets: Sequence[str] = ALL_LINEAR) -> int:
+    def lora(self, rank: int, targets: Sequence[str] = BERT.sites) -> int:
         """Parameters of a LoRA adapter on these linear layers of every layer."""
         h, f = self.width, self.inner
         sizes = {"intermediate.dense": h + f, "output.dense": f + h}
@@ -146,7 +145,7 @@ def measure_sizes(core: Path, adapters: Path) -> dict[str, Any]:
         ("parsbert", "ParsBERT (the paper's)", PARSBERT),
     ):
         settings = {
-            "multi-lora, r = 3 on query and value (the paper's)": own.lora(3, PAPER_TARGETS),
+            "multi-lora, r = 3 on query and value (the paper's)": own.lora(3, BERT.query_value),
             "multi-lora, r = 16": own.lora(16),
             "multi-prefix of 22 (the paper's)": own.prefix(22),
         }

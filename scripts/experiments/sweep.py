@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from multibert_spacy.adapters.kinds import ALL_LINEAR
+from multibert_spacy.core.families.bert import BERT
 from multibert_spacy.errors import ConfigError
 
 from ..build.runs import Run, run_settings, train
@@ -53,7 +53,7 @@ def parameters(setting: Setting, shape: Shape) -> int:
     """RETURNS (int): What it adds to a core."""
     if "n_virtual" in setting:
         return shape.prefix(setting["n_virtual"])
-    return shape.lora(setting["rank"], setting.get("target_modules", ALL_LINEAR))
+    return shape.lora(setting["rank"], setting.get("target_modules", BERT.sites))
 
 
 def knee_of(points: Sequence[Mapping[str, Any]], tolerance: float) -> Mapping[str, Any] | None:
