@@ -283,8 +283,8 @@ def _wants_space(tokenizer: Any) -> bool:
     inside of a text: of tokenizers that make the space a part of the word, those do not need it
     which begin every text with one.
     """
-    bare, spaced = (tokenizer.tokenize(text) for text in ("a", " a"))
-    return any(spaced[0].startswith(m) and not bare[0].startswith(m) for m in ("Ġ", "▁"))
+    bare, spaced = ("".join(tokenizer.tokenize(text)) for text in ("a", " a"))
+    return any(spaced.startswith(mark) and not bare.startswith(mark) for mark in ("Ġ", "▁"))
 
 
 def _special_ids(tokenizer: Any) -> tuple[int, int, int]:
