@@ -63,16 +63,17 @@ def attend_near(
     if seen is None:
         seen = torch.ones_like(keys, dtype=torch.bool)[None, None, None]
     tracing = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
-    if tracing or t <= 2 * near:  # a graph is for any length
+    size = max(1, 2 * near)
+    if tracing or t <= size:  # a graph is for any length
         return attend(q, k, v, _near(seen, queries, keys, near), dropout=dropout)
     parts = []
-    for start in range(0, t, 2 * near):
-        own = queries[start : start + 2 * near]
-        kept = (keys < 0) | ((keys >= own[0] - near) & (keys <= own[-1] + near))
+    for start in range(0, t, size):
+        own = slice(start, start + size)
+        kept = (keys < 0) | ((keys >= start - near) & (keys < start + size + near))
         at = kept.nonzero()[:, 0]
-        mask = _near(seen.index_select(-1, at), own, keys[at], near)
+        mask = _near(seen.index_select(-1, at), queries[own], keys[at], near)
         k_, v_ = (x.index_select(2, at) for x in (k, v))
-        parts.append(attend(q[:, :, start : start + 2 * near], k_, v_, mask, dropout=dropout))
+        parts.append(attend(q[:, :, own], k_, v_, mask, dropout=dropout))
     return torch.cat(parts, dim=2)
 
 
