@@ -161,9 +161,8 @@ class Core:
         linear = self._linear(shared=shared)
         inner = {site: layer_of(site)[1] for site in linear if layer_of(site)[0] >= first_layer}
         legal = dict.fromkeys(inner.values())
-        if targets is None or ALL_LINEAR[0] in targets:
-            return {site: linear[site] for site in inner}
-        words = {QUERY_VALUE[0]: self.family.query_value}
+        words = {ALL_LINEAR[0]: tuple(legal), QUERY_VALUE[0]: self.family.query_value}
+        targets = ALL_LINEAR if targets is None else targets
         chosen = [name for target in targets for name in words.get(target, (target,))]
         for target in chosen:
             if target not in inner and target not in legal:
@@ -172,9 +171,8 @@ class Core:
 
     def _linear(self, *, shared: bool) -> dict[str, nn.Linear]:
         """RETURNS (dict): All linear layers; see `linear_sites`."""
-        family, found = self.family, {}
-        if family.projection in dict(self.model.named_modules()):
-            found[family.projection] = self.model.get_submodule(family.projection)
+        family, modules = self.family, dict(self.model.named_modules())
+        found = {name: modules[name] for name in [family.projection] if name in modules}
         for site, layer in (family.own_blocks if shared else family.blocks)(self.model):
             found.update(layer.named_modules(prefix=site))
         return {site: m for site, m in found.items() if isinstance(m, nn.Linear)}

@@ -30,9 +30,8 @@ class Albert(PostNorm):
 
     def blocks(self, model: Any) -> Iterable[tuple[str, Any]]:
         own = [layer for _, layer in self.own_blocks(model)]
-        n_layers, n_groups = model.config.num_hidden_layers, len(own)
-        groups = self.sharing(model.config) or range(n_groups)
-        return [(self._site(i), own[groups[i]]) for i in range(n_layers)]
+        groups = self.sharing(model.config) or range(len(own))
+        return [(self._site(i), own[group]) for i, group in enumerate(groups)]
 
     def own_blocks(self, model: Any) -> Iterable[tuple[str, Any]]:
         groups = attrgetter(self.layers)(model)
