@@ -14,9 +14,16 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
+    AlbertConfig,
+    AutoModel,
+    AutoTokenizer,
     BertConfig,
     BertModel,
     BertTokenizerFast,
+    DistilBertConfig,
+    ElectraConfig,
+    ModernBertConfig,
+    PretrainedConfig,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaModel,
@@ -118,7 +125,32 @@ def _roberta(folder: Path) -> None:
     RobertaModel(config, add_pooling_layer=False).eval().save_pretrained(folder)
 
 
+def _gemma(folder: Path) -> None:
+    """A tokenizer as mmBERT's: spaces are pieces' first characters, and nothing puts one in front
+    of a text.
+    """
+    special = ["<pad>", "<eos>", "<bos>", "<unk>"]
+    pieces = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *LETTERS]
+    merges = [("▁", letter) for letter in LETTERS]
+    vocab = {piece: i for i, piece in enumerate([*pieces, *("▁" + own for _, own in merges)])}
+    backend = Tokenizer(models.BPE(vocab, merges, unk_token="<unk>", byte_fallback=True))
+    backend.normalizer = normalizers.Replace(" ", "▁")
+    backend.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    names = {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", **names)
+    tokenizer.save_pretrained(folder)
+
+
 BUILDERS: dict[str, Callable[[Path], None]] = {"bert": _bert, "xlmr": _xlmr, "roberta": _roberta}
+NARROW = {"embedding_size": 16}
+LOCAL = {"max_position_embeddings": 8192, "local_attention": 8, "reference_compile": False}
+OTHERS: dict[str, tuple[Callable[[Path], None], type[PretrainedConfig], dict[str, object]]] = {
+    "albert": (_xlmr, AlbertConfig, NARROW),
+    "distilbert": (_roberta, DistilBertConfig, {"hidden_dim": 48}),
+    "electra": (_bert, ElectraConfig, NARROW),
+    "modernbert": (_gemma, ModernBertConfig, LOCAL),
+}
+"""Kinds of cores besides: what makes the tokenizer, and the model's settings."""
 
 
 @pytest.fixture(scope="session")
@@ -131,6 +163,19 @@ def core_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         folders[name] = root / name
         build(folders[name])
     return folders
+
+
+@pytest.fixture(scope="session")
+def other_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Tiny random cores of the other kinds, for the tests that are about them."""
+    root = tmp_path_factory.mktemp("others")
+    torch.manual_seed(2)
+    for name, (build, config, own) in OTHERS.items():
+        build(root / name)
+        tokenizer = AutoTokenizer.from_pretrained(root / name)
+        sizes = SIZES | {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
+        AutoModel.from_config(config(**sizes | own)).eval().save_pretrained(root / name)
+    return {name: root / name for name in OTHERS}
 
 
 @pytest.fixture(params=sorted(BUILDERS))
@@ -194,7 +239,7 @@ def make_nlp(core_folders: dict[str, Path]) -> Callable[..., Language]:
 
     def make(
         *,
-        core: str = "bert",
+        core: str | Path = "bert",
         adapter: dict[str, object] | None = None,
         detector: bool | dict[str, object] = True,
         precision: str = "fp32",
@@ -208,7 +253,7 @@ def make_nlp(core_folders: dict[str, Path]) -> Callable[..., Language]:
             "frozen_transformer",
             name="transformer",
             config={
-                "model": {"name": str(core_folders[core])},
+                "model": {"name": str(core_folders.get(core, core))},
                 "precision": precision,
                 "trainable": trainable,
             },

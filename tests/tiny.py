@@ -28,11 +28,15 @@ def load_model(folder, *, pooler=False):
     """The plain Hugging Face model, with weights so large that attention and every bias matter:
     with the start values of BERT an error in them is smaller than rounding.
     """
-    model = AutoModel.from_pretrained(folder, add_pooling_layer=pooler).eval()
+    model = AutoModel.from_pretrained(folder).eval()
+    if not pooler:
+        model.pooler = None
     generator = torch.Generator().manual_seed(4)
     with torch.no_grad():
-        for name, p in model.encoder.named_parameters():
-            if "LayerNorm" in name:
+        for name, p in model.named_parameters():
+            if name.startswith("embeddings."):
+                continue
+            if "norm" in name.lower():
                 p.add_(torch.randn(p.shape, generator=generator) * 0.1)
             else:
                 p.copy_(torch.randn(p.shape, generator=generator) * 0.2)

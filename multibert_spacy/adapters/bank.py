@@ -90,11 +90,10 @@ class Bank:
                 self.kv = torch.stack([x.key_values().float() for x in prefixes], dim=2)
                 self.kv = self.kv.to(self.dtype)
         for lora in (x for x in adapters if isinstance(x, LoraAdapter)):
-            own = (
-                (a, b) if train else (a.detach(), b.detach())
-                for a, b in zip(lora.a, lora.b, strict=True)
+            own = lora.pairs().items()
+            self._pairs.append(
+                {site: (a, b) if train else (a.detach(), b.detach()) for site, (a, b) in own}
             )
-            self._pairs.append(dict(zip(lora.sites, own, strict=True)))
             self._scales.append(lora.scale)
             self._dropout = lora.settings.dropout if train else 0.0
 

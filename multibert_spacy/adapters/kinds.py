@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.encoder import Core
+from ..core.encoder import ALL_LINEAR, QUERY_VALUE, Core
 from ..errors import ConfigError
 
 __all__ = [
     "ALL_LINEAR",
     "PEFT_PREFIX",
+    "QUERY_VALUE",
     "Adapter",
     "AdapterSettings",
     "LoraAdapter",
@@ -29,14 +30,6 @@ __all__ = [
     "PrefixSettings",
 ]
 
-ALL_LINEAR = (
-    "attention.self.query",
-    "attention.self.key",
-    "attention.self.value",
-    "attention.output.dense",
-    "intermediate.dense",
-    "output.dense",
-)
 PEFT_PREFIX = "base_model.model."
 MOST_ALPHA = 1e6
 """More is no scale that anybody trained with, and soon no number in fp16."""
@@ -49,13 +42,17 @@ def _is_number(value: object, *kinds: type) -> bool:
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """LoRA (Hu et al. 2021). Output of a linear layer += alpha / rank * B A x."""
+    """LoRA (Hu et al. 2021). Output of a linear layer += alpha / rank * B A x.
+
+    shared (bool): Whether layers that share their weights, as ALBERT's, share A and B as well.
+    """
 
     rank: int = 16
     alpha: int = 32
     target_modules: tuple[str, ...] = ALL_LINEAR
     first_layer: int = 0
     dropout: float = 0.0
+    shared: bool = False
     kind = "lora"
 
     def __post_init__(self) -> None:
@@ -69,14 +66,23 @@ class LoraSettings:
             )
         if not _is_number(self.dropout, int, float) or not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
+        if self.shared and self.first_layer:
+            raise ConfigError(
+                "An adapter that layers share sits on all of them: first_layer must be 0 with "
+                f"shared = true, got {self.first_layer}"
+            )
 
     def build(self, core: Core, pieces: Sequence[int] = ()) -> "LoraAdapter":
         return LoraAdapter(self, core)
 
+    def sites(self, core: Core) -> dict[str, nn.Linear]:
+        """RETURNS (dict): What its adapter sits on, see `Core.linear_sites`."""
+        return core.linear_sites(self.target_modules, self.first_layer, shared=self.shared)
+
     def shapes(self, core: Core) -> dict[str, tuple[int, ...]]:
         """RETURNS (dict): Shapes of the tensors that `export` of its adapter gives, by name."""
         shapes: dict[str, tuple[int, ...]] = {}
-        for site, module in core.linear_sites(self.target_modules, self.first_layer).items():
+        for site, module in self.sites(core).items():
             shapes[f"{PEFT_PREFIX}{site}.lora_A.weight"] = (self.rank, module.in_features)
             shapes[f"{PEFT_PREFIX}{site}.lora_B.weight"] = (module.out_features, self.rank)
         return shapes
@@ -129,8 +135,10 @@ class LoraAdapter(nn.Module):
         """
         super().__init__()
         self.settings = settings
-        sites = core.linear_sites(settings.target_modules, settings.first_layer)
+        sites = settings.sites(core)
         self.sites = list(sites)
+        self._places = [core.places(site) if settings.shared else [site] for site in sites]
+        self._replication = None if settings.shared else core.replication
         rank = settings.rank
         self.a = nn.ParameterList(torch.empty(rank, m.in_features) for m in sites.values())
         self.b = nn.ParameterList(torch.zeros(m.out_features, rank) for m in sites.values())
@@ -140,6 +148,11 @@ class LoraAdapter(nn.Module):
     @property
     def scale(self) -> float:
         return self.settings.alpha / self.settings.rank
+
+    def pairs(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """RETURNS (dict): A and B of each site that is met, at every depth."""
+        own = zip(self._places, self.a, self.b, strict=True)
+        return {place: (a, b) for places, a, b in own for place in places}
 
     def export(self) -> dict[str, Tensor]:
         """RETURNS (dict): Tensors by PEFT's names."""
@@ -158,6 +171,7 @@ class LoraAdapter(nn.Module):
             lora_alpha=self.settings.alpha,
             lora_dropout=self.settings.dropout,
             target_modules=list(self.sites),
+            layer_replication=self._replication,
             inference_mode=True,
         )
 

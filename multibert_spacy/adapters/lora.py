@@ -19,8 +19,7 @@ from torch.nn import functional as F
 
 from ..core.dtypes import cast
 from ..core.packing import FlatRows, Layout
-from ..core.row_adapter import RowAdapter
-from .kinds import ALL_LINEAR
+from ..core.row_adapter import PostNormBlock, RowAdapter
 from .lora_block import LoraBlock, fits, keep_of
 
 __all__ = ["MERGED", "LoraMerged", "LoraMixed", "LoraTrained", "Pair"]
@@ -45,13 +44,13 @@ class _LoraLinear(torch.autograd.Function):
         x: Tensor,
         keep: Tensor | None,
         w: Tensor,
-        bias: Tensor,
+        bias: Tensor | None,
         a: Tensor,
         b: Tensor,
         scale: float,
     ) -> Tensor:
         """x (b, t, in) in the core's type, keep (b * t, in): dropout's factors for z = keep * x,
-        w (out, in), bias (out,), a (r, in) and b (out, r) in fp32.
+        w (out, in), bias (out,) or None, a (r, in) and b (out, r) in fp32.
         """
         rows = x.flatten(0, -2)
         y = F.linear(rows, w, bias)
@@ -75,7 +74,9 @@ class _LoraLinear(torch.autograd.Function):
             d_x = d_x.addmm_(d_low, a) if keep is None else d_x + (d_low @ a) * keep
             d_x = d_x.view(*gradients[0].shape[:-1], -1)
         if ctx.needs_input_grad[2]:  # the paper's mode for a core that is trained with the adapter
-            d_w, d_bias = (d_y.T @ rows).to(w.dtype), d_y.sum(0).to(w.dtype)
+            d_w = (d_y.T @ rows).to(w.dtype)
+        if ctx.needs_input_grad[3]:
+            d_bias = d_y.sum(0).to(w.dtype)
         return d_x, None, d_w, d_bias, d_a, d_b, None
 
 
@@ -121,15 +122,14 @@ class LoraTrained(RowAdapter):
         return apply(x, keep, module.weight, module.bias, *self.pairs[site], self.scale)
 
     def block(
-        self, i: int, layer: Any, x: Tensor, layout: Layout, n_heads: int, dropout: float
+        self, block: PostNormBlock, x: Tensor, layout: Layout, n_heads: int, dropout: float
     ) -> Tensor | None:
-        sites = [f"encoder.layer.{i}.{name}" for name in ALL_LINEAR]
-        frozen = not layer.output.dense.weight.requires_grad
-        whole = not self.dropout and all(site in self.pairs for site in sites)
-        if not (whole and frozen and isinstance(layout, FlatRows) and fits(layer)):
+        frozen = not block.outer.weight.requires_grad
+        whole = not self.dropout and all(site in self.pairs for site in block.sites)
+        if not (whole and frozen and isinstance(layout, FlatRows) and fits(block)):
             return None
-        a, b = zip(*(self.pairs[site] for site in sites), strict=True)
-        return LoraBlock(layer, layout, n_heads, self.scale, dropout)(x, a, b)
+        a, b = zip(*(self.pairs[site] for site in block.sites), strict=True)
+        return LoraBlock(block, layout, n_heads, self.scale, dropout)(x, a, b)
 
 
 class LoraMerged(RowAdapter):

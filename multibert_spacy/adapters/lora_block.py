@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from ..core.attention import bias_of
 from ..core.packing import Block, FlatRows
+from ..core.row_adapter import PostNormBlock
 
 __all__ = ["LoraBlock", "fits", "keep_of"]
 
@@ -25,14 +26,14 @@ aten = torch.ops.aten
 class LoraBlock(NamedTuple):
     """What a block is computed with, besides its input and its adapter.
 
-    layer (BertLayer): The block, frozen, its activation GELU (see `fits`).
+    modules (PostNormBlock): The block, frozen, its activation GELU (see `fits`).
     rows (FlatRows): Where each row of the batch lies.
     n_heads (int): Of attention.
     scale (float): LoRA's alpha / rank.
     dropout (float): On attention's weights and behind both halves of the block; 0 is off.
     """
 
-    layer: Any
+    modules: PostNormBlock
     rows: FlatRows
     n_heads: int
     scale: float
@@ -42,17 +43,16 @@ class LoraBlock(NamedTuple):
         """Compute the block.
 
         x (n, h): Rows one behind the other.
-        a (r, in), b (out, r): Of the sites `adapters.ALL_LINEAR`, in its order, in fp32.
+        a (r, in), b (out, r): Of the block's sites, in its order, in fp32.
         RETURNS (n, h).
         """
         apply: Callable[..., Tensor] = _Node.apply
         return apply(x, self, *a, *b)
 
 
-def fits(layer: Any) -> bool:
+def fits(modules: PostNormBlock) -> bool:
     """Whether the block's activation is the one that is written down here."""
-    act = layer.intermediate.intermediate_act_fn
-    return getattr(act, "act", None) is F.gelu
+    return getattr(modules.activation, "act", None) is F.gelu
 
 
 def keep_of(x: Tensor, dropout: float) -> Tensor | None:
@@ -63,25 +63,24 @@ def keep_of(x: Tensor, dropout: float) -> Tensor | None:
 class _Node(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, block: LoraBlock, *ab: Tensor) -> Tensor:
-        layer, drop = block.layer, block.dropout
-        attention, output = layer.attention.self, layer.attention.output
+        own, drop = block.modules, block.dropout
         a, b = _factors(ab, block.scale, x.dtype)
         low_in = x @ a[0].T
         parts = low_in.chunk(3, dim=1)
-        inputs = zip(_inputs(attention), parts, b[:3], strict=True)
-        q, k, v = (_linear(x, *own) for own in inputs)
+        inputs = zip(_inputs(own), parts, b[:3], strict=True)
+        q, k, v = (_linear(x, *one) for one in inputs)
         z, heads = _attend(block, q, k, v)
         low_z = z @ a[1].T
-        y, keep_y = _dropout(_linear(z, output.dense, low_z, b[3]), drop)
+        y, keep_y = _dropout(_linear(z, own.out, low_z, b[3]), drop)
         y += x
-        x_1, *stats_1 = _norm(y, output.LayerNorm)
+        x_1, *stats_1 = _norm(y, own.attention_norm)
         low_1 = x_1 @ a[2].T
-        u = _linear(x_1, layer.intermediate.dense, low_1, b[4])
+        u = _linear(x_1, own.inner, low_1, b[4])
         g = F.gelu(u)
         low_g = g @ a[3].T
-        w, keep_w = _dropout(_linear(g, layer.output.dense, low_g, b[5]), drop)
+        w, keep_w = _dropout(_linear(g, own.outer, low_g, b[5]), drop)
         w += x_1
-        x_2, *stats_2 = _norm(w, layer.output.LayerNorm)
+        x_2, *stats_2 = _norm(w, own.output_norm)
         saved = [x, low_in, z, low_z, keep_y, y, *stats_1, x_1, low_1, u, g, low_g, keep_w, w]
         ctx.save_for_backward(*saved, *stats_2, *a, *b, *(part for one in heads for part in one))
         ctx.block = block
@@ -90,34 +89,33 @@ class _Node(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         block: LoraBlock = ctx.block
-        layer = block.layer
-        attention, output = layer.attention.self, layer.attention.output
+        own = block.modules
         x, low_in, z, low_z, keep_y, y, *rest = ctx.saved_tensors
         mean_1, std_1, x_1, low_1, u, g, low_g, keep_w, w, mean_2, std_2, *rest = rest
         a, b, heads = rest[:4], rest[4:10], rest[10:]
-        d_x1 = _norm_back(gradients[0], w, mean_2, std_2, layer.output.LayerNorm)
+        d_x1 = _norm_back(gradients[0], w, mean_2, std_2, own.output_norm)
         d_w = d_x1 if keep_w is None else d_x1 * keep_w
-        d_g, d_ag, d_bg = _linear_back(d_w, g, low_g, layer.output.dense, a[3], b[5])
+        d_g, d_ag, d_bg = _linear_back(d_w, g, low_g, own.outer, a[3], b[5])
         d_u = aten.gelu_backward(d_g, u)
-        d_in, d_a1, d_b1 = _linear_back(d_u, x_1, low_1, layer.intermediate.dense, a[2], b[4])
-        d_x = _norm_back(d_in.add_(d_x1), y, mean_1, std_1, output.LayerNorm)
+        d_in, d_a1, d_b1 = _linear_back(d_u, x_1, low_1, own.inner, a[2], b[4])
+        d_x = _norm_back(d_in.add_(d_x1), y, mean_1, std_1, own.attention_norm)
         d_y = d_x if keep_y is None else d_x * keep_y
-        d_z, d_az, d_bz = _linear_back(d_y, z, low_z, output.dense, a[1], b[3])
+        d_z, d_az, d_bz = _linear_back(d_y, z, low_z, own.out, a[1], b[3])
         d_qkv = _attend_back(block, d_z, heads)
         parts = low_in.chunk(3, dim=1)
         d_b = [(d.T @ low).float() for d, low in zip(d_qkv, parts, strict=True)]
-        d_low = torch.cat([d @ own for d, own in zip(d_qkv, b[:3], strict=True)], dim=1)
+        d_low = torch.cat([d @ one for d, one in zip(d_qkv, b[:3], strict=True)], dim=1)
         d_a = d_low.T @ x
         if ctx.needs_input_grad[0]:
-            for d, own in zip(d_qkv, _inputs(attention), strict=True):
-                d_x = d_x.addmm_(d, own.weight)
+            for d, module in zip(d_qkv, _inputs(own), strict=True):
+                d_x = d_x.addmm_(d, module.weight)
             d_x = d_x.addmm_(d_low, a[0])
-        all_a = [own.float() * block.scale for own in (d_a, d_az, d_a1, d_ag)]
+        all_a = [one.float() * block.scale for one in (d_a, d_az, d_a1, d_ag)]
         return d_x, None, *all_a[0].chunk(3), *all_a[1:], *d_b, d_bz, d_b1, d_bg
 
 
-def _inputs(attention: Any) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
-    return attention.query, attention.key, attention.value
+def _inputs(modules: PostNormBlock) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+    return modules.query, modules.key, modules.value
 
 
 def _factors(

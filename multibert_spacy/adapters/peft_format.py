@@ -6,7 +6,7 @@ sits on stands here again, and a test compares the two. The patterns of that rul
 file: what they may hold is in `patterns.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..errors import AdapterError, ConfigError
 from ..serialization.files import read_regular
 from ..serialization.manifest import read_json
 from .kinds import (
+    ALL_LINEAR,
     PEFT_PREFIX,
     Adapter,
     LoraAdapter,
@@ -148,8 +149,10 @@ def _settings(config: dict[str, Any], folder: Path, core: Core) -> LoraSettings 
         raise AdapterError(
             f"{folder}: adapters of type {kind} are not supported (LORA, PREFIX_TUNING)"
         )
+    replication = config.get("layer_replication") or None
     for option in UNSUPPORTED:
-        if config.get(option) not in (None, False, "none", [], {}):
+        fits = option == "layer_replication" and replication == core.replication
+        if not fits and config.get(option) not in (None, False, "none", [], {}):
             raise AdapterError(f"{folder}: the PEFT option {option} is not supported")
     if kind == "PREFIX_TUNING":
         return PrefixSettings(config["num_virtual_tokens"], init="noise")
@@ -160,7 +163,9 @@ def _settings(config: dict[str, Any], folder: Path, core: Core) -> LoraSettings 
         )
     try:
         patterns = Patterns(PATTERN_SECONDS)
-        sites = [site for site in core.linear_sites() if _is_target(site, config, patterns)]
+        shared = core.replication is not None and replication is None
+        all_sites = core.linear_sites(shared=shared)
+        sites = [site for site in all_sites if _is_target(site, config, patterns)]
     except TimeoutError as e:
         raise AdapterError(
             f"{folder / 'adapter_config.json'} holds a pattern that takes more than "
@@ -170,9 +175,9 @@ def _settings(config: dict[str, Any], folder: Path, core: Core) -> LoraSettings 
         raise AdapterError(f"{folder / 'adapter_config.json'} cannot be read: {e}") from e
     if not sites:
         raise ConfigError(f"no linear layer of the core is in {config['target_modules']!r:.200}")
-    targets, first_layer = _short(sites, core.n_layers)
+    targets, first_layer = _short(sites, all_sites, shared=shared)
     dropout = config.get("lora_dropout", 0.0)
-    return LoraSettings(config["r"], config["lora_alpha"], targets, first_layer, dropout)
+    return LoraSettings(config["r"], config["lora_alpha"], targets, first_layer, dropout, shared)
 
 
 def _is_target(site: str, config: dict[str, Any], patterns: Patterns) -> bool:
@@ -202,15 +207,28 @@ def _matches(site: str, names: str | Sequence[str], patterns: Patterns) -> bool:
     return any(site == name or site.endswith(f".{name}") for name in names)
 
 
-def _short(sites: Sequence[str], n_layers: int) -> tuple[tuple[str, ...], int]:
+def _short(
+    sites: Sequence[str], every: Iterable[str], *, shared: bool
+) -> tuple[tuple[str, ...], int]:
     """Settings that name these sites: names inside a layer and the first layer where that is
     enough, as in an adapter of ours, otherwise all names in full.
+
+    every (Iterable[str]): All sites of the core. shared (bool): See `LoraSettings`.
     """
+    layers, there = _by_layer(sites), _by_layer(every)
+    first = min(layers)
+    upper = range(first, len(there))
+    if not (shared and first):
+        if all(layers.get(i) == there[i] for i in upper):
+            return ALL_LINEAR, first
+        if all(layers.get(i) == layers[first] for i in upper):
+            return tuple(layers[first]), first
+    return tuple(sites), 0
+
+
+def _by_layer(sites: Iterable[str]) -> dict[int, list[str]]:
     layers: dict[int, list[str]] = {}
     for site in sites:
         i, name = layer_of(site)
         layers.setdefault(i, []).append(name)
-    first = min(layers)
-    if all(layers.get(i) == layers[first] for i in range(first, n_layers)):
-        return tuple(layers[first]), first
-    return tuple(sites), 0
+    return layers

@@ -1,12 +1,12 @@
-"""The frozen core: a BERT-family encoder, its tokenizer, and one forward pass for many adapters.
+"""The frozen core: an encoder, its tokenizer, and one forward pass for many adapters.
 
 Why an own forward pass. PEFT swaps modules of the core and keeps the active adapter as a global
 state: one adapter at a time, and no two threads. transformers' own forward has no place for an
 adapter per row. So `Core.forward` walks over the modules of the Hugging Face model (weights,
 layer norms and activation stay theirs) and asks a `RowAdapter` for what to add at each linear
 layer and in front of the keys and values. Nothing is swapped and nothing is remembered, so the
-same core serves several components and threads. Supported are BERT, RoBERTa and XLM-R, which
-share their layout; a test holds that without an adapter the result is Hugging Face's.
+same core serves several components and threads. How the modules of a kind of encoder are walked
+over stands in `families/`; a test holds that without an adapter the result is Hugging Face's.
 
 Positions are explicit: a prefix does not shift the text, as PEFT's does (and so loses 22 of 512
 positions); `position_offset` reproduces PEFT's choice.
@@ -14,7 +14,9 @@ positions); `position_offset` reproduces PEFT's choice.
 
 import copy
 import hashlib
+import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -24,15 +26,20 @@ from torch.nn import functional as F
 from ..errors import ConfigError, CoreError
 from ..text.align import PieceCache
 from ..types import PieceIds
+from .families.family import Step
+from .families.kinds import family_of
 from .packing import Layout, PaddedRows
 from .precision import check_engine, resolve_precision
 from .process import prepare_process
 from .row_adapter import RowAdapter
 from .settings import core_settings
 
-__all__ = ["Core", "RowAdapter", "layer_of", "resolve_precision"]
+__all__ = ["ALL_LINEAR", "QUERY_VALUE", "Core", "RowAdapter", "layer_of", "resolve_precision"]
 
-FAMILIES = ("bert", "roberta", "xlm-roberta")
+ALL_LINEAR = ("all-linear",)
+"""PEFT's word for every linear layer of a core, whatever it calls them."""
+QUERY_VALUE = ("query-value",)
+"""What PEFT adapts in BERT unless told otherwise, or what corresponds to it in another core."""
 
 
 class Core:
@@ -58,13 +65,7 @@ class Core:
         RAISES (ConfigError): If precision or engine are unknown or do not go together.
         """
         config = model.config
-        if config.model_type not in FAMILIES:
-            raise CoreError(
-                f"The core '{config._name_or_path}' is of type '{config.model_type}'; "
-                f"supported are {', '.join(FAMILIES)}"
-            )
-        if getattr(config, "position_embedding_type", "absolute") != "absolute":
-            raise CoreError(f"Unsupported position embeddings: {config.position_embedding_type}")
+        self.family = family_of(config)
         prepare_process()
         self.model = model
         self.tokenizer = tokenizer
@@ -73,12 +74,10 @@ class Core:
         self.n_layers: int = config.num_hidden_layers
         self.n_pieces: int = config.vocab_size
         self.n_heads: int = config.num_attention_heads
-        roberta = config.model_type != "bert"
-        self.first_position = config.pad_token_id + 1 if roberta else 0
+        self.first_position = self.family.first_position(config)
         self.max_pieces: int = config.max_position_embeddings - self.first_position
         self.bos, self.eos, self.pad = _special_ids(tokenizer)
-        byte_level = "Ġ" in "".join(tokenizer.tokenize(" a"))  # where a space begins a word
-        self._space = " " if byte_level else ""
+        self._space = " " if _wants_space(tokenizer) else ""
         self.pieces = PieceCache(self._encode)
         for p in model.parameters():
             p.requires_grad_(trainable)
@@ -144,27 +143,60 @@ class Core:
         return self._compute
 
     def linear_sites(
-        self, targets: Sequence[str] | None = None, first_layer: int = 0
+        self, targets: Sequence[str] | None = None, first_layer: int = 0, *, shared: bool = False
     ) -> dict[str, nn.Linear]:
         """Find the linear layers that an adapter sits on.
 
         targets (Sequence[str]): Module names inside a layer, such as "attention.self.query", or
-            inside the core, such as "encoder.layer.0.attention.self.query"; None takes all.
-        first_layer (int): Layers below it carry no adapter.
+            inside the core, such as "encoder.layer.0.attention.self.query", or `QUERY_VALUE`; None
+            and `ALL_LINEAR` take all.
+        first_layer (int): Layers below it carry no adapter, nor does what is in front of layers.
+        shared (bool): Of layers that share their weights one site for all, by the name that it has
+            in the model. Otherwise each depth has its own.
         RETURNS (dict): Module name inside the core -> module.
         RAISES (ConfigError): If a target or the layer does not exist.
         """
         if not 0 <= first_layer < self.n_layers:
             raise ConfigError(f"first_layer must be in [0, {self.n_layers}), got {first_layer}")
-        modules = self.model.encoder.layer.named_modules(prefix="encoder.layer")
-        linear = {site: m for site, m in modules if isinstance(m, nn.Linear)}
+        linear = self._linear(shared=shared)
         inner = {site: layer_of(site)[1] for site in linear if layer_of(site)[0] >= first_layer}
         legal = dict.fromkeys(inner.values())
-        for target in targets or ():
+        words = {ALL_LINEAR[0]: tuple(legal), QUERY_VALUE[0]: self.family.query_value}
+        targets = ALL_LINEAR if targets is None else targets
+        chosen = [name for target in targets for name in words.get(target, (target,))]
+        for target in chosen:
             if target not in inner and target not in legal:
                 raise ConfigError(f"No linear layer {target!r}; there are {', '.join(legal)}")
-        chosen = inner if targets is None else targets
         return {site: linear[site] for site in inner if site in chosen or inner[site] in chosen}
+
+    def _linear(self, *, shared: bool) -> dict[str, nn.Linear]:
+        """RETURNS (dict): All linear layers; see `linear_sites`."""
+        family, modules = self.family, dict(self.model.named_modules())
+        found = {name: modules[name] for name in [family.projection] if name in modules}
+        for site, layer in (family.own_blocks if shared else family.blocks)(self.model):
+            found.update(layer.named_modules(prefix=site))
+        return {site: m for site, m in found.items() if isinstance(m, nn.Linear)}
+
+    def places(self, site: str) -> list[str]:
+        """Where an adapter's site that layers share is met.
+
+        site (str): As it is named in the model.
+        RETURNS (list[str]): Its names, one for each depth; the site itself where none share.
+        """
+        sharing = self.family.sharing(self.model.config)
+        if sharing is None or site == self.family.projection:
+            return [site]
+        group, inner = layer_of(site)
+        blocks = zip(self.family.blocks(self.model), sharing, strict=True)
+        return [f"{depth}.{inner}" for (depth, _), own in blocks if own == group]
+
+    @property
+    def replication(self) -> list[list[int]] | None:
+        """PEFT's `layer_replication` for an adapter with an A and B for each depth of a core whose
+        layers share their weights: which layers each depth repeats. None where none do.
+        """
+        sharing = self.family.sharing(self.model.config)
+        return None if sharing is None else [[i, i + 1] for i in sharing]
 
     def forward(
         self,
@@ -194,14 +226,18 @@ class Core:
         adapter = adapter or RowAdapter()
         if layout is None:
             layout = PaddedRows(lengths, t, adapter.n_virtual)
-        model = self.compute_model()
+        model, family = self.compute_model(), self.family
         autocast = self.trainable and self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype, enabled=autocast):
             ids, positions = layout.pack(ids)
-            x = _embed(model.embeddings, ids, positions + self.first_position + position_offset)
+            rotations = family.rotations(model.config, positions)
+            positions = positions + self.first_position + position_offset
+            x = family.embed(model, ids, positions, adapter)
             x = F.dropout(x, dropout, training=dropout > 0)
-            for i, layer in enumerate(model.encoder.layer[:n_layers]):
-                x = self._layer(layer, i, x, layout, adapter, dropout)
+            step = Step(adapter, layout, self.n_heads, dropout, rotations)
+            for i, (site, layer) in enumerate(islice(family.blocks(model), n_layers)):
+                x = family.block(i, site, layer, x, step)
+            x = family.finish(model, x)
         return layout.unpack(x)
 
     def key_values(self, ids: Tensor) -> Tensor:
@@ -210,73 +246,43 @@ class Core:
         ids (p,) int64: Pieces.
         RETURNS (p, l * 2 * h) float32: In PEFT's order: layer, key or value, width.
         """
-        inputs: dict[str, Tensor] = {}
+        outputs: dict[str, Tensor] = {}
 
         class Recorder(RowAdapter):
             def linear(self, site: str, x: Tensor, module: nn.Linear) -> Tensor:
-                inputs[site] = x
+                weight, bias = module.weight.float(), module.bias
+                own = None if bias is None else bias.float()
+                outputs[site] = F.linear(x[0].float(), weight, own)
                 return super().linear(site, x, module)
 
         with torch.no_grad():
             row = ids.to(self.device)[None]
             self.forward(row, torch.tensor([row.shape[1]], device=self.device), Recorder())
-            parts = []
-            for i, layer in enumerate(self.model.encoder.layer):
-                for name in ("key", "value"):
-                    module = getattr(layer.attention.self, name)
-                    x = inputs[f"encoder.layer.{i}.attention.self.{name}"].float()
-                    parts.append(F.linear(x[0], module.weight.float(), module.bias.float()))
+            parts: list[Tensor] = []
+            for site, _ in self.family.blocks(self.model):
+                own = {name: outputs[f"{site}.{name}"] for name in self.family.sites}
+                parts += self.family.key_value(own)
         return torch.cat(parts, dim=-1)
-
-    def _layer(
-        self,
-        layer: Any,
-        i: int,
-        x: Tensor,
-        layout: Layout,
-        adapter: RowAdapter,
-        drop: float,
-    ) -> Tensor:
-        """One transformer block. x: Of width h, as the layout has it."""
-        whole = adapter.block(i, layer, x, layout, self.n_heads, drop)
-        if whole is not None:
-            return whole
-
-        def linear(name: str, module: Any, x: Tensor) -> Tensor:
-            return adapter.linear(f"encoder.layer.{i}.{name}", x, module)
-
-        attention = layer.attention.self
-        q = linear("attention.self.query", attention.query, x)
-        k = linear("attention.self.key", attention.key, x)
-        v = linear("attention.self.value", attention.value, x)
-        prefix = adapter.prefix(i, k.dtype)
-        a = layout.attend(q, k, v, self.n_heads, prefix, drop)
-        output = layer.attention.output
-        a = F.dropout(linear("attention.output.dense", output.dense, a), drop, training=drop > 0)
-        x = output.LayerNorm(a + x)
-        y = layer.intermediate.intermediate_act_fn(
-            linear("intermediate.dense", layer.intermediate.dense, x)
-        )
-        y = F.dropout(linear("output.dense", layer.output.dense, y), drop, training=drop > 0)
-        normed: Tensor = layer.output.LayerNorm(y + x)
-        return normed
 
 
 def layer_of(site: str) -> tuple[int, str]:
     """Split the name of a module.
 
     site (str): A module name inside the core.
-    RETURNS (tuple): Its layer, its name in there.
+    RETURNS (tuple): Its layer, its name in there; what is in front of all layers belongs to 0.
     """
-    _, _, i, name = site.split(".", 3)
-    return int(i), name
+    # a list inside of a layer, as ALBERT's, has one member
+    found = re.fullmatch(r"(?:.+?\.)?(\d+)\.(?:\w+\.\d+\.)?(.+)", site)
+    return (int(found[1]), found[2]) if found else (0, site)
 
 
-def _embed(embeddings: Any, ids: Tensor, positions: Tensor) -> Tensor:
-    """ids (..., t), positions (t,). RETURNS (..., t, h)."""
-    x = embeddings.word_embeddings(ids) + embeddings.token_type_embeddings.weight[0]
-    normed: Tensor = embeddings.LayerNorm(x + embeddings.position_embeddings(positions))
-    return normed
+def _wants_space(tokenizer: Any) -> bool:
+    """Whether a word has to be handed in with a space in front, to have the pieces that it has
+    inside of a text: of tokenizers that make the space a part of the word, those do not need it
+    which begin every text with one.
+    """
+    bare, spaced = ("".join(tokenizer.tokenize(text)) for text in ("a", " a"))
+    return any(spaced.startswith(mark) and not bare.startswith(mark) for mark in ("Ġ", "▁"))
 
 
 def _special_ids(tokenizer: Any) -> tuple[int, int, int]:

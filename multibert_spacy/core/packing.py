@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .attention import attend
+from .attention import attend, attend_near
 
 __all__ = ["FlatRows", "Layout", "PaddedRows"]
 
@@ -47,9 +47,19 @@ class Layout(Protocol):
         ...
 
     def attend(
-        self, q: Tensor, k: Tensor, v: Tensor, n_heads: int, prefix: Prefix | None, dropout: float
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        n_heads: int,
+        prefix: Prefix | None,
+        dropout: float,
+        near: int | None = None,
     ) -> Tensor:
-        """q, k, v: As they lie, of width h. RETURNS: The same shape."""
+        """q, k, v: As they lie, of width h. near (int): How far a piece sees, besides the prefix;
+        None is everywhere.
+        RETURNS: The same shape.
+        """
         ...
 
     def unpack(self, x: Tensor) -> Tensor:
@@ -75,9 +85,16 @@ class PaddedRows:
         return ids, torch.arange(self.t, device=ids.device)
 
     def attend(
-        self, q: Tensor, k: Tensor, v: Tensor, n_heads: int, prefix: Prefix | None, dropout: float
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        n_heads: int,
+        prefix: Prefix | None,
+        dropout: float,
+        near: int | None = None,
     ) -> Tensor:
-        return _attend(q, k, v, self.seen, n_heads, prefix, dropout)
+        return _attend(q, k, v, self.seen, n_heads, prefix, dropout, near)
 
     def unpack(self, x: Tensor) -> Tensor:
         return x
@@ -160,7 +177,14 @@ class FlatRows:
         return x
 
     def attend(
-        self, q: Tensor, k: Tensor, v: Tensor, n_heads: int, prefix: Prefix | None, dropout: float
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        n_heads: int,
+        prefix: Prefix | None,
+        dropout: float,
+        near: int | None = None,
     ) -> Tensor:
         q, k, v = (self.to_blocks(x) for x in (q, k, v))
         parts = []
@@ -170,7 +194,8 @@ class FlatRows:
                 own = prefix[0][block.rows], prefix[1][block.rows]
             shape = (len(block.rows), block.t, q.shape[-1])
             q_, k_, v_ = (x[where].view(shape) for x in (q, k, v))
-            parts.append(_attend(q_, k_, v_, block.seen, n_heads, own, dropout).flatten(0, 1))
+            out = _attend(q_, k_, v_, block.seen, n_heads, own, dropout, near)
+            parts.append(out.flatten(0, 1))
         return self.from_blocks(torch.cat(parts))
 
 
@@ -198,6 +223,7 @@ def _attend(
     n_heads: int,
     prefix: Prefix | None,
     dropout: float,
+    near: int | None,
 ) -> Tensor:
     """q, k, v (b, t, h). RETURNS (b, t, h)."""
     shape = q.shape
@@ -205,4 +231,8 @@ def _attend(
     if prefix is not None:
         keys, values = (part.expand(shape[0], -1, -1, -1) for part in prefix)
         k, v = torch.cat((keys, k), dim=2), torch.cat((values, v), dim=2)
-    return attend(q, k, v, seen, dropout=dropout).transpose(1, 2).reshape(shape)
+    if near is None:
+        out = attend(q, k, v, seen, dropout=dropout)
+    else:
+        out = attend_near(q, k, v, seen, near, dropout=dropout)
+    return out.transpose(1, 2).reshape(shape)

@@ -1,6 +1,6 @@
 """What the core asks of a batch's adapters. `adapters/lora.py` and `adapters/prefix.py` answer."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,25 @@ from torch.nn import functional as F
 
 from .packing import Layout
 
-__all__ = ["RowAdapter"]
+__all__ = ["PostNormBlock", "RowAdapter"]
+
+
+class PostNormBlock(NamedTuple):
+    """Modules of a transformer block as BERT's is: attention, norm, feed forward, norm.
+
+    sites (tuple[str, ...]): Of query, key, value, out, inner and outer.
+    """
+
+    sites: tuple[str, ...]
+    query: nn.Linear
+    key: nn.Linear
+    value: nn.Linear
+    out: nn.Linear
+    attention_norm: nn.LayerNorm
+    inner: nn.Linear
+    activation: Any
+    outer: nn.Linear
+    output_norm: nn.LayerNorm
 
 
 class RowAdapter:
@@ -34,11 +52,11 @@ class RowAdapter:
         return None
 
     def block(
-        self, i: int, layer: Any, x: Tensor, layout: Layout, n_heads: int, dropout: float
+        self, block: PostNormBlock, x: Tensor, layout: Layout, n_heads: int, dropout: float
     ) -> Tensor | None:
-        """A whole transformer block at once.
+        """A whole transformer block at once, of a core whose blocks are as BERT's.
 
-        i (int), layer (BertLayer): The block. x: Of width h, as the layout has it.
+        block (PostNormBlock): The block. x: Of width h, as the layout has it.
         n_heads (int), dropout (float): See `Core.forward`.
         RETURNS: Of width h, as the layout has it. None to have it computed site by site.
         """

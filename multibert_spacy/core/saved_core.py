@@ -5,6 +5,7 @@ does), so that saving and loading is exact and costs half.
 """
 
 import contextlib
+import inspect
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -41,7 +42,14 @@ from ..serialization.saves import SavedPart, check_part
 from .dtypes import check_finite_tensors, exact_halves
 from .encoder import Core
 
-__all__ = ["find_core", "load_core", "quiet_transformers", "save_core", "strip_pooler"]
+__all__ = [
+    "drop_inputs",
+    "find_core",
+    "load_core",
+    "quiet_transformers",
+    "save_core",
+    "strip_pooler",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +75,14 @@ def strip_pooler(model: Any) -> None:
     """Remove the pooler, which neither component uses and many cores lack."""
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
+
+
+def drop_inputs(model: Any, tokenizer: Any) -> None:
+    """Have a tokenizer leave out what the model does not take, as token types: many a DistilBERT
+    came with BERT's tokenizer, and spacy-transformers hands on all that there is.
+    """
+    taken = inspect.signature(model.forward).parameters
+    tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name in taken]
 
 
 def save_core(

@@ -16,6 +16,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from .families.kinds import family_of
+
 __all__ = ["core_settings", "differences"]
 
 CONFIG = (
@@ -36,7 +38,8 @@ def core_settings(config: Any, tokenizer: Any, specials: Mapping[str, int]) -> d
     specials (Mapping): Name -> id of the pieces that are put around a text.
     RETURNS (dict): JSON.
     """
-    found = {name: getattr(config, name, None) for name in CONFIG}
+    names = (*CONFIG, *family_of(config).settings)
+    found = {name: getattr(config, name, None) for name in names}
     found["position_embedding_type"] = found["position_embedding_type"] or "absolute"
     settings = {name: _plain(value) for name, value in found.items() if value is not None}
     settings.update({f"{name}_piece": int(own) for name, own in specials.items()})

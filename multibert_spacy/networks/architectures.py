@@ -4,7 +4,14 @@ from collections.abc import Callable
 
 from spacy.util import registry
 
-from ..adapters.kinds import ALL_LINEAR, AdapterSettings, LoraSettings, NoSettings, PrefixSettings
+from ..adapters.kinds import (
+    ALL_LINEAR,
+    QUERY_VALUE,
+    AdapterSettings,
+    LoraSettings,
+    NoSettings,
+    PrefixSettings,
+)
 from ..core.listener import CoreListener
 from .classifier import ClassifierModel
 from .mixture_model import MixtureModel
@@ -30,22 +37,26 @@ def build_lora_v1(
     target_modules: list[str] = list(ALL_LINEAR),  # noqa: B006
     first_layer: int = 0,
     dropout: float = 0.0,
+    shared: bool = False,
 ) -> AdapterSettings:
     """LoRA on linear layers of the core.
 
     rank (int): Rank of the update.
     alpha (int): The update is scaled by alpha / rank.
-    target_modules (list[str]): Names of linear layers inside a transformer layer.
+    target_modules (list[str]): Names of linear layers inside a transformer layer, as the core
+        calls them; "all-linear" is all of any core, "query-value" what PEFT would adapt.
     first_layer (int): Layers below it carry no adapter.
     dropout (float): On the update's input, while training.
+    shared (bool): Whether layers that share their weights, as ALBERT's, share the update as well;
+        otherwise each depth has its own.
     """
-    return LoraSettings(rank, alpha, tuple(target_modules), first_layer, dropout)
+    return LoraSettings(rank, alpha, tuple(target_modules), first_layer, dropout, shared)
 
 
 @registry.misc("multibert_spacy.PaperLoRA.v1")
 def build_paper_lora_v1() -> AdapterSettings:
     """The paper's LoRA: r = 3, alpha = 1, on PEFT's default targets for BERT: query and value."""
-    return LoraSettings(3, 1, ("attention.self.query", "attention.self.value"))
+    return LoraSettings(3, 1, QUERY_VALUE)
 
 
 @registry.misc("multibert_spacy.Prefix.v1")

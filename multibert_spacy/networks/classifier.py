@@ -270,7 +270,7 @@ def init(model: ClassifierModel, X: Any = None, Y: Any = None) -> None:
     pieces = [piece for row in model.rows(model.pieces(X or [])) for piece in row]
     settings = model.settings
     if isinstance(settings, LoraSettings) and model.n_layers:
-        sites = core.linear_sites(settings.target_modules, settings.first_layer)
+        sites = settings.sites(core)
         below = tuple(site for site in sites if layer_of(site)[0] < model.n_layers)
         if not below:
             raise ConfigError(f"The adapter's first layer is not among the first {model.n_layers}")

@@ -24,9 +24,17 @@ from thinc.api import Config, Model, Optimizer
 
 from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core
+from ..core.families.kinds import FAMILIES
 from ..core.gradients import drop_gradients, has_gradient
 from ..core.listener import CoreListener
-from ..core.saved_core import find_core, load_core, quiet_transformers, save_core, strip_pooler
+from ..core.saved_core import (
+    drop_inputs,
+    find_core,
+    load_core,
+    quiet_transformers,
+    save_core,
+    strip_pooler,
+)
 from ..errors import ConfigError, CoreError
 from ..serialization.archive import FolderBytes
 from ..serialization.parts import is_whole
@@ -124,6 +132,7 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
         super().__init__(
             vocab, model, set_extra_annotations, name=name, max_batch_items=max_batch_items
         )
+        model.attrs["set_transformer"] = partial(_set_core, model.attrs["set_transformer"])
         self.annotate = annotate
         self.adapted = adapted
         self.precision = precision
@@ -311,7 +320,7 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
         if not self.model.attrs["name"]:
             raise ConfigError(
                 f"'{self.name}' has no core. Set [components.{self.name}.model] name = … to a "
-                "folder or a Hugging Face name of a BERT, RoBERTa or XLM-R encoder, or to a "
+                f"folder or a Hugging Face name of an encoder ({', '.join(FAMILIES)}), or to a "
                 'pipeline that has one, such as "fa_multibert"; or source the component: '
                 f'[components.{self.name}] source = "fa_multibert"'
             )
@@ -349,3 +358,9 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
             self.model.attrs["set_transformer"](self.model, objects)
             self._core = None
         return self
+
+
+def _set_core(set_transformer: Callable[..., None], model: Model[Any, Any], core: Any) -> None:
+    """In the place of spacy-transformers' own. core (HFObjects): Model and tokenizer."""
+    drop_inputs(core.transformer, core.tokenizer)
+    set_transformer(model, core)

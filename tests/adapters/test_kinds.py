@@ -14,7 +14,6 @@ from transformers import AutoModelForTokenClassification
 
 from multibert_spacy.adapters.bank import Bank
 from multibert_spacy.adapters.kinds import (
-    ALL_LINEAR,
     LoraSettings,
     NoAdapter,
     NoSettings,
@@ -22,6 +21,7 @@ from multibert_spacy.adapters.kinds import (
     PrefixSettings,
 )
 from multibert_spacy.adapters.peft_format import UNSUPPORTED, read_adapter, write_adapter
+from multibert_spacy.core.families.bert import BERT
 from multibert_spacy.errors import AdapterError, ConfigError
 from tests.tiny import (
     TEXTS,
@@ -494,7 +494,7 @@ class TestLoraStart:
         assert [tuple(a.shape) for a in adapter.a] == [(2, 32), (2, 48)]
         assert [tuple(b.shape) for b in adapter.b] == [(48, 2), (32, 2)]
         assert adapter.scale == 2.5
-        assert len(LORAS["all"].build(load_core(bert_folder)).sites) == 2 * len(ALL_LINEAR)
+        assert len(LORAS["all"].build(load_core(bert_folder)).sites) == 2 * len(BERT.sites)
 
     def test_values_are_spread_as_in_peft(self, bert_folder):
         adapter = LoraSettings(rank=32).build(load_core(bert_folder))

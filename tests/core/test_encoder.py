@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 from torch.testing import assert_close
-from transformers import AutoTokenizer, DistilBertConfig, DistilBertModel
+from transformers import AutoTokenizer, DebertaV2Config, DebertaV2Model
 
 from multibert_spacy.core.encoder import Core, layer_of, resolve_precision
 from multibert_spacy.core.saved_core import load_core as load_saved
@@ -208,8 +208,9 @@ class TestPieces:
 
 class TestArchitectures:
     def test_another_family_is_refused(self, bert_folder):
-        model = DistilBertModel(DistilBertConfig(dim=8, hidden_dim=8, n_heads=2, n_layers=1))
-        with pytest.raises(CoreError, match=r"'distilbert'.*bert, roberta, xlm-roberta"):
+        sizes = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
+        model = DebertaV2Model(DebertaV2Config(vocab_size=9, intermediate_size=8, **sizes))
+        with pytest.raises(CoreError, match=r"'deberta-v2'.*bert, roberta, .*docs/cores.md"):
             Core(model, AutoTokenizer.from_pretrained(bert_folder))
 
     def test_relative_positions_are_refused(self, bert_folder):

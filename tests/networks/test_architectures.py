@@ -95,7 +95,7 @@ class TestSettings:
                 LoraSettings(
                     rank=3,
                     alpha=1,
-                    target_modules=("attention.self.query", "attention.self.value"),
+                    target_modules=("query-value",),
                     first_layer=0,
                     dropout=0.0,
                 ),

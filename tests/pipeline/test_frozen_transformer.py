@@ -16,7 +16,7 @@ from conftest import (
 )
 from spacy.tokens import Doc
 from spacy_transformers.data_classes import TransformerData
-from transformers import ElectraConfig, ElectraModel
+from transformers import DebertaV2Config, DebertaV2Model
 
 from multibert_spacy.errors import AdapterError, ConfigError, CoreError
 
@@ -221,18 +221,17 @@ def test_upstream_names_its_core(bert_folder, core_folders):
 
 def test_a_family_that_is_not_supported(tmp_path, bert_folder):
     shutil.copytree(bert_folder, tmp_path / "core")
-    config = ElectraConfig(
+    config = DebertaV2Config(
         vocab_size=300,
-        embedding_size=32,
         hidden_size=32,
         num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=32,
     )
-    ElectraModel(config).save_pretrained(tmp_path / "core")
+    DebertaV2Model(config).save_pretrained(tmp_path / "core")
     nlp = bare(tmp_path / "core")
     nlp.add_pipe("multibert_ner", config={"model": {"adapter": LORA}})
-    with pytest.raises(CoreError, match="'electra'.*bert, roberta, xlm-roberta"):
+    with pytest.raises(CoreError, match="'deberta-v2'.*bert, roberta, xlm-roberta"):
         nlp.initialize(lambda: toy_examples(nlp, "travel", 2))
 
 

@@ -1,0 +1,22 @@
+"""RoBERTa and XLM-R: BERT's layout, with positions that begin behind that of padding."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .bert import BERT
+from .post_norm import PostNorm
+
+__all__ = ["ROBERTA", "XLM_ROBERTA"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roberta(PostNorm):
+    """RoBERTa, and what has its positions."""
+
+    def first_position(self, config: Any) -> int:
+        first: int = config.pad_token_id + 1
+        return first
+
+
+ROBERTA = Roberta(**asdict(BERT) | {"kind": "roberta"})
+XLM_ROBERTA = Roberta(**asdict(BERT) | {"kind": "xlm-roberta"})
