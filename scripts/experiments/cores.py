@@ -6,6 +6,7 @@ The sizes are those of published cores (cores.yml), the weights random. A tokeni
 that each comes with, of 8,000 pieces, is trained on the corpus's train part and counted on dev.
 """
 
+import gc
 import statistics
 import time
 from functools import partial
@@ -72,6 +73,7 @@ def measure_cores(kinds: dict[str, Any], corpus: Path, *, rounds: int, rows: int
     train, dev = ([[word.text for word in doc] for doc in docs] for docs in parts)
     words, found, first = sum(dev, []), {}, None
     for kind, own in kinds.items():
+        gc.collect()  # a core and its cache of pieces know each other
         core = _core(kind, own, train)
         engine = TorchEngine(core, [LoraSettings(16).build(core)], None)
         first = first or engine

@@ -339,6 +339,26 @@ class TestPipeline:
         assert len(fingerprints) == 1
 
 
+def test_a_detector_of_some_layers(make_nlp, folder, tmp_path):
+    """Its adapter sits below them, and on what stands in front of the first."""
+    adapter = {"@misc": "multibert_spacy.LoRA.v1", "rank": 2}
+    nlp = make_nlp(core=folder, detector={"model": {"adapter": adapter, "layers": 1}})
+    module = nlp.get_pipe("domain_detector").model.module
+    core = nlp.get_pipe("transformer").core
+    front = [core.family.projection] if core.family.projection else []
+    sites = [f"{next(iter(core.family.blocks(core.model)))[0]}.{own}" for own in core.family.sites]
+    assert sorted(module.adapter.sites) == sorted([*front, *sites])
+    with torch.no_grad():
+        for p in module.parameters():
+            p.add_(torch.randn_like(p) * 0.2)
+    nlp.get_pipe("domain_detector").model.module.weights_changed()
+    texts = ["تبریز هتل ایران", "خبر وزیر دولت"]
+    expected = [dict(doc.cats) for doc in nlp.pipe(texts)]
+    nlp.to_disk(tmp_path / "one")
+    found = [dict(doc.cats) for doc in spacy.load(tmp_path / "one").pipe(texts)]
+    assert found == [pytest.approx(own, abs=1e-5) for own in expected]
+
+
 CHANGES = {
     "albert": {"num_hidden_groups": 1, "num_hidden_layers": 4},
     "distilbert": {"activation": "relu"},
