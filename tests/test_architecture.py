@@ -21,7 +21,7 @@ ENTRY_POINTS = [
     for name, value in entries.items()
 ]
 ORDER = [
-    *("cli", "scale", "training", "pipeline", "networks", "engines", "adapters"),
+    *("cli", "scale", "domains", "training", "pipeline", "networks", "engines", "adapters"),
     *("core", "text", "serialization"),
 ]
 """Each may import what stands to its right, and the modules beside them."""
