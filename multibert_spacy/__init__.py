@@ -22,6 +22,9 @@ from .glossary import install_glossary as _install_glossary
 from .text.threads import install_extensions as _install_extensions
 
 if TYPE_CHECKING:
+    from .domains.folders import load_domain, save_domain
+    from .domains.remove import remove_domain
+    from .domains.rename import rename_domain
     from .pipeline.domain_detector import DomainDetector
     from .pipeline.frozen_transformer import FrozenTransformer
     from .pipeline.multibert_ner import MultibertNER
@@ -39,12 +42,20 @@ __all__ = [
     "MultibertError",
     "MultibertNER",
     "__version__",
+    "load_domain",
+    "remove_domain",
+    "rename_domain",
+    "save_domain",
 ]
 
 _LAZY = {
     "DomainDetector": ".pipeline.domain_detector",
     "FrozenTransformer": ".pipeline.frozen_transformer",
     "MultibertNER": ".pipeline.multibert_ner",
+    "load_domain": ".domains.folders",
+    "remove_domain": ".domains.remove",
+    "rename_domain": ".domains.rename",
+    "save_domain": ".domains.folders",
 }
 """What is imported when it is first asked for, since it imports torch."""
 
