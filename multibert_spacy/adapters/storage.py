@@ -72,17 +72,21 @@ def write_folder(
     core: str,
     *,
     more: Mapping[str, dict[str, Tensor]] = MappingProxyType({}),
+    texts: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write an adapter and its head into the place of what is there; of a link the link is
     replaced, not what it leads to.
 
     folder (Path): Replaced if it exists, which must then be such a folder, or empty.
     adapter, head, meta, core, more: See `write_files`.
+    texts (Mapping): Name of a file for people -> what it says. Nothing guards it.
     RAISES (AdapterError): If there is something else, which is not ours to remove.
     """
     _check_ours(folder)
     with draft_in(folder.parent) as draft:
         write_files(draft / folder.name, adapter, head, meta, core, more=more)
+        for name, text in texts.items():
+            (draft / folder.name / name).write_text(text, encoding="utf8")
         swap(draft, folder.parent, [folder.name])
 
 

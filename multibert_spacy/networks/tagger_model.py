@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -154,23 +155,30 @@ class TaggerModel(Model[WindowBatch, Logits]):
             check_finite_tensors(domain, tensors)
 
     def write_domain(
-        self, domain: str, folder: Path, known: Knowledge | None = None, **about: Any
+        self,
+        domain: str,
+        folder: Path,
+        known: Knowledge | None = None,
+        *,
+        about: Mapping[str, Any] = MappingProxyType({}),
+        texts: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Write one domain's folder, which can then be read anywhere.
 
         domain (str): Which.
         folder (Path): Where to; see `write_folder`.
         known (Knowledge): What a detector knows of it, which then goes along.
-        about (Any): JSON values for the manifest.
+        about (Mapping): JSON values for the manifest.
+        texts (Mapping): Name of a file for people -> what it says.
         RAISES (DomainError): If there is no such domain.
         RAISES (ConfigError): If its weights are not finite numbers.
         """
         adapter, head, meta, core = self._saved(domain)
-        meta |= about
+        meta |= dict(about)
         beside: dict[str, dict[str, Tensor]] = {}
         if known is not None:
             meta[KNOWLEDGE], beside[WEIGHTS] = known.about(), known.tensors()
-        write_folder(folder, adapter, head, meta, core, more=beside)
+        write_folder(folder, adapter, head, meta, core, more=beside, texts=texts)
 
     def write_domains(
         self, folder: Path, *, once: bool = False, without: Collection[str] = ()
