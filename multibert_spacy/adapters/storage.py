@@ -39,7 +39,14 @@ from ..serialization.manifest import (
     write_json,
 )
 from .kinds import Adapter, NoAdapter
-from .peft_format import check_tensors, largest_file, read_adapter, read_tensors, write_adapter
+from .peft_format import (
+    WEIGHTS,
+    check_tensors,
+    largest_file,
+    read_adapter,
+    read_tensors,
+    write_adapter,
+)
 
 __all__ = [
     "SETTINGS",
@@ -58,8 +65,6 @@ SETTINGS = "core_settings"
 """Where in a manifest the core's second identity stands; version 0.1.0 wrote none."""
 FILES = (MANIFEST, "adapter_config.json", "adapter_model.safetensors", "head.safetensors")
 
-
-WEIGHTS = "adapter_model.safetensors"
 WEIGHTS_OF = "weights_of"
 """Where in a manifest the folder beside it stands that has its adapter's weights."""
 

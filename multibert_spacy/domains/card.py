@@ -61,7 +61,7 @@ pieces = tokenizer($words, add_special_tokens=False)["input_ids"]
 ids = torch.tensor([[tokenizer.cls_token_id, *sum(pieces, []), tokenizer.sep_token_id]])
 firsts = [1 + sum(map(len, pieces[:i])) for i in range(len(words))]
 $forward
-logits = torch.nn.functional.layer_norm(x, x.shape[-1:]) @ head["weight"].T + head["bias"]
+logits = $standardised @ head["weight"].T + head["bias"]
 
 # The best sequence in which an I- continues its own B- or I-, with the head's transitions.
 legal = torch.tensor([[to[0] != "I" or at[1:] == to[1:] for to in tags] for at in tags])
@@ -83,6 +83,7 @@ positions = $first_position + torch.arange(ids.shape[1])[None]
 mask = torch.ones(1, $n_virtual + ids.shape[1])
 prefix = {"past_key_values": model.get_prompt(1), "attention_mask": mask}
 x = model.get_base_model()(ids, position_ids=positions, **prefix).last_hidden_state[0, firsts]"""
+STANDARDISED = "torch.nn.functional.layer_norm(x, x.shape[-1:])"
 ON_THE_HUB = {"MIT": "mit", "Apache-2.0": "apache-2.0", "CC-BY-4.0": "cc-by-4.0"}
 """Licences by the hub's names; all others are "other" there."""
 
@@ -96,7 +97,7 @@ def card_of(nlp: Language, domain: str, about: Mapping[str, Any]) -> str:
 
     tagger = tagger_of(nlp)
     core = tagger.model.core
-    labels = list(tagger.labels_of(domain))
+    head = tagger.model.module.heads[tagger.model.module.head_name(domain)]
     licence = about.get("license", "")
     name = nlp.meta["name"]
     return CARD.substitute(
@@ -109,12 +110,13 @@ def card_of(nlp: Language, domain: str, about: Mapping[str, Any]) -> str:
         pipeline=name if name.startswith(f"{nlp.lang}_") else f"{nlp.lang}_{name}",
         version=nlp.meta["version"],
         head=tagger.model.module.head_name(domain),
-        labels=", ".join(labels),
-        label_list=json.dumps(labels, ensure_ascii=False),
+        labels=", ".join(head.labels),
+        label_list=json.dumps(head.labels, ensure_ascii=False),
         core=tagger.model.listener.fingerprint(),
         component=tagger.model.listener.owner().name,
         words='[f" {word}" for word in words]' if core.byte_level else "words",
         forward=_forward(tagger, domain),
+        standardised=STANDARDISED if head.standardised else "x",
     )
 
 

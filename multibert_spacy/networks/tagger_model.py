@@ -12,7 +12,7 @@ from spacy.tokens import Doc
 from thinc.api import Model, torch2xp
 from torch import Tensor
 
-from ..adapters.kinds import Adapter, AdapterSettings
+from ..adapters.kinds import Adapter, AdapterSettings, PrefixSettings
 from ..adapters.storage import SETTINGS, read_folder, say_unproven, write_files, write_folder
 from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core
@@ -23,7 +23,7 @@ from ..serialization.files import inside
 from ..types import Floats2d, WindowBatch
 from .knowledge import KNOWLEDGE, WEIGHTS, Knowledge, read_knowledge
 from .tagger import Head, TaggerModule
-from .trained_folders import ReadDomain, read_domain
+from .trained_folders import STANDARDISED, ReadDomain, read_domain
 
 __all__ = ["TaggerModel", "TaggerView"]
 
@@ -204,6 +204,8 @@ class TaggerModel(Model[WindowBatch, Logits]):
         meta[SETTINGS] = self.core.settings
         if domain in self.descriptions:
             meta["description"] = self.descriptions[domain]
+        if not self.module.heads[head].standardised:
+            meta[STANDARDISED] = False
         tensors = self.module.heads[head].tensors()
         return self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint()
 
@@ -231,8 +233,23 @@ class TaggerModel(Model[WindowBatch, Logits]):
         folder = Path(folder)
         own, manifest = read_domain(folder, domain, self.core, self.listener.fingerprint())
         known = read_knowledge(folder, manifest, self.core.width)
+        self.check_kind(folder, own.adapter)
         say_unproven(folder.parent, {own.name: manifest})
         return own, known
+
+    def check_kind(self, folder: Path, adapter: Adapter) -> None:
+        """Check that an adapter can be in a batch with those that are there.
+
+        folder (Path): Where it is from. adapter (Adapter): A further one.
+        RAISES (AdapterError): If it is of another kind, or a prefix of another length.
+        """
+        for other in self.module.adapters[:1]:
+            (mine, own), (theirs, beside) = map(_shape_of, (adapter, other))
+            if (mine, own) != (theirs, beside):
+                raise AdapterError(
+                    f"{folder} holds a {mine}{own}, and the domains of this pipeline have a "
+                    f"{theirs}{beside} each: one component has adapters of one kind and length"
+                )
 
     def rename_domain(self, old: str, new: str) -> None:
         """See `TaggerModule.rename_domain`; its description goes along."""
@@ -379,6 +396,14 @@ def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:
     return () if adapter.settings.kind == "none" else (adapter.settings, core)
 
 
+def _shape_of(adapter: Adapter) -> tuple[str, str]:
+    """RETURNS (tuple): An adapter's kind, and its length where that has to be the same for all."""
+    settings = adapter.settings
+    if isinstance(settings, PrefixSettings):
+        return settings.kind, f" of {settings.n_virtual}"
+    return settings.kind, ""
+
+
 def _mean(
     states: Sequence[dict[str, Tensor]], weights: Sequence[float] | None = None
 ) -> dict[str, Tensor]:
@@ -399,9 +424,8 @@ def _mean(
 
 def _equal(a: Head, b: Head) -> bool:
     theirs = b.state_dict()
-    return a.labels == b.labels and all(
-        torch.equal(v.cpu(), theirs[k].cpu()) for k, v in a.state_dict().items()
-    )
+    alike = (a.labels, a.standardised) == (b.labels, b.standardised)
+    return alike and all(torch.equal(v.cpu(), theirs[k].cpu()) for k, v in a.state_dict().items())
 
 
 def forward(

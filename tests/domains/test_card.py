@@ -97,6 +97,8 @@ def test_a_domain_goes_to_the_hub_and_back(mixed, mixed_folder, tmp_path, monkey
             path = repo / own.path_in_repo
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(Path(own.path_or_fileobj).read_bytes())
+        url = f"https://huggingface.co/{repo_id}/commit/1"
+        return hub.CommitInfo(commit_url=url, commit_message="", commit_description="", oid="1")
 
     monkeypatch.setattr(hub.HfApi, "create_commit", commit)
     monkeypatch.setattr(hub.hf_api, "get_session", lambda: SimpleNamespace(post=checked))
