@@ -22,7 +22,7 @@ from .components import check_known
 from .folders import save_domain
 from .output import LICENCES
 
-__all__ = ["package_domain"]
+__all__ = ["build_wheel", "package_domain"]
 
 PREFIX = "fa_multibert_"
 SETUP = """import json
@@ -66,7 +66,7 @@ def package_domain(
         about["long_description"] = (project / "README.md").read_text("utf8")
         (project / "setup.json").write_text(json.dumps(about), "utf8")
         (project / "setup.py").write_text(SETUP, "utf8")
-        wheel = _build(project)
+        wheel = build_wheel(project)
         return wheel.replace(Path(folder) / wheel.name)
 
 
@@ -109,12 +109,15 @@ def _about(nlp: Language, name: str, package: str, version: str) -> dict[str, ob
     }
 
 
-def _build(project: Path) -> Path:
-    """RETURNS (Path): The wheel.
+def build_wheel(project: Path) -> Path:
+    """Build a wheel of a setuptools project, offline.
+
+    project (Path): With a `setup.py`; gets a folder `dist`.
+    RETURNS (Path): The wheel.
     RAISES (ConfigError): If it could not be built.
     """
     dist = project / "dist"
-    dist.mkdir()
+    dist.mkdir(exist_ok=True)
     done = subprocess.run(
         [sys.executable, "-c", BUILD, str(dist)],
         cwd=project,
