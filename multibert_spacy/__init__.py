@@ -22,6 +22,11 @@ from .glossary import install_glossary as _install_glossary
 from .text.threads import install_extensions as _install_extensions
 
 if TYPE_CHECKING:
+    from .domains.folders import load_domain, save_domain
+    from .domains.foreign import import_domain
+    from .domains.publish import package_domain
+    from .domains.remove import remove_domain
+    from .domains.rename import rename_domain
     from .pipeline.domain_detector import DomainDetector
     from .pipeline.frozen_transformer import FrozenTransformer
     from .pipeline.multibert_ner import MultibertNER
@@ -39,12 +44,24 @@ __all__ = [
     "MultibertError",
     "MultibertNER",
     "__version__",
+    "import_domain",
+    "load_domain",
+    "package_domain",
+    "remove_domain",
+    "rename_domain",
+    "save_domain",
 ]
 
 _LAZY = {
     "DomainDetector": ".pipeline.domain_detector",
     "FrozenTransformer": ".pipeline.frozen_transformer",
     "MultibertNER": ".pipeline.multibert_ner",
+    "import_domain": ".domains.foreign",
+    "load_domain": ".domains.folders",
+    "package_domain": ".domains.publish",
+    "remove_domain": ".domains.remove",
+    "rename_domain": ".domains.rename",
+    "save_domain": ".domains.folders",
 }
 """What is imported when it is first asked for, since it imports torch."""
 

@@ -77,7 +77,8 @@ class Core:
         self.first_position = self.family.first_position(config)
         self.max_pieces: int = config.max_position_embeddings - self.first_position
         self.bos, self.eos, self.pad = _special_ids(tokenizer)
-        self._space = " " if _wants_space(tokenizer) else ""
+        self.spaced = _wants_space(tokenizer)  # a space begins a word
+        self._space = " " if self.spaced else ""
         self.pieces = PieceCache(self._encode)
         for p in model.parameters():
             p.requires_grad_(trainable)

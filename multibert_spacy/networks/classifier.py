@@ -10,7 +10,7 @@ Pooling. The mean over all pieces of the group, since the embedded core was trai
 pooling; the paper's ParsBERT was trained with its first piece, which `pooling = "first"` takes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -243,7 +243,17 @@ class ClassifierModel(DetectorModel[ClassifierModule]):
             module.load(tensors)
         self._install(module, n_classes)
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def forget(self, labels: Sequence[str], label: str) -> bool:
+        """See `DetectorModel.forget`. What is left of its probability is the others'."""
+        module = self.module
+        kept = [i for i, other in enumerate(labels) if other != label]
+        tensors = module.tensors()
+        left = {name: own.detach()[..., kept].clone() for name, own in tensors.items()}
+        left["weight"] = tensors["weight"].detach()[kept].clone()
+        self.build(len(kept), module.adapter, left)
+        return True
+
+    def _tensors(self, lent: Collection[str] = ()) -> dict[str, Tensor]:
         return self.module.tensors()
 
     def _shape(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The network that the detector's two kinds share: how it is installed, written and read."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +15,7 @@ from ..core.listener import CoreListener, ModuleShim
 from ..engines.adapted_module import AdaptedModule
 from ..errors import ConfigError
 from ..types import Floats2d
+from .knowledge import Knowledge
 
 __all__ = ["DetectorModel"]
 
@@ -58,15 +59,44 @@ class DetectorModel(Model[list[Doc], Floats2d], Generic[M]):
         self.shims[:] = [ModuleShim(module.to(self.listener.core.device))]
         self._dims["nO"] = n_outputs
 
+    def knowledge(self, label: str) -> Knowledge | None:
+        """RETURNS (Knowledge): What it knows of one domain alone; None if that means nothing to
+        another detector.
+        """
+        return None
+
+    def learn(self, label: str, known: Knowledge) -> bool:
+        """Take over a domain.
+
+        label (str): A new one.
+        known (Knowledge): What another detector knows of it.
+        RETURNS (bool): Whether this one can learn it; else nothing has changed.
+        """
+        return False
+
     @abstractmethod
-    def _tensors(self) -> dict[str, Tensor]:
-        """Return the tensors that are saved beside the adapter."""
+    def forget(self, labels: Sequence[str], label: str) -> bool:
+        """Lose a domain.
+
+        labels (Sequence[str]): All there are. label (str): One of them.
+        RETURNS (bool): Whether it could; else nothing has changed.
+        """
+
+    def rename(self, old: str, new: str) -> None:
+        """Call a domain otherwise, where the network knows names."""
+
+    @abstractmethod
+    def _tensors(self, lent: Collection[str] = ()) -> dict[str, Tensor]:
+        """Return the tensors that are saved beside the adapter.
+
+        lent (Collection[str]): Domains that were learnt and are not saved.
+        """
 
     @abstractmethod
     def _shape(self) -> dict[str, Any]:
         """Settings without which weights mean something else."""
 
-    def _about(self) -> Mapping[str, Any]:
+    def _about(self, lent: Collection[str] = ()) -> Mapping[str, Any]:
         """Return what the manifest says besides labels and the core's settings."""
         return self._shape()
 
@@ -86,15 +116,25 @@ class DetectorModel(Model[list[Doc], Floats2d], Generic[M]):
             tensors = {**adapter.export(), **self._tensors()}
             check_finite_tensors("domain_detector", tensors)
 
-    def write(self, folder: Path, labels: Sequence[str], *, new: bool = False) -> None:
-        """Write adapter and weights. new (bool): Whether the folder is a draft's, and nothing is
-        there.
+    def write(
+        self,
+        folder: Path,
+        labels: Sequence[str],
+        *,
+        new: bool = False,
+        lent: Collection[str] = (),
+    ) -> None:
+        """Write adapter and weights.
+
+        labels (Sequence[str]): The domains, without those that are lent.
+        new (bool): Whether the folder is a draft's, and nothing is there.
+        lent (Collection[str]): Domains that were learnt and are not saved.
         """
         settings = self.listener.core.settings
-        meta = {"labels": list(labels), **self._about(), SETTINGS: settings}
+        meta = {"labels": list(labels), **self._about(lent), SETTINGS: settings}
         (adapter,) = self.module.adapters
         write = write_files if new else write_folder
-        write(folder, adapter, self._tensors(), meta, self.listener.fingerprint())
+        write(folder, adapter, self._tensors(lent), meta, self.listener.fingerprint())
 
     def read(
         self,

@@ -7,7 +7,8 @@ reads a few passages, the words alone, with all its layers: more pieces cost mor
 64, 72 and 96).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -30,6 +31,7 @@ from ..text.content import content_words, spread
 from ..types import Floats2d
 from .classifier import MOST_WORDS, bag_logits, mean_of_rows
 from .detector_model import DetectorModel
+from .knowledge import Knowledge, knowledge_of, with_knowledge
 from .mixture import Mixture, Weights, fit_mixture
 from .trained_folders import read_mixture
 
@@ -225,16 +227,58 @@ class MixtureModel(DetectorModel[MixtureModule]):
             self.module.mixture = mixture
         self._dims["nO"] = len(mixture.labels)
 
-    def _tensors(self) -> dict[str, Tensor]:
-        fitted = {} if self.mixture is None else self.mixture.tensors()
+    def bag_id(self) -> str:
+        """RETURNS (str): The identity of the bag's weights; see `knowledge.py`."""
+        digest = hashlib.sha256()
+        for tensor in self.module.tensors().values():
+            digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def knowledge(self, label: str) -> Knowledge | None:
+        """RETURNS (Knowledge): What it knows of a domain; None before `fit`."""
+        if self.mixture is None:
+            return None
+        return knowledge_of(self.mixture, label, self.bag_id())
+
+    def learn(self, label: str, known: Knowledge) -> bool:
+        """See `DetectorModel.learn`."""
+        if self.mixture is None:
+            return False
+        self.set_mixture(with_knowledge(self.mixture, label, known, self.bag_id()))
+        return True
+
+    def forget(self, labels: Sequence[str], label: str) -> bool:
+        """See `DetectorModel.forget`. The bag keeps its classes, which only count together."""
+        if self.mixture is None:
+            return False
+        self.set_mixture(self.mixture.without_domain(label))
+        return True
+
+    def rename(self, old: str, new: str) -> None:
+        """See `DetectorModel.rename`."""
+        if self.mixture is not None:
+            self.set_mixture(self.mixture.renamed(old, new))
+
+    def _saved(self, lent: Collection[str]) -> Mixture | None:
+        """RETURNS (Mixture): Without domains that are not saved."""
+        mixture = self.mixture
+        if mixture is not None:
+            for label in lent:
+                mixture = mixture.without_domain(label)
+        return mixture
+
+    def _tensors(self, lent: Collection[str] = ()) -> dict[str, Tensor]:
+        saved = self._saved(lent)
+        fitted = {} if saved is None else saved.tensors()
         arrays = {f"mixture.{name}": torch.from_numpy(own) for name, own in fitted.items()}
         return {**self.module.tensors(), **arrays}
 
     def _shape(self) -> dict[str, Any]:
         return {"pieces": self.topic_pieces, "layers": self.n_layers}
 
-    def _about(self) -> dict[str, Any]:
-        fitted = None if self.mixture is None else self.mixture.texts()
+    def _about(self, lent: Collection[str] = ()) -> dict[str, Any]:
+        saved = self._saved(lent)
+        fitted = None if saved is None else saved.texts()
         return {"n_classes": len(self.module.bias), **self._shape(), "mixture": fitted}
 
     def _read(

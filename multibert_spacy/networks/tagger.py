@@ -38,7 +38,12 @@ class Head(nn.Module):
     """
 
     def __init__(
-        self, labels: Sequence[str], width: int, pairs: NDArray[np.int64] | None = None
+        self,
+        labels: Sequence[str],
+        width: int,
+        pairs: NDArray[np.int64] | None = None,
+        *,
+        standardised: bool = True,
     ) -> None:
         """Make a head whose bias and transitions start from how often tags follow each other.
 
@@ -50,9 +55,12 @@ class Head(nn.Module):
         width (int): Width of the core.
         pairs (k, k): How often the column's tag follows the row's in the training part. None
             leaves everything at zero.
+        standardised (bool): Whether it has the layer norm; a classifier that somebody trained
+            without one has none.
         RAISES (ConfigError): If a label could not be saved and read again.
         """
         super().__init__()
+        self.standardised = standardised
         self.labels = check_labels(labels)
         n_tags = 2 * len(self.labels) + 1
         self.linear = nn.Linear(width, n_tags)
@@ -85,7 +93,9 @@ class Head(nn.Module):
         self.load_state_dict({**names, "transitions": transitions})
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.linear(F.layer_norm(x, x.shape[-1:]))
+        if self.standardised:
+            x = F.layer_norm(x, x.shape[-1:])
+        logits: Tensor = self.linear(x)
         return logits
 
 
@@ -193,6 +203,21 @@ class TaggerModule(AdaptedModule):
             old = self._get(domain)
             self._domains = {n: own for n, own in self._domains.items() if n != domain}
             self._drop_unused(old)
+            self._register()
+
+    def rename_domain(self, old: str, new: str) -> None:
+        """Call a domain otherwise; its place among the others, adapter and head stay.
+
+        old (str): A domain. new (str): A name that none has.
+        RAISES (DomainError): If there is no such domain, or one of the new name.
+        RAISES (ConfigError): If the name cannot be a folder's.
+        """
+        check_name(new)
+        with self.changing():
+            self._get(old)
+            if new in self._domains:
+                raise DomainError(f"There is a domain {new!r} already")
+            self._domains = {new if n == old else n: own for n, own in self._domains.items()}
             self._register()
 
     def share_adapter(self, adapter: Adapter) -> None:

@@ -1,7 +1,8 @@
 """The tagger as a thinc model: what the `multibert_ner` component holds."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from spacy.tokens import Doc
 from thinc.api import Model, torch2xp
 from torch import Tensor
 
-from ..adapters.kinds import Adapter, AdapterSettings
+from ..adapters.kinds import Adapter, AdapterSettings, PrefixSettings
 from ..adapters.storage import SETTINGS, read_folder, say_unproven, write_files, write_folder
 from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core
@@ -20,8 +21,9 @@ from ..errors import AdapterError, DomainError
 from ..names import check_head_name, check_labels, check_name
 from ..serialization.files import inside
 from ..types import Floats2d, WindowBatch
+from .knowledge import KNOWLEDGE, WEIGHTS, Knowledge, read_knowledge
 from .tagger import Head, TaggerModule
-from .trained_folders import ReadDomain, read_domain
+from .trained_folders import STANDARDISED, ReadDomain, read_domain
 
 __all__ = ["TaggerModel", "TaggerView"]
 
@@ -152,27 +154,47 @@ class TaggerModel(Model[WindowBatch, Logits]):
             tensors = {**module.adapter_of(domain).export(), **head.tensors()}
             check_finite_tensors(domain, tensors)
 
-    def write_domain(self, domain: str, folder: Path) -> None:
+    def write_domain(
+        self,
+        domain: str,
+        folder: Path,
+        known: Knowledge | None = None,
+        *,
+        about: Mapping[str, Any] = MappingProxyType({}),
+        texts: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Write one domain's folder, which can then be read anywhere.
 
         domain (str): Which.
         folder (Path): Where to; see `write_folder`.
+        known (Knowledge): What a detector knows of it, which then goes along.
+        about (Mapping): JSON values for the manifest.
+        texts (Mapping): Name of a file for people -> what it says.
         RAISES (DomainError): If there is no such domain.
         RAISES (ConfigError): If its weights are not finite numbers.
         """
-        write_folder(folder, *self._saved(domain))
+        adapter, head, meta, core = self._saved(domain)
+        meta |= dict(about)
+        beside: dict[str, dict[str, Tensor]] = {}
+        if known is not None:
+            meta[KNOWLEDGE], beside[WEIGHTS] = known.about(), known.tensors()
+        write_folder(folder, adapter, head, meta, core, more=beside, texts=texts)
 
-    def write_domains(self, folder: Path, *, once: bool = False) -> None:
+    def write_domains(
+        self, folder: Path, *, once: bool = False, without: Collection[str] = ()
+    ) -> None:
         """Write the folders of all domains.
 
         folder (Path): Of a draft, in which there is none of them.
+        without (Collection[str]): Domains that are not written.
         once (bool): Equal adapters once: the others name the first, without which they cannot be
             read. Else each folder has all of its files, and can be copied or removed alone.
         RAISES (ConfigError): If a weight is not a finite number.
         """
         beside: dict[str, str] | None = {} if once else None
         for domain in self.module.domains:
-            write_files(inside(folder, domain), *self._saved(domain), beside=beside)
+            if domain not in without:
+                write_files(inside(folder, domain), *self._saved(domain), beside=beside)
 
     def _saved(self, domain: str) -> tuple[Adapter, dict[str, Tensor], dict[str, Any], str]:
         """RETURNS (tuple): What `write_files` takes."""
@@ -182,6 +204,8 @@ class TaggerModel(Model[WindowBatch, Logits]):
         meta[SETTINGS] = self.core.settings
         if domain in self.descriptions:
             meta["description"] = self.descriptions[domain]
+        if not self.module.heads[head].standardised:
+            meta[STANDARDISED] = False
         tensors = self.module.heads[head].tensors()
         return self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint()
 
@@ -193,11 +217,50 @@ class TaggerModel(Model[WindowBatch, Logits]):
         RETURNS (str): Its name.
         RAISES (MultibertError): See `trained_folders.read_domain`.
         """
+        own, _ = self.open_domain(folder, domain)
+        self.take_domain(own)
+        return own.name
+
+    def open_domain(
+        self, folder: Path, domain: str | None = None
+    ) -> tuple[ReadDomain, Knowledge | None]:
+        """Read a domain's folder, and change nothing yet.
+
+        folder (Path), domain (str): See `read_domain`.
+        RETURNS (tuple): What `take_domain` takes, and what a detector knew of it.
+        RAISES (MultibertError): See `trained_folders.read_domain`.
+        """
         folder = Path(folder)
         own, manifest = read_domain(folder, domain, self.core, self.listener.fingerprint())
+        known = read_knowledge(folder, manifest, self.core.width)
+        self.check_kind(folder, own.adapter)
         say_unproven(folder.parent, {own.name: manifest})
-        self._take(own)
-        return own.name
+        return own, known
+
+    def check_kind(self, folder: Path, adapter: Adapter) -> None:
+        """Check that an adapter can be in a batch with those that are there.
+
+        folder (Path): Where it is from. adapter (Adapter): A further one.
+        RAISES (AdapterError): If it is of another kind, or a prefix of another length.
+        """
+        for other in self.module.adapters[:1]:
+            (mine, own), (theirs, beside) = map(_shape_of, (adapter, other))
+            if (mine, own) != (theirs, beside):
+                raise AdapterError(
+                    f"{folder} holds a {mine}{own}, and the domains of this pipeline have a "
+                    f"{theirs}{beside} each: one component has adapters of one kind and length"
+                )
+
+    def rename_domain(self, old: str, new: str) -> None:
+        """See `TaggerModule.rename_domain`; its description goes along."""
+        self.module.rename_domain(old, new)
+        if old in self.descriptions:
+            self.descriptions[new] = self.descriptions.pop(old)
+
+    def remove_domain(self, domain: str) -> None:
+        """See `TaggerModule.remove_domain`; its description goes along."""
+        self.module.remove_domain(domain)
+        self.descriptions.pop(domain, None)
 
     def read_domains(
         self, folder: Path, names: Sequence[str], check: Callable[[], None] = lambda: None
@@ -217,10 +280,11 @@ class TaggerModel(Model[WindowBatch, Logits]):
             for domain in self.module.domains:
                 self.module.remove_domain(domain)
             for own, _ in found:
-                self._take(own)
+                self.take_domain(own)
 
-    def _take(self, own: ReadDomain) -> None:
-        """Add or replace a domain that was read."""
+    def take_domain(self, own: ReadDomain) -> None:
+        """Add or replace a domain that was read. Its head is frozen until `set_trainable`."""
+        own.head.requires_grad_(False)
         head, adapter = own.head.to(self.core.device), own.adapter.to(self.core.device)
         with self.module.changing():
             name = self._own_head(own.head_name, own.name, head)
@@ -332,6 +396,14 @@ def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:
     return () if adapter.settings.kind == "none" else (adapter.settings, core)
 
 
+def _shape_of(adapter: Adapter) -> tuple[str, str]:
+    """RETURNS (tuple): An adapter's kind, and its length where that has to be the same for all."""
+    settings = adapter.settings
+    if isinstance(settings, PrefixSettings):
+        return settings.kind, f" of {settings.n_virtual}"
+    return settings.kind, ""
+
+
 def _mean(
     states: Sequence[dict[str, Tensor]], weights: Sequence[float] | None = None
 ) -> dict[str, Tensor]:
@@ -352,9 +424,8 @@ def _mean(
 
 def _equal(a: Head, b: Head) -> bool:
     theirs = b.state_dict()
-    return a.labels == b.labels and all(
-        torch.equal(v.cpu(), theirs[k].cpu()) for k, v in a.state_dict().items()
-    )
+    alike = (a.labels, a.standardised) == (b.labels, b.standardised)
+    return alike and all(torch.equal(v.cpu(), theirs[k].cpu()) for k, v in a.state_dict().items())
 
 
 def forward(

@@ -9,6 +9,7 @@ Where a file system has no locks, the process is looked for.
 """
 
 import contextlib
+import ctypes
 import os
 import secrets
 import shutil
@@ -24,13 +25,15 @@ try:
 except ImportError:  # Windows, where nothing of it exists
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Mark", "carry_over", "draft_in", "has_draft", "locked", "swap"]
+__all__ = ["Mark", "carry_over", "draft_in", "has_draft", "locked", "put_folder", "swap"]
 
 PREFIX = ".draft-"
 OLD_SUFFIX = ".draft"
 """Of version 0.1.0's drafts: `.NAME.draft`."""
 LOCK_SECONDS = 60.0
 A_DAY = 86_400.0
+AT_CWD, EXCHANGE = -100, 2
+"""Linux's `AT_FDCWD` and `RENAME_EXCHANGE`."""
 
 
 @contextlib.contextmanager
@@ -222,6 +225,35 @@ def swap(draft: Path, folder: Path, names: Sequence[str]) -> None:
         old = folder / f".{name}{OLD_SUFFIX}"
         if old.is_dir():
             _remove(old, folder)
+
+
+def put_folder(new: Path, place: Path) -> None:
+    """Put a whole folder in the place of another in one step: whoever looks, or is killed, finds
+    the old one or the new one.
+
+    new (Path): In a draft on the same file system, where the old one then is.
+    place (Path): A folder, with something in it or not, or nothing.
+    RAISES (MultibertError): If there is a folder that cannot be replaced in one step here.
+    """
+    if not place.is_dir() or not any(place.iterdir()):
+        new.rename(place)
+    elif not _exchange(new, place):
+        raise MultibertError(
+            f"{place} is there, and this system cannot replace a whole folder in one step: name a "
+            "new folder, and remove the old one yourself"
+        )
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two paths change their names: Linux's `renameat2`, which Python has no function for.
+    RETURNS (bool): Whether the system did it.
+    """
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    done: int = rename(AT_CWD, os.fsencode(one), AT_CWD, os.fsencode(other), EXCHANGE)
+    return done == 0
 
 
 def carry_over(old: Path, new: Path, *, skip: "Sequence[str] | set[str]") -> None:

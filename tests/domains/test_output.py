@@ -1,0 +1,80 @@
+"""A changed pipeline's folder: in one step, and sharing what did not change."""
+
+import os
+
+import pytest
+import spacy
+from conftest import assert_same_predictions, toy_text
+
+from multibert_spacy import ConfigError, MultibertError, rename_domain
+from multibert_spacy.domains.output import check_place, write_pipeline
+from multibert_spacy.serialization import drafts
+
+CORE = "transformer/model/model.safetensors"
+TEXTS = [toy_text("travel"), toy_text("news")]
+
+
+def test_what_did_not_change_is_linked_and_what_spacy_writes_is_not(trained, tmp_path):
+    write_pipeline(trained, trained.path, tmp_path / "out")
+    adapter = "multibert_ner/domains/news/adapter_model.safetensors"
+    for name in (CORE, adapter):
+        assert os.path.samefile(trained.path / name, tmp_path / "out" / name)
+    for name in ("config.cfg", "meta.json", "vocab/strings.json", "multibert_ner/cfg"):
+        assert not os.path.samefile(trained.path / name, tmp_path / "out" / name)
+    loaded = spacy.load(tmp_path / "out")
+    assert_same_predictions(loaded.pipe(TEXTS), trained.pipe(TEXTS))
+
+
+def test_a_renamed_domain_is_linked_too(trained, tmp_path):
+    rename_domain(trained, "news", "press")
+    write_pipeline(trained, trained.path, tmp_path / "out")
+    domains, name = "multibert_ner/domains", "adapter_model.safetensors"
+    old = trained.path / domains / "news" / name
+    assert os.path.samefile(old, tmp_path / "out" / domains / "press" / name)
+
+
+def test_a_save_over_the_output_leaves_its_source(trained, tmp_path):
+    write_pipeline(trained, trained.path, tmp_path / "first")
+    before = {p: p.read_bytes() for p in (tmp_path / "first").rglob("*") if p.is_file()}
+    write_pipeline(trained, tmp_path / "first", tmp_path / "second")
+    trained.meta["description"] = "another"
+    trained.get_pipe("multibert_ner").model.module.remove_domain("news")
+    trained.to_disk(tmp_path / "second")
+    assert {p: p.read_bytes() for p in (tmp_path / "first").rglob("*") if p.is_file()} == before
+
+
+def test_a_pipeline_is_replaced_whole(trained, tmp_path):
+    out = tmp_path / "out"
+    write_pipeline(trained, trained.path, out)
+    (out / "left_behind").write_text("old", encoding="utf8")
+    trained.get_pipe("multibert_ner").model.module.remove_domain("news")
+    write_pipeline(trained, None, out)
+    assert not (out / "left_behind").exists()
+    assert set(spacy.load(out).get_pipe("multibert_ner").domains) == {"sports", "travel"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_of_something_else_stays(trained, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf8")
+    for place in (tmp_path, tmp_path / "thesis.txt"):
+        with pytest.raises(ConfigError, match="is there and no pipeline"):
+            write_pipeline(trained, None, place)
+    (tmp_path / "empty").mkdir()
+    assert check_place(tmp_path / "empty") == tmp_path / "empty"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "thesis.txt"]
+
+
+def test_where_nothing_can_be_exchanged_the_old_one_stays(trained, tmp_path, monkeypatch):
+    write_pipeline(trained, None, tmp_path / "out")
+    monkeypatch.setattr(drafts, "_exchange", lambda one, other: False)
+    trained.get_pipe("multibert_ner").model.module.remove_domain("news")
+    with pytest.raises(MultibertError, match="name a new folder"):
+        write_pipeline(trained, None, tmp_path / "out")
+    assert "news" in spacy.load(tmp_path / "out").get_pipe("multibert_ner").domains
+
+
+def test_licences_go_along(trained, tmp_path):
+    write_pipeline(trained, None, tmp_path / "model")
+    (tmp_path / "model" / "LICENSE").write_text("MIT", encoding="utf8")
+    write_pipeline(trained, tmp_path / "model", tmp_path / "out")
+    assert (tmp_path / "out" / "LICENSE").read_text(encoding="utf8") == "MIT"
