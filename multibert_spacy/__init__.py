@@ -22,6 +22,7 @@ from .glossary import install_glossary as _install_glossary
 from .text.threads import install_extensions as _install_extensions
 
 if TYPE_CHECKING:
+    from .domains.add import add_domain
     from .pipeline.domain_detector import DomainDetector
     from .pipeline.frozen_transformer import FrozenTransformer
     from .pipeline.multibert_ner import MultibertNER
@@ -39,9 +40,11 @@ __all__ = [
     "MultibertError",
     "MultibertNER",
     "__version__",
+    "add_domain",
 ]
 
 _LAZY = {
+    "add_domain": ".domains.add",
     "DomainDetector": ".pipeline.domain_detector",
     "FrozenTransformer": ".pipeline.frozen_transformer",
     "MultibertNER": ".pipeline.multibert_ner",

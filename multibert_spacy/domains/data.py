@@ -1,0 +1,212 @@
+"""Annotated texts of a new domain: read, and checked before anything is trained.
+
+What would end in an error after minutes, or be learnt wrongly without a word, is said at once and
+all together: a table of what was found, where, and how often.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+from spacy.training.corpus import walk_corpus
+from spacy.vocab import Vocab
+from wasabi import table
+
+from ..errors import ConfigError, CorpusError, DomainError
+from ..pipeline.batching import has_entities
+from ..pipeline.domain_detector import join_docs
+
+__all__ = ["Findings", "check_data", "labels_in", "read_examples"]
+
+logger = logging.getLogger(__name__)
+
+Source = "str | Path | Iterable[Example | Doc]"
+FEWEST = 5
+"""Examples of a label, from which on something can be learnt of it."""
+MOST_SHOWN = 5
+OF_PERSIAN = frozenset("که از به در را است این با برای های می شد آن و".split()[:-1])
+URDU = frozenset("ٹڈڑےںھ")
+
+
+def read_examples(
+    source: "str | Path | Iterable[Example | Doc]", vocab: Vocab, domain: str, what: str
+) -> list[Example]:
+    """Read annotated texts; those of other domains are left out.
+
+    source (Path or Iterable): A `.spacy` file, a folder of them, Examples, or Docs.
+    vocab (Vocab): The pipeline's.
+    domain (str): What texts are of that name none.
+    what (str): "train" or "dev", for messages.
+    RETURNS (list[Example]): Predicted docs with the domain and nothing else.
+    RAISES (CorpusError): If a file is missing or damaged, or no text is left.
+    RAISES (ConfigError): If it is something else.
+    """
+    if isinstance(source, str | Path):
+        docs: Iterable[Example | Doc] = _read_files(Path(source), vocab)
+        name = str(source)
+    else:
+        docs, name = source, what
+    examples, others = [], Counter[str]()
+    for one in docs:
+        if not isinstance(one, Example | Doc):
+            raise ConfigError(
+                f"{what} must be a path to .spacy files, Examples or annotated Docs; one of it is "
+                f"a {type(one).__name__}"
+            )
+        words, gold = (one, one) if isinstance(one, Doc) else (one.predicted, one.reference)
+        own = gold._.domain or words._.domain
+        if own not in (None, domain):
+            others[str(own)] += 1
+        elif len(words):
+            predicted = join_docs([words], vocab)
+            predicted._.domain = domain
+            examples.append(Example(predicted, gold))
+    if not examples:
+        found = ", ".join(f"{key} ({n})" for key, n in others.most_common()) or "no text"
+        raise CorpusError(
+            f"{name} has no text of {domain!r}, but {found}. Texts without doc._.domain would be "
+            "of the new domain"
+        )
+    if others:
+        logger.warning(
+            "%s: left out %d texts of other domains: %s",
+            name,
+            sum(others.values()),
+            ", ".join(others),
+        )
+    return examples
+
+
+def _read_files(path: Path, vocab: Vocab) -> list[Doc]:
+    if not path.exists():
+        raise CorpusError(f"{path} is missing: expected a .spacy file or a folder of them")
+    files = walk_corpus(path, ".spacy")
+    if not files:
+        raise CorpusError(f"{path} has no .spacy file in it")
+    docs: list[Doc] = []
+    for file in files:
+        try:
+            docs.extend(DocBin().from_disk(file).get_docs(vocab))
+        except Exception as e:  # zlib, msgpack and spaCy each have their own
+            raise CorpusError(f"{file} is damaged or no .spacy file: {e!r:.200}") from e
+    return docs
+
+
+def labels_in(examples: Iterable[Example]) -> Counter[str]:
+    """RETURNS (Counter): How many entities have which label."""
+    return Counter(ent.label_ for eg in examples for ent in eg.reference.ents)
+
+
+@dataclass
+class Findings:
+    """What is wrong with annotated texts.
+
+    errors, doubts (list): What it is, how often it is there, and where.
+    """
+
+    errors: list[tuple[str, int, str]] = field(default_factory=list)
+    doubts: list[tuple[str, int, str]] = field(default_factory=list)
+
+    def say(self) -> None:
+        """Log the doubts.
+        RAISES (DomainError): If there are errors; the message has all.
+        """
+        rows = [*self.errors, *self.doubts]
+        if not rows:
+            return
+        shown = table(rows, header=("in the data", "times", "where"), divider=True, max_col=80)
+        if self.errors:
+            raise DomainError(f"Nothing was trained:\n{shown.strip()}")
+        logger.warning("Doubts about the data:\n%s", shown.strip())
+
+
+def check_data(
+    nlp: Language, train: Sequence[Example], dev: Sequence[Example], labels: Sequence[str]
+) -> Findings:
+    """Look at annotated texts before they are learnt.
+
+    nlp (Language): The pipeline: its tokenizer makes the words that names can begin and end with.
+    labels (Sequence[str]): That the domain will have.
+    RETURNS (Findings): Of both parts.
+    """
+    found = Findings()
+    counts, of_dev = labels_in(train), labels_in(dev)
+    strange = sorted((counts | of_dev).keys() - set(labels))
+    for label in strange:
+        found.errors.append(
+            (
+                f"label {label!r} that the head lacks",
+                counts[label] + of_dev[label],
+                f"the head has {' '.join(labels)}; give all labels to make another "
+                "(labels=…, --labels)",
+            )
+        )
+    if not counts or not any(map(has_entities, train)):
+        found.errors.append(("no entity at all", len(train), "train"))
+    for label in labels:
+        if counts and counts[label] < FEWEST and label not in strange:
+            found.doubts.append(
+                (f"label {label!r} with fewer than {FEWEST} examples", counts[label], "train")
+            )
+    for what, own in (("train", train), ("dev", dev)):
+        cut = [place for eg in own for place in _misaligned(nlp, eg)]
+        if cut:
+            found.doubts.append(("names that end inside a word", len(cut), _some(what, cut)))
+        if nlp.lang == "fa":
+            foreign = [eg.reference.text[:40] for eg in own if not is_persian(eg.reference)]
+            if foreign:
+                found.doubts.append(("texts that are not Persian", len(foreign), _some(what, foreign)))
+    seen = {eg.reference.text.strip() for eg in train}
+    both = [eg.reference.text.strip()[:40] for eg in dev if eg.reference.text.strip() in seen]
+    if both:
+        found.doubts.append(("texts in train and in dev", len(both), _some("dev", both)))
+    return found
+
+
+def _some(what: str, places: Sequence[str]) -> str:
+    shown = ", ".join(dict.fromkeys(places[:MOST_SHOWN]))
+    return f"{what}: {shown}{', …' if len(places) > MOST_SHOWN else ''}"
+
+
+def _misaligned(nlp: Language, eg: Example) -> list[str]:
+    """RETURNS (list[str]): Names that no prediction on the raw text can find, since one of the
+    pipeline's words goes on; with that word.
+    """
+    gold = eg.reference
+    spans = [(ent.text, ent.start_char, ent.end_char) for ent in gold.ents]
+    lost = []
+    if gold.has_annotation("ENT_IOB"):  # spaCy leaves out what does not fit the words
+        lost = [word.text for word in gold if word.ent_iob == 0 and not word.is_space]
+    if not spans and not lost:
+        return []
+    words = nlp.make_doc(gold.text)
+    starts = {word.idx for word in words}
+    ends = {word.idx + len(word) for word in words}
+    for text, start, end in spans:
+        if start not in starts or end not in ends:
+            at = start if start not in starts else end - 1
+            inside = next(word.text for word in words if word.idx + len(word) > at)
+            lost.append(f"{text} in {inside}" if inside != text else text)
+    return lost
+
+
+def is_persian(doc: Doc) -> bool:
+    """Whether a text may be Persian: in its script, and neither plainly Urdu nor plainly Arabic.
+    A text without letters may.
+    """
+    letters = [char for char in doc.text if char.isalpha()]
+    if not letters:
+        return True
+    ours = sum("\u0600" <= char <= "\u06ff" or "\ufb50" <= char <= "\ufefc" for char in letters)
+    if 2 * ours < len(letters):
+        return False
+    if sum(char in URDU for char in letters) * 50 > len(letters):
+        return False
+    words = [word.text for word in doc if word.is_alpha]
+    arabic = sum(word.startswith("ال") or "ة" in word for word in words)
+    return 4 * arabic < len(words) or not OF_PERSIAN.isdisjoint(words)
