@@ -28,9 +28,9 @@ from .training import tag_anew
 
 __all__ = ["Start", "choose_start", "new_head"]
 
-WORDS = 3000
+WORDS = 2000
 """That each candidate tags before it is chosen."""
-ALL_WORDS = 24_000
+ALL_WORDS = 10_000
 """That all of them tag before a few are left to be looked at closely."""
 FEWEST_WORDS = 300
 FINALISTS = 4
