@@ -23,6 +23,9 @@ from .text.threads import install_extensions as _install_extensions
 
 if TYPE_CHECKING:
     from .domains.add import add_domain
+    from .domains.folders import load_domain, save_domain
+    from .domains.remove import remove_domain
+    from .domains.rename import rename_domain
     from .pipeline.domain_detector import DomainDetector
     from .pipeline.frozen_transformer import FrozenTransformer
     from .pipeline.multibert_ner import MultibertNER
@@ -41,13 +44,21 @@ __all__ = [
     "MultibertNER",
     "__version__",
     "add_domain",
+    "load_domain",
+    "remove_domain",
+    "rename_domain",
+    "save_domain",
 ]
 
 _LAZY = {
-    "add_domain": ".domains.add",
     "DomainDetector": ".pipeline.domain_detector",
     "FrozenTransformer": ".pipeline.frozen_transformer",
     "MultibertNER": ".pipeline.multibert_ner",
+    "add_domain": ".domains.add",
+    "load_domain": ".domains.folders",
+    "remove_domain": ".domains.remove",
+    "rename_domain": ".domains.rename",
+    "save_domain": ".domains.folders",
 }
 """What is imported when it is first asked for, since it imports torch."""
 

@@ -9,9 +9,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from .errors import ConfigError
+from .errors import ConfigError, DomainError
 
-__all__ = ["check_head_name", "check_labels", "check_name"]
+__all__ = ["check_head_name", "check_labels", "check_name", "check_new_name"]
 
 MOST_CHARACTERS = 100
 MOST_BYTES = 200
@@ -50,6 +50,25 @@ def check_name(name: object) -> str:
         raise ConfigError(
             f"Illegal domain name {name!r}: no folder can have it on Windows. Add a letter"
         )
+    return name
+
+
+def check_new_name(name: object, known: Iterable[str]) -> str:
+    """Check the name of a domain that is to stand beside others.
+
+    name (str): Of a domain.
+    known (Iterable[str]): Names that others have.
+    RETURNS (str): The same.
+    RAISES (ConfigError): As `check_name`.
+    RAISES (DomainError): If another has it, or one that Windows and macOS cannot tell from it.
+    """
+    name = check_name(name)
+    for other in known:
+        if other.casefold() == name.casefold():
+            raise DomainError(
+                f"There is a domain {other!r} already: give another name than {name!r}, or remove "
+                "or rename that one first"
+            )
     return name
 
 

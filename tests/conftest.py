@@ -24,6 +24,9 @@ from transformers import (
     XLMRobertaModel,
 )
 
+from multibert_spacy.networks.mixture import Weights
+from multibert_spacy.pipeline.domain_detector import join_docs
+
 settings.register_profile("no_deadline", deadline=None)  # a busy machine is no failure
 settings.load_profile("no_deadline")
 
@@ -260,6 +263,12 @@ def nlp(make_nlp: Callable[..., Language]) -> Language:
 
 LORA = {"@misc": "multibert_spacy.LoRA.v1", "rank": 4, "alpha": 8}
 PREFIX = {"@misc": "multibert_spacy.Prefix.v1", "n_virtual": 8}
+MIXTURE = {
+    "@architectures": "multibert_spacy.DomainMixture.v1",
+    "pieces": 20,
+    "core": {"@architectures": "multibert_spacy.CoreListener.v1"},
+    "normalizer": {"@misc": "multibert_spacy.HazmNormalizer.v1"},
+}
 TOKENIZER = {"@tokenizers": "multibert_spacy.PersianTokenizer.v1"}
 
 
@@ -311,6 +320,17 @@ def labelled(nlp: Language, n: int, seed: int = 0) -> list[Example]:
     for eg in examples:
         eg.reference.cats = {name: float(name == eg.reference._.domain) for name in NAMES}
     return examples
+
+
+def fit_toy_mixture(nlp: Language, **descriptions: str) -> None:
+    """Fit a detector's mixture on groups of one text and of two."""
+    detector = nlp.get_pipe("domain_detector")
+    groups = []
+    for domain in sorted(NAMES):
+        for i in range(12):
+            docs = [nlp.make_doc(toy_text(domain, seed=100 * i + j)) for j in range(1 + i % 2)]
+            groups.append((domain, len(docs), join_docs(docs, nlp.vocab)))
+    detector.model.fit(detector.labels, groups, descriptions, ["قانون و ماده"], Weights())
 
 
 @pytest.fixture(scope="session")
@@ -367,6 +387,27 @@ def trained_folder(
     folder = tmp_path_factory.mktemp("trained") / "fa_toy"
     learn().to_disk(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def mixed_folder(trained_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the detector that is shipped, whose knowledge of a domain travels with it."""
+    folder = tmp_path_factory.mktemp("mixed") / "fa_toy"
+    nlp = spacy.load(trained_folder, exclude=["domain_detector"])
+    detector = nlp.add_pipe("domain_detector", before="multibert_ner", config={"model": MIXTURE})
+    detector.initialize(lambda: labelled(nlp, 4), nlp=nlp)
+    for step in range(30):
+        detector.update(labelled(nlp, 6, step), sgd=nlp.create_optimizer(), drop=0.0)
+    fit_toy_mixture(nlp, news="خبر دولت", sports="تیم و بازی")
+    nlp.get_pipe("multibert_ner").model.descriptions["news"] = "خبر دولت"
+    nlp.to_disk(folder)
+    return folder
+
+
+@pytest.fixture
+def mixed(mixed_folder: Path) -> Language:
+    """That pipeline, loaded afresh."""
+    return spacy.load(mixed_folder)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ no name in a file leads out of its folder.
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from safetensors.torch import save_file
@@ -64,18 +65,24 @@ WEIGHTS_OF = "weights_of"
 
 
 def write_folder(
-    folder: Path, adapter: Adapter, head: dict[str, Tensor], meta: dict[str, Any], core: str
+    folder: Path,
+    adapter: Adapter,
+    head: dict[str, Tensor],
+    meta: dict[str, Any],
+    core: str,
+    *,
+    more: Mapping[str, dict[str, Tensor]] = MappingProxyType({}),
 ) -> None:
     """Write an adapter and its head into the place of what is there; of a link the link is
     replaced, not what it leads to.
 
     folder (Path): Replaced if it exists, which must then be such a folder, or empty.
-    adapter, head, meta, core: See `write_files`.
+    adapter, head, meta, core, more: See `write_files`.
     RAISES (AdapterError): If there is something else, which is not ours to remove.
     """
     _check_ours(folder)
     with draft_in(folder.parent) as draft:
-        write_files(draft / folder.name, adapter, head, meta, core)
+        write_files(draft / folder.name, adapter, head, meta, core, more=more)
         swap(draft, folder.parent, [folder.name])
 
 
@@ -99,6 +106,7 @@ def write_files(
     core: str,
     *,
     beside: dict[str, str] | None = None,
+    more: Mapping[str, dict[str, Tensor]] = MappingProxyType({}),
 ) -> None:
     """Write the files of an adapter and its head into a new folder.
 
@@ -109,12 +117,16 @@ def write_files(
     core (str): Fingerprint of the core.
     beside (dict): Hash of an adapter's weights -> the folder beside this one that has them.
         Those in it are not stored again, others are added to it. None stores all.
+    more (Mapping): Name of a further file -> its tensors.
     RAISES (ConfigError): If a value is not a finite number: nobody could read it.
     """
     check_finite_tensors(folder.name, {**adapter.export(), **head})
+    for tensors in more.values():
+        check_finite_tensors(folder.name, tensors)
     folder.mkdir(parents=True)
     write_adapter(adapter, folder)
-    save_file(exact_halves(head), str(folder / "head.safetensors"), metadata={"format": "pt"})
+    for name, tensors in {"head.safetensors": head, **more}.items():
+        save_file(exact_halves(tensors), str(folder / name), metadata={"format": "pt"})
     manifest = {
         "format": FORMAT,
         "kind": adapter.settings.kind,

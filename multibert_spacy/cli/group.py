@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from ..errors import ConfigError
+from ..domains.components import tagger_of
 
-__all__ = ["Model", "load_pipeline", "multibert", "readable_errors", "tagger_of"]
+__all__ = ["Model", "Out", "load_pipeline", "multibert", "readable_errors", "tagger_of"]
 
 multibert = typer.Typer(
     name="multibert",
@@ -18,6 +19,10 @@ multibert = typer.Typer(
     rich_markup_mode=None,
 )
 
+Out = Annotated[
+    Path,
+    typer.Argument(help="A new folder, or a pipeline's to replace", show_default=False),
+]
 Model = Annotated[str, typer.Argument(help="Installed package or folder", show_default=False)]
 
 
@@ -42,15 +47,3 @@ def load_pipeline(model: str) -> Any:
     import spacy
 
     return spacy.load(model)
-
-
-def tagger_of(nlp: Any) -> Any:
-    """RETURNS (MultibertNER): The pipeline's first tagger.
-    RAISES (ConfigError): If it has none.
-    """
-    for name in nlp.pipe_names:
-        if nlp.get_pipe_meta(name).factory == "multibert_ner":
-            return nlp.get_pipe(name)
-    raise ConfigError(
-        f"The pipeline has no multibert_ner, but {', '.join(nlp.pipe_names) or 'nothing'}"
-    )

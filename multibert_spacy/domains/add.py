@@ -17,15 +17,16 @@ from spacy.training import Example
 from tqdm import tqdm
 
 from ..errors import ConfigError, DomainError
-from ..names import check_head_name, check_labels, check_name
+from ..names import check_head_name, check_labels, check_new_name
 from ..networks.tagger import Head
 from ..pipeline.multibert_ner import MultibertNER
+from .components import detectors_of, follow, tagger_of
 from .data import check_data, labels_in, read_examples
-from .learning import check_detector, find_detectors, learn_domain
+from .learning import able_detectors, learn_domain
 from .starts import Start, choose_start, new_head
 from .training import budget_for, own_tagger, same_seed, score_entities, train_domain
 
-__all__ = ["add_domain", "find_tagger"]
+__all__ = ["add_domain"]
 
 logger = logging.getLogger(__name__)
 
@@ -73,11 +74,9 @@ def add_domain(
     RAISES (ConfigError): If a name or setting is illegal, or the detector cannot learn.
     """
     begin = time.monotonic()
-    tagger = find_tagger(nlp)
+    tagger = tagger_of(nlp)
     _check_settings(tagger, name, labels, head, start, description, steps)
-    detectors = find_detectors(nlp) if detect else []
-    for detector in detectors:
-        check_detector(detector)
+    detectors = able_detectors(nlp) if detect else []
     examples = read_examples(train, nlp.vocab, name, "train")
     held_out = [] if dev is None else read_examples(dev, nlp.vocab, name, "dev")
     candidates, own_labels = _candidates(tagger, examples, labels, head, start)
@@ -118,6 +117,7 @@ def add_domain(
             )
     _round(bench, name, heads=bool(own_labels))
     scores = score_entities(bench, held_out) if held_out else {}
+    before = tagger.domains
     _take(tagger, bench, name, head, description)
     for detector in detectors:
         docs = [eg.predicted for eg in examples]
@@ -133,20 +133,9 @@ def add_domain(
         "step": step,
         "minutes": round((time.monotonic() - begin) / 60, 2),
     }
+    follow(nlp, before, {})
     _note(nlp, name, scores)
     return result
-
-
-def find_tagger(nlp: Language) -> MultibertNER:
-    """RETURNS (MultibertNER): The pipeline's first tagger, be it disabled.
-    RAISES (ConfigError): If it has none.
-    """
-    for _, proc in nlp.components:
-        if isinstance(proc, MultibertNER):
-            return proc
-    raise ConfigError(
-        f"The pipeline has no multibert_ner, but {', '.join(nlp.component_names) or 'nothing'}"
-    )
 
 
 def _check_settings(
@@ -158,12 +147,7 @@ def _check_settings(
     description: str | None,
     steps: int | None,
 ) -> None:
-    check_name(name)
-    if name in tagger.domains:
-        raise DomainError(
-            f"There is a domain {name!r} already: remove it first (remove_domain, multibert "
-            "remove), or choose another name"
-        )
+    check_new_name(name, tagger.domains)
     if head is not None:
         check_head_name(head)
     if labels is not None and not check_labels(labels):

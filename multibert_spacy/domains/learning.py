@@ -5,6 +5,7 @@ all share, and descriptions. Of the new domain it takes means over groups of sev
 size counting the same, as for those that it was fitted on.
 """
 
+import logging
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -13,32 +14,35 @@ import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ..errors import ConfigError
 from ..networks.mixture_model import MixtureModel
 from ..pipeline.domain_detector import DomainDetector, join_docs
 from ..training.callbacks import GROUPS
+from .components import detectors_of
 
-__all__ = ["check_detector", "find_detectors", "learn_domain"]
+__all__ = ["able_detectors", "learn_domain"]
 
-
-def find_detectors(nlp: Language) -> list[DomainDetector]:
-    """RETURNS (list): The detectors of a pipeline, disabled ones too."""
-    return [proc for _, proc in nlp.components if isinstance(proc, DomainDetector)]
+logger = logging.getLogger(__name__)
 
 
-def check_detector(detector: DomainDetector) -> None:
-    """Check, before anything is trained, that a detector can learn a further domain.
+def able_detectors(nlp: Language) -> list[DomainDetector]:
+    """The detectors that can learn a further domain. Of the others a log message says that they
+    cannot, before anything is trained.
 
-    RAISES (ConfigError): If it is of another kind, or was not fitted yet.
+    RETURNS (list): Disabled ones, too.
     """
-    model: Any = detector.model
-    if isinstance(model, MixtureModel) and model.shims and model.mixture is not None:
-        return
-    raise ConfigError(
-        f"The detector '{detector.name}' cannot learn a further domain: that can a fitted "
-        f"multibert_spacy.DomainMixture.v1, and this is {model.name!r}. Add the domain without "
-        "it (detect=False, --no-detect), and it is used where it is given"
-    )
+    able = []
+    for detector in detectors_of(nlp):
+        model: Any = detector.model
+        if isinstance(model, MixtureModel) and model.shims and model.mixture is not None:
+            able.append(detector)
+        else:
+            logger.warning(
+                "The detector '%s' cannot learn a further domain, which will be used only where "
+                "it is given. A fitted multibert_spacy.DomainMixture.v1 can; this is %r",
+                detector.name,
+                model.name,
+            )
+    return able
 
 
 def learn_domain(
@@ -51,7 +55,7 @@ def learn_domain(
 ) -> None:
     """Choose among a further domain from now on.
 
-    detector (DomainDetector): See `check_detector`.
+    detector (DomainDetector): See `able_detectors`.
     label (str): The domain.
     docs (Sequence[Doc]): Its texts.
     description (str): What belongs to it.

@@ -229,6 +229,16 @@ class ClassifierModel(DetectorModel[ClassifierModule]):
             module.load(tensors)
         self._install(module, n_classes)
 
+    def forget(self, labels: Sequence[str], label: str) -> bool:
+        """See `DetectorModel.forget`. What is left of its probability is the others'."""
+        module = self.module
+        kept = [i for i, other in enumerate(labels) if other != label]
+        tensors = module.tensors()
+        left = {name: own.detach()[..., kept].clone() for name, own in tensors.items()}
+        left["weight"] = tensors["weight"].detach()[kept].clone()
+        self.build(len(kept), module.adapter, left)
+        return True
+
     def _tensors(self) -> dict[str, Tensor]:
         return self.module.tensors()
 

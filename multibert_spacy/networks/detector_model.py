@@ -15,6 +15,7 @@ from ..core.listener import CoreListener, ModuleShim
 from ..engines.adapted_module import AdaptedModule
 from ..errors import ConfigError
 from ..types import Floats2d
+from .knowledge import Knowledge
 
 __all__ = ["DetectorModel"]
 
@@ -51,6 +52,32 @@ class DetectorModel(Model[list[Doc], Floats2d], Generic[M]):
         module.graph = self.graph
         self.shims[:] = [ModuleShim(module.to(self.listener.core.device))]
         self._dims["nO"] = n_outputs
+
+    def knowledge(self, label: str) -> Knowledge | None:
+        """RETURNS (Knowledge): What it knows of one domain alone; None if that means nothing to
+        another detector.
+        """
+        return None
+
+    def learn(self, label: str, known: Knowledge) -> bool:
+        """Take over a domain.
+
+        label (str): A new one.
+        known (Knowledge): What another detector knows of it.
+        RETURNS (bool): Whether this one can learn it; else nothing has changed.
+        """
+        return False
+
+    @abstractmethod
+    def forget(self, labels: Sequence[str], label: str) -> bool:
+        """Lose a domain.
+
+        labels (Sequence[str]): All there are. label (str): One of them.
+        RETURNS (bool): Whether it could; else nothing has changed.
+        """
+
+    def rename(self, old: str, new: str) -> None:
+        """Call a domain otherwise, where the network knows names."""
 
     @abstractmethod
     def _tensors(self) -> dict[str, Tensor]:

@@ -34,6 +34,8 @@ from ..types import Floats2d
 __all__ = ["Mixture", "Weights", "fit_mixture"]
 
 PIECES_OF_A_TEXT = 32
+NEAR = 0.3
+"""The cosine from which on another topic is a domain's."""
 SHRINK = 0.3
 """Of a covariance, the share that is its own diagonal: there are fewer groups than values."""
 
@@ -112,6 +114,16 @@ class Mixture:
     def _expert_gaussians(self) -> tuple[Floats2d, Floats2d]:
         return _linear(self.means, self.spread)
 
+    @cached_property
+    def _left_topics(self) -> Floats2d:
+        """RETURNS (n, h): Other topics, without those that are like a domain which was added
+        later: they are its own now, until it goes again.
+        """
+        added = _unit(self.described[~np.array(self.trained)] - self.origin)
+        near = (_unit(self.other - self.origin) @ added.T >= NEAR).any(1)
+        left: Floats2d = self.other[~near]
+        return left
+
     def predict(self, embeddings: Floats2d, outputs: Floats2d, n_pieces: Floats2d) -> Floats2d:
         """embeddings (n, h): Of groups, of length 1. outputs (n, m): What the bag gives.
         n_pieces (n,): Pieces of each group.
@@ -126,7 +138,7 @@ class Mixture:
         like = embeddings @ weight.T + bias
         like -= like.mean(1, keepdims=True)
         own = w.cosine * self.cosines(embeddings, self.described) + w.topic * like
-        other = w.cosine * self.cosines(embeddings, self.other)
+        other = w.cosine * self.cosines(embeddings, self._left_topics)
         topic = _softmax(np.concatenate([own, other], axis=1))[:, : len(self.labels)]
         left = 1 - trust * expert.sum(1, keepdims=True)
         mixed: Floats2d = (trust * expert + left * topic).astype(np.float32)
@@ -152,20 +164,16 @@ class Mixture:
         label (str), description (str), described (h,): Its name, what belongs to it, and that
             sentence's embedding; without one the mean of its texts stands for it.
         embeddings (n, h), outputs (n, m): Of groups of its texts.
-        RETURNS (Mixture): With it last. Other topics that are like it are left out.
+        RETURNS (Mixture): With it last.
         """
         left = self.without_domain(label) if label in self.labels else self
         if described is None:
             described = _stand_in(embeddings.mean(0), self.centre, self.origin)
-        mine = _unit(described - self.origin)
-        kept = [i for i, o in enumerate(_unit(left.other - self.origin)) if o @ mine < 0.3]
         return replace(
             left,
             labels=(*left.labels, label),
             descriptions=(*left.descriptions, description),
             trained=(*left.trained, False),
-            others=tuple(left.others[i] for i in kept),
-            other=left.other[kept],
             described=np.vstack([left.described, described]),
             topics=np.vstack([left.topics, embeddings.mean(0)]),
             means=np.vstack([left.means, outputs.mean(0)]),

@@ -7,6 +7,7 @@ reads a few passages, the words alone, with all its layers: more pieces cost mor
 64, 72 and 96).
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -30,6 +31,7 @@ from ..text.content import content_words, spread
 from ..types import Floats2d
 from .classifier import MOST_WORDS, bag_logits, mean_of_rows
 from .detector_model import DetectorModel
+from .knowledge import Knowledge, knowledge_of, with_knowledge
 from .mixture import Mixture, Weights, fit_mixture
 from .trained_folders import read_mixture
 
@@ -224,6 +226,38 @@ class MixtureModel(DetectorModel[MixtureModule]):
         with self.module.changing():
             self.module.mixture = mixture
         self._dims["nO"] = len(mixture.labels)
+
+    def bag_id(self) -> str:
+        """RETURNS (str): The identity of the bag's weights; see `knowledge.py`."""
+        digest = hashlib.sha256()
+        for tensor in self.module.tensors().values():
+            digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def knowledge(self, label: str) -> Knowledge | None:
+        """RETURNS (Knowledge): What it knows of a domain; None before `fit`."""
+        if self.mixture is None:
+            return None
+        return knowledge_of(self.mixture, label, self.bag_id())
+
+    def learn(self, label: str, known: Knowledge) -> bool:
+        """See `DetectorModel.learn`."""
+        if self.mixture is None:
+            return False
+        self.set_mixture(with_knowledge(self.mixture, label, known, self.bag_id()))
+        return True
+
+    def forget(self, labels: Sequence[str], label: str) -> bool:
+        """See `DetectorModel.forget`. The bag keeps its classes, which only count together."""
+        if self.mixture is None:
+            return False
+        self.set_mixture(self.mixture.without_domain(label))
+        return True
+
+    def rename(self, old: str, new: str) -> None:
+        """See `DetectorModel.rename`."""
+        if self.mixture is not None:
+            self.set_mixture(self.mixture.renamed(old, new))
 
     def _tensors(self) -> dict[str, Tensor]:
         fitted = {} if self.mixture is None else self.mixture.tensors()

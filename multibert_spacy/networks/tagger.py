@@ -189,6 +189,21 @@ class TaggerModule(AdaptedModule):
             self._drop_unused(old)
             self._register()
 
+    def rename_domain(self, old: str, new: str) -> None:
+        """Call a domain otherwise; its place among the others, adapter and head stay.
+
+        old (str): A domain. new (str): A name that none has.
+        RAISES (DomainError): If there is no such domain, or one of the new name.
+        RAISES (ConfigError): If the name cannot be a folder's.
+        """
+        check_name(new)
+        with self.changing():
+            self._get(old)
+            if new in self._domains:
+                raise DomainError(f"There is a domain {new!r} already")
+            self._domains = {new if n == old else n: own for n, own in self._domains.items()}
+            self._register()
+
     def share_adapter(self, adapter: Adapter) -> None:
         """Give all domains one adapter, which is then trained on all of them together.
 

@@ -1,6 +1,6 @@
 """The tagger as a thinc model: what the `multibert_ner` component holds."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..errors import AdapterError, DomainError
 from ..names import check_head_name, check_labels, check_name
 from ..serialization.files import inside
 from ..types import Floats2d, WindowBatch
+from .knowledge import KNOWLEDGE, WEIGHTS, Knowledge, read_knowledge
 from .tagger import Head, TaggerModule
 from .trained_folders import ReadDomain, read_domain
 
@@ -166,27 +167,40 @@ class TaggerModel(Model[WindowBatch, Logits]):
             tensors = {**module.adapter_of(domain).export(), **head.tensors()}
             check_finite_tensors(domain, tensors)
 
-    def write_domain(self, domain: str, folder: Path) -> None:
+    def write_domain(
+        self, domain: str, folder: Path, known: Knowledge | None = None, **about: Any
+    ) -> None:
         """Write one domain's folder, which can then be read anywhere.
 
         domain (str): Which.
         folder (Path): Where to; see `write_folder`.
+        known (Knowledge): What a detector knows of it, which then goes along.
+        about (Any): JSON values for the manifest.
         RAISES (DomainError): If there is no such domain.
         RAISES (ConfigError): If its weights are not finite numbers.
         """
-        write_folder(folder, *self._saved(domain))
+        adapter, head, meta, core = self._saved(domain)
+        meta |= about
+        beside: dict[str, dict[str, Tensor]] = {}
+        if known is not None:
+            meta[KNOWLEDGE], beside[WEIGHTS] = known.about(), known.tensors()
+        write_folder(folder, adapter, head, meta, core, more=beside)
 
-    def write_domains(self, folder: Path, *, once: bool = False) -> None:
+    def write_domains(
+        self, folder: Path, *, once: bool = False, without: Collection[str] = ()
+    ) -> None:
         """Write the folders of all domains.
 
         folder (Path): Of a draft, in which there is none of them.
+        without (Collection[str]): Domains that are not written.
         once (bool): Equal adapters once: the others name the first, without which they cannot be
             read. Else each folder has all of its files, and can be copied or removed alone.
         RAISES (ConfigError): If a weight is not a finite number.
         """
         beside: dict[str, str] | None = {} if once else None
         for domain in self.module.domains:
-            write_files(inside(folder, domain), *self._saved(domain), beside=beside)
+            if domain not in without:
+                write_files(inside(folder, domain), *self._saved(domain), beside=beside)
 
     def _saved(self, domain: str) -> tuple[Adapter, dict[str, Tensor], dict[str, Any], str]:
         """RETURNS (tuple): What `write_files` takes."""
@@ -207,11 +221,35 @@ class TaggerModel(Model[WindowBatch, Logits]):
         RETURNS (str): Its name.
         RAISES (MultibertError): See `trained_folders.read_domain`.
         """
+        own, _ = self.open_domain(folder, domain)
+        self.take_domain(own)
+        return own.name
+
+    def open_domain(
+        self, folder: Path, domain: str | None = None
+    ) -> tuple[ReadDomain, Knowledge | None]:
+        """Read a domain's folder, and change nothing yet.
+
+        folder (Path), domain (str): See `read_domain`.
+        RETURNS (tuple): What `take_domain` takes, and what a detector knew of it.
+        RAISES (MultibertError): See `trained_folders.read_domain`.
+        """
         folder = Path(folder)
         own, manifest = read_domain(folder, domain, self.core, self.listener.fingerprint())
+        known = read_knowledge(folder, manifest, self.core.width)
         say_unproven(folder.parent, {own.name: manifest})
-        self._take(own)
-        return own.name
+        return own, known
+
+    def rename_domain(self, old: str, new: str) -> None:
+        """See `TaggerModule.rename_domain`; its description goes along."""
+        self.module.rename_domain(old, new)
+        if old in self.descriptions:
+            self.descriptions[new] = self.descriptions.pop(old)
+
+    def remove_domain(self, domain: str) -> None:
+        """See `TaggerModule.remove_domain`; its description goes along."""
+        self.module.remove_domain(domain)
+        self.descriptions.pop(domain, None)
 
     def read_domains(
         self, folder: Path, names: Sequence[str], check: Callable[[], None] = lambda: None
@@ -231,10 +269,11 @@ class TaggerModel(Model[WindowBatch, Logits]):
             for domain in self.module.domains:
                 self.module.remove_domain(domain)
             for own, _ in found:
-                self._take(own)
+                self.take_domain(own)
 
-    def _take(self, own: ReadDomain) -> None:
-        """Add or replace a domain that was read."""
+    def take_domain(self, own: ReadDomain) -> None:
+        """Add or replace a domain that was read. Its head is frozen until `set_trainable`."""
+        own.head.requires_grad_(False)
         head, adapter = own.head.to(self.core.device), own.adapter.to(self.core.device)
         with self.module.changing():
             name = self._own_head(own.head_name, own.name, head)

@@ -31,6 +31,7 @@ from ..engines.engine import GRAPH
 from ..errors import AdapterError, ConfigError, DomainError
 from ..names import check_labels
 from ..networks.classifier import ClassifierModel
+from ..networks.knowledge import Knowledge
 from ..networks.mixture_model import MixtureModel
 from ..serialization.archive import FolderBytes, read_model, write_model
 from ..serialization.drafts import draft_in
@@ -420,6 +421,50 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
 
         some = any(True for _ in told())
         super().initialize(told if some else get_examples, nlp=nlp, labels=names)
+
+    def knowledge(self, label: str) -> Knowledge | None:
+        """What travels with a domain to another detector.
+
+        label (str): A domain.
+        RETURNS (Knowledge): None if it is not known here, or only among all others.
+        """
+        known = isinstance(self.model, OURS) and label in self.labels
+        return self.model.knowledge(label) if known else None
+
+    def learn(self, label: str, known: Knowledge) -> bool:
+        """Choose among a further domain from now on.
+
+        label (str): A new one.
+        known (Knowledge): What another detector knew of it.
+        RETURNS (bool): Whether this network can; a classifier would have to be trained anew.
+        """
+        if not isinstance(self.model, OURS) or not self.labels:
+            return False
+        if not self.model.learn(label, known):
+            return False
+        self.cfg["labels"] = (*self.labels, label)
+        return True
+
+    def forget(self, label: str) -> None:
+        """Lose a domain. A network that cannot keeps it as a label, which is never chosen once no
+        tagger has it.
+
+        label (str): A domain, known or not.
+        """
+        known = isinstance(self.model, OURS) and label in self.labels
+        if known and self.model.forget(self.labels, label):
+            self.cfg["labels"] = tuple(name for name in self.labels if name != label)
+
+    def rename(self, old: str, new: str) -> None:
+        """Call a domain otherwise.
+
+        old (str), new (str): Its name; that of one which is not known changes nothing.
+        """
+        if isinstance(self.model, OURS) and old in self.labels:
+            self.model.rename(old, new)
+        self.cfg["labels"] = tuple(new if name == old else name for name in self.labels)
+        if self.fallback_domain == old:
+            self.fallback_domain = new
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write the labels, and our classifier as an adapter folder or another as `model`. The

@@ -44,6 +44,7 @@ from ..text.threads import apply_context
 from ..text.windows import check_window
 from ..text.words import Words
 from ..types import Entity, Floats2d, WindowBatch
+from .addons import find_addon, join_domain
 from .batching import (
     Row,
     by_name,
@@ -86,6 +87,7 @@ spans_key = "multibert_ner"
 min_score = 0.0
 overwrite_ents = false
 hashtag_heads = []
+addons = []
 
 [multibert_ner.normalizer]
 @misc = "multibert_spacy.HazmNormalizer.v1"
@@ -132,6 +134,7 @@ def make_multibert_ner(
     min_score: float,
     overwrite_ents: bool,
     hashtag_heads: list[str],
+    addons: list[str],
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "MultibertNER":
     """Construct the tagger.
@@ -148,6 +151,8 @@ def make_multibert_ner(
         replaced. By default they stay, as with spaCy's `ner`.
     hashtag_heads (list[str]): Heads whose corpora have hashtags, and count the sign to the
         entity. With all others the network sees `#تهران` as `تهران`, and the entity is that.
+    addons (list[str]): Installed packages of one domain each that are added when the pipeline is
+        loaded or initialized, by their domains' names. They are not saved with it.
     scorer (Callable): The scoring method.
     """
     return MultibertNER(
@@ -163,6 +168,7 @@ def make_multibert_ner(
         min_score=min_score,
         overwrite_ents=overwrite_ents,
         hashtag_heads=hashtag_heads,
+        addons=addons,
         scorer=scorer,
     )
 
@@ -179,6 +185,7 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
     """Pipeline component for named entities, with one adapter per domain."""
 
     model: TaggerModel
+    _lacks_addons = False
 
     def __init__(
         self,
@@ -195,9 +202,13 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
         min_score: float = 0.0,
         overwrite_ents: bool = False,
         hashtag_heads: Collection[str] = (),
+        addons: Collection[str] = (),
         scorer: Callable[..., dict[str, Any]] | None = None,
     ) -> None:
-        """See `make_multibert_ner`. RAISES (ConfigError): For settings that make no sense."""
+        """See `make_multibert_ner`. RAISES (ConfigError): For settings that make no sense.
+
+        lent (dict), settable: Domain -> the add-on that it is of; it is not saved.
+        """
         check_window(window - 2, overlap)
         batch_by_pieces([], batch_pieces)
         check_min_score(min_score)
@@ -212,6 +223,8 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
         self.min_score = min_score
         self.overwrite_ents = overwrite_ents
         self.hashtag_heads = frozenset(hashtag_heads)
+        self.addons = tuple(addons)
+        self.lent: dict[str, str] = {}
         self.scorer = scorer
         self._configured_domain = default_domain
         self.cfg: dict[str, Any] = {"default_domain": default_domain}
@@ -579,6 +592,9 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
         RAISES (DomainError): If there are no labels.
         RAISES (AdapterError): If there is no adapter in the folder, or a damaged one.
         """
+        for name in self.lent:
+            self.model.remove_domain(name)
+        self.lent, self._lacks_addons = {}, bool(self.addons)
         if adapters is not None:
             self._read_domains(Path(adapters))
             if not self.domains:
@@ -650,12 +666,13 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
             names = ["cfg"]
             if "model" not in exclude:
                 names.append("domains")
-                cfg["domains"] = sorted(self.domains)
+                own = [name for name in self.domains if name not in self.lent]
+                cfg["domains"] = sorted(own)
                 new, old = draft / "domains", path / "domains"
                 new.mkdir()
-                self.model.write_domains(new)
-                hashes = {name: file_hash(new / name / MANIFEST) for name in self.domains}
-                ours = {own.parent.name for own in old.glob(f"*/{MANIFEST}")}
+                self.model.write_domains(new, without=self.lent)
+                hashes = {name: file_hash(new / name / MANIFEST) for name in own}
+                ours = {path.parent.name for path in old.glob(f"*/{MANIFEST}")}
                 carry_over(old, new, skip=ours)
             write_json(draft / "cfg", cfg | part.ids([cfg, hashes]))
             part.put(draft, names)
@@ -675,6 +692,8 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
         else:
             self._read_domains(path / "domains", check)
             say_domains(path, cfg.get("domains"), self.domains)
+            self.lent = {}
+            self._lacks_addons = bool(self.addons)
         self.model.module.graph = path / GRAPH
         self.cfg["default_domain"] = cfg.get("default_domain")
         if self._configured_domain is not None:
@@ -691,6 +710,7 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
         """
         super()._linked(nlp)
         self.model.read_docs = self._pack_docs
+        self._add_addons(nlp)
         just_read, self._just_read = self._just_read, False
         default, domains = self.cfg["default_domain"], self.domains
         if just_read and default is not None and domains and default not in domains:
@@ -699,6 +719,23 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
                 f"domains: {', '.join(sorted(domains))}. "
                 f"Set components.{self.name}.default_domain to one of these"
             )
+
+    def _settings_changed(self) -> None:
+        """A source's add-ons are there already."""
+        super()._settings_changed()
+        self._lacks_addons = bool(self.addons) and not self.lent
+
+    def _add_addons(self, nlp: Language) -> None:
+        """Add the domains of `addons`, once all others are there: all, or none if one fails.
+
+        nlp (Language): The pipeline, whose detectors then know them.
+        RAISES (MultibertError): If one is not installed, or cannot be read; see `join_domain`.
+        """
+        if not self._lacks_addons:
+            return
+        self._lacks_addons = False
+        for name, folder in [(name, find_addon(name, self.name)) for name in self.addons]:
+            self.lent = {**self.lent, join_domain(nlp, self, folder): name}
 
     def _pack_docs(self, docs: Sequence[Doc]) -> WindowBatch:
         """RETURNS (WindowBatch): All rows of the docs, whatever their number."""

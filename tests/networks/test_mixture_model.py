@@ -6,32 +6,14 @@ import shutil
 import numpy as np
 import pytest
 import spacy
-from conftest import TOKENIZER, labelled, toy_text
+from conftest import MIXTURE, TOKENIZER, fit_toy_mixture, labelled, toy_text
 
 from multibert_spacy.errors import AdapterError, ConfigError
-from multibert_spacy.networks.mixture import Weights
 from multibert_spacy.networks.mixture_model import MixtureModel
-from multibert_spacy.pipeline.domain_detector import join_docs
 from multibert_spacy.serialization.manifest import MANIFEST, seal
 
 DOMAINS = ("news", "sports", "travel")
-MODEL = {
-    "@architectures": "multibert_spacy.DomainMixture.v1",
-    "pieces": 20,
-    "core": {"@architectures": "multibert_spacy.CoreListener.v1"},
-    "normalizer": {"@misc": "multibert_spacy.HazmNormalizer.v1"},
-}
 TEXTS = [toy_text(domain, seed=i) for i in range(3) for domain in DOMAINS]
-
-
-def fit(nlp, **descriptions):
-    detector = nlp.get_pipe("domain_detector")
-    groups = []
-    for domain in DOMAINS:
-        for i in range(12):
-            docs = [nlp.make_doc(toy_text(domain, seed=100 * i + j)) for j in range(1 + i % 2)]
-            groups.append((domain, len(docs), join_docs(docs, nlp.vocab)))
-    detector.model.fit(detector.labels, groups, descriptions, ["قانون و ماده"], Weights())
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +21,12 @@ def fitted(toy_core):
     nlp = spacy.blank("fa", config={"nlp": {"tokenizer": TOKENIZER}})
     config = {"model": {"name": str(toy_core)}, "precision": "fp32"}
     nlp.add_pipe("frozen_transformer", name="transformer", config=config)
-    nlp.add_pipe("domain_detector", config={"model": MODEL})
+    nlp.add_pipe("domain_detector", config={"model": MIXTURE})
     nlp.initialize(lambda: labelled(nlp, 4))
     detector = nlp.get_pipe("domain_detector")
     for step in range(60):
         detector.update(labelled(nlp, 6, step), sgd=nlp.create_optimizer(), drop=0.0)
-    fit(nlp, news="خبر دولت", sports="تیم و بازی")
+    fit_toy_mixture(nlp, news="خبر دولت", sports="تیم و بازی")
     return nlp
 
 
@@ -64,7 +46,7 @@ def test_before_it_is_fitted_the_bag_decides_alone(toy_core):
     nlp = spacy.blank("fa", config={"nlp": {"tokenizer": TOKENIZER}})
     config = {"model": {"name": str(toy_core)}, "precision": "fp32"}
     nlp.add_pipe("frozen_transformer", name="transformer", config=config)
-    nlp.add_pipe("domain_detector", config={"model": MODEL})
+    nlp.add_pipe("domain_detector", config={"model": MIXTURE})
     nlp.initialize(lambda: labelled(nlp, 4))
     assert nlp.get_pipe("domain_detector").model.mixture is None
     assert list(nlp(TEXTS[0]).cats.values()) == pytest.approx([1 / 3] * 3)

@@ -1,0 +1,123 @@
+"""Which components of a pipeline a domain is in, and what else names it.
+
+A domain stands in a tagger, in the detectors, in their settings and in the meta. The functions of
+this room change all of them, or raise before they have changed any.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from spacy.language import Language
+
+from ..errors import ConfigError, DomainError
+from ..pipeline.addons import pipes_of
+
+if TYPE_CHECKING:
+    from ..pipeline.domain_detector import DomainDetector
+    from ..pipeline.multibert_ner import MultibertNER
+
+__all__ = [
+    "check_known",
+    "detectors_of",
+    "follow",
+    "no_longer_lent",
+    "set_setting",
+    "settings_that_name",
+    "tagger_of",
+]
+
+SETTINGS = (("domain_detector", "fallback_domain"), ("multibert_ner", "default_domain"))
+"""Of which component, and its name."""
+PER_DOMAIN = ("ents_per_domain", "ents_given_per_domain", "domain_per_type")
+"""Where in a meta's performance there is a row for each domain."""
+
+
+def tagger_of(nlp: Language) -> "MultibertNER":
+    """RETURNS (MultibertNER): The pipeline's first tagger.
+    RAISES (ConfigError): If it has none.
+    """
+    for _, tagger in pipes_of(nlp, "multibert_ner"):
+        found: MultibertNER = tagger
+        return found
+    raise ConfigError(
+        f"The pipeline has no multibert_ner, but {', '.join(nlp.component_names) or 'nothing'}"
+    )
+
+
+def detectors_of(nlp: Language) -> "list[DomainDetector]":
+    """RETURNS (list[DomainDetector]): All detectors of the pipeline."""
+    return [proc for _, proc in pipes_of(nlp, "domain_detector")]
+
+
+def check_known(nlp: Language, name: str) -> "MultibertNER":
+    """nlp (Language): A pipeline. name (str): Of a domain.
+    RETURNS (MultibertNER): The tagger that has it.
+    RAISES (DomainError): If it has not.
+    """
+    tagger = tagger_of(nlp)
+    if name not in tagger.domains:
+        known = ", ".join(sorted(tagger.domains)) or "(none yet)"
+        raise DomainError(f"Unknown domain {name!r}; the pipeline has: {known}")
+    return tagger
+
+
+def settings_that_name(nlp: Language, domain: str) -> list[tuple[str, str]]:
+    """RETURNS (list): Component and key of each setting that a domain is the value of."""
+    found = []
+    for factory, key in SETTINGS:
+        for name, proc in pipes_of(nlp, factory):
+            value = proc.cfg[key] if key in proc.cfg else getattr(proc, key, None)
+            if value == domain:
+                found.append((name, key))
+    return found
+
+
+def set_setting(nlp: Language, component: str, key: str, value: Any) -> None:
+    """Set it in the component and in the config, which overrules what a component saves.
+
+    nlp (Language): The pipeline.
+    component (str), key (str): Whose setting, and which.
+    """
+    proc: Any = nlp.get_pipe(component) if component in nlp.pipe_names else None
+    proc = proc or dict(nlp.components)[component]
+    if key in proc.cfg:
+        proc.cfg[key] = value
+    else:
+        setattr(proc, key, value)
+    if key in nlp._pipe_configs[component]:
+        nlp._pipe_configs[component][key] = list(value) if isinstance(value, tuple) else value
+
+
+def no_longer_lent(nlp: Language, domain: str) -> None:
+    """Take a domain's add-on out of `addons`: it is gone, or the pipeline's own from now on.
+
+    nlp (Language): The pipeline.
+    domain (str): A domain, of an add-on or not.
+    """
+    tagger = tagger_of(nlp)
+    addon = tagger.lent.get(domain)
+    if addon is not None:
+        tagger.lent = {name: own for name, own in tagger.lent.items() if name != domain}
+        left = tuple(name for name in tagger.addons if name != addon)
+        set_setting(nlp, tagger.name, "addons", left)
+
+
+def follow(nlp: Language, before: "tuple[str, ...]", changed: dict[str, str | None]) -> None:
+    """Let the meta follow a change of domains: scores by domain, and the list of them in the
+    description. Scores over all domains stay; they say what the pipeline had that was scored.
+
+    nlp (Language): The pipeline after it.
+    before (tuple[str]): The domains before it.
+    changed (dict): Domain -> its new name, or None if it is gone.
+    """
+    meta = nlp.meta
+    for key in PER_DOMAIN:
+        rows = meta.get("performance", {}).get(key)
+        if isinstance(rows, dict):
+            named = {changed.get(name, name): row for name, row in rows.items()}
+            meta["performance"][key] = {name: own for name, own in named.items() if name}
+    after = tagger_of(nlp).domains
+    for old, new in (
+        (f"Domains: {', '.join(sorted(before))}.", f"Domains: {', '.join(sorted(after))}."),
+        (f"texts of {len(before)} domains", f"texts of {len(after)} domains"),
+    ):
+        meta["description"] = meta.get("description", "").replace(old, new)

@@ -1,0 +1,127 @@
+"""What a detector knows of one domain, apart from all others: how it travels with the domain.
+
+A mixture's covariances, centre and bag are of all its domains together. Of a domain it has a
+description, that one's embedding, the mean embedding of its texts and the mean of what the bag
+gives for them. The first three mean the same in every detector on the core. The last has the
+classes of one bag, so that its hash is noted: another detector knows the domain by its topic
+alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..adapters.peft_format import check_tensors, read_tensors
+from ..errors import AdapterError
+from ..serialization.manifest import MANIFEST
+from ..types import Floats2d
+from .mixture import Mixture
+
+__all__ = ["KNOWLEDGE", "WEIGHTS", "Knowledge", "knowledge_of", "read_knowledge", "with_knowledge"]
+
+KNOWLEDGE = "detector"
+"""Where in a domain's manifest the rest stands."""
+WEIGHTS = "detector.safetensors"
+LARGEST = 2**20
+"""Bytes of the file; ours have three thousand."""
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What is known of a domain.
+
+    description (str): What belongs to it; "" if nobody said.
+    trained (bool), bag (str): Whether the bag was trained on it, and that bag's hash.
+    described (h,): The description's embedding.
+    topic (h,): Mean embedding of its groups.
+    outputs (m,): The mean of what the bag gives for them.
+    """
+
+    description: str
+    trained: bool
+    bag: str
+    described: Floats2d
+    topic: Floats2d
+    outputs: Floats2d
+
+    def tensors(self) -> dict[str, Tensor]:
+        """RETURNS (dict): What is stored in a file beside the adapter."""
+        arrays = {"described": self.described, "topic": self.topic, "outputs": self.outputs}
+        return {name: torch.from_numpy(np.ascontiguousarray(own)) for name, own in arrays.items()}
+
+    def about(self) -> dict[str, Any]:
+        """RETURNS (dict): What stands in the manifest."""
+        return {
+            "description": self.description,
+            "trained": self.trained,
+            "bag": self.bag,
+            "classes": len(self.outputs),
+        }
+
+
+def knowledge_of(mixture: Mixture, label: str, bag: str) -> Knowledge:
+    """mixture (Mixture): With the domain. bag (str): The hash of its bag.
+    RETURNS (Knowledge): What it knows of the domain.
+    """
+    i = mixture.labels.index(label)
+    return Knowledge(
+        description=mixture.descriptions[i],
+        trained=mixture.trained[i],
+        bag=bag,
+        described=mixture.described[i],
+        topic=mixture.topics[i],
+        outputs=mixture.means[i],
+    )
+
+
+def with_knowledge(mixture: Mixture, label: str, known: Knowledge, bag: str) -> Mixture:
+    """The inverse: a mixture that knows a domain which was another's.
+
+    bag (str): The hash of the mixture's bag. If the knowledge is of another, the domain lies where
+        all domains lie on average, and is left to its topic.
+    RETURNS (Mixture): With the domain last, under this name.
+    """
+    same = known.bag == bag and known.outputs.shape == mixture.means.shape[1:]
+    outputs = known.outputs if same else mixture.means.mean(0)
+    return replace(
+        mixture,
+        labels=(*mixture.labels, label),
+        descriptions=(*mixture.descriptions, known.description),
+        trained=(*mixture.trained, known.trained and same),
+        described=np.vstack([mixture.described, known.described]),
+        topics=np.vstack([mixture.topics, known.topic]),
+        means=np.vstack([mixture.means, outputs]),
+    )
+
+
+def read_knowledge(folder: Path, manifest: Mapping[str, Any], width: int) -> Knowledge | None:
+    """Read what came with a domain's folder, whoever wrote it.
+
+    folder (Path): A domain's, whose files have been checked.
+    manifest (Mapping): Its manifest.
+    width (int): Of the core.
+    RETURNS (Knowledge): None if nothing came with it.
+    RAISES (AdapterError): If it is damaged.
+    """
+    about = manifest.get(KNOWLEDGE)
+    if about is None:
+        return None
+    kinds = {"description": str, "trained": bool, "bag": str, "classes": int}
+    if (
+        not isinstance(about, dict)
+        or WEIGHTS not in manifest["files"]
+        or not all(type(about.get(name)) is kind for name, kind in kinds.items())
+    ):
+        raise AdapterError(
+            f"{folder / MANIFEST} is damaged: {KNOWLEDGE!r} is not what was written"
+        )
+    tensors = read_tensors(folder / WEIGHTS, largest=LARGEST)
+    shapes = {"described": (width,), "topic": (width,), "outputs": (about["classes"],)}
+    check_tensors(folder / WEIGHTS, tensors, shapes)
+    arrays = {name: tensors[name].float().numpy() for name in shapes}
+    return Knowledge(about["description"], about["trained"], about["bag"], **arrays)
