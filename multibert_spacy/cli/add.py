@@ -19,7 +19,9 @@ def add_command(
         Path, typer.Argument(help="A .spacy file or a folder of them", show_default=False)
     ],
     out: Out,
-    dev: Annotated[Path | None, typer.Option(help="Other texts, to choose by and to score")] = None,
+    dev: Annotated[
+        Path | None, typer.Option(help="Other texts, to choose by and to score")
+    ] = None,
     labels: Annotated[
         str | None, typer.Option(help="Its own labels, with commas; else those of the start")
     ] = None,

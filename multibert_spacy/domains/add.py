@@ -1,7 +1,7 @@
 """`add_domain`: a further domain for a loaded pipeline, from annotated texts.
 
-    texts -> checks -> which adapter is the best start -> training, apart from the pipeline
-          -> tagger, detector and meta take it over together
+texts -> checks -> which adapter is the best start -> training, apart from the pipeline
+      -> tagger, detector and meta take it over together
 """
 
 import copy
@@ -18,12 +18,11 @@ from tqdm import tqdm
 
 from ..errors import ConfigError, DomainError
 from ..names import check_head_name, check_labels, check_new_name
-from ..networks.tagger import Head
 from ..pipeline.multibert_ner import MultibertNER
-from .components import detectors_of, follow, tagger_of
+from .components import follow, tagger_of
 from .data import check_data, labels_in, read_examples
 from .learning import able_detectors, learn_domain
-from .starts import Start, choose_start, new_head
+from .starts import choose_start, new_head
 from .training import budget_for, own_tagger, same_seed, score_entities, train_domain
 
 __all__ = ["add_domain"]
@@ -82,7 +81,8 @@ def add_domain(
     candidates, own_labels = _candidates(tagger, examples, labels, head, start)
     check_data(nlp, examples, held_out, own_labels or tagger.labels_of(candidates[0])).say()
     kind = tagger.model.module.settings.kind
-    budget = budget_for(len(examples), own_labels=bool(own_labels), kind=kind, steps=steps)
+    n_words = sum(len(eg.predicted) for eg in examples)
+    budget = budget_for(n_words, kind=kind, steps=steps)
     bench = own_tagger(tagger, core_dropout=budget.core_dropout)
     with same_seed(seed):
         found = None
@@ -168,32 +168,29 @@ def _candidates(
     start: str,
 ) -> tuple[list[str], tuple[str, ...]]:
     """RETURNS (tuple): The domains to start from, and labels of its own; () keeps a head."""
-    module = tagger.model.module
+    heads = tagger.model.module.heads
     names = list(tagger.domains) if start == AUTO else [start]
-    if labels is not None:
-        own = check_labels(labels)
-        if head in module.heads and set(module.heads[head].labels) != set(own):
+    if labels is not None and head is not None and head not in heads:
+        return names, tuple(labels)
+    if head is not None:
+        if head not in heads:
+            known = ", ".join(heads) or "none"
+            raise DomainError(f"Unknown head {head!r}; there are: {known}. Labels make a new one")
+        names = [name for name in names if tagger.model.module.head_name(name) == head]
+        if not names:
+            raise DomainError(f"The start {start!r} has another head than {head!r}")
+        if labels is not None and set(labels) != set(heads[head].labels):
             raise DomainError(
-                f"There is a head {head!r} with the labels {', '.join(module.heads[head].labels)}: "
-                "give the new one another name"
+                f"There is a head {head!r} with the labels {', '.join(heads[head].labels)}: give "
+                "the new one another name"
             )
-        if head in module.heads or start != AUTO and set(tagger.labels_of(start)) == set(own):
-            labels = None
-            head = head if head in module.heads else None
-        else:
-            return names, own
+    if labels is not None:
+        same = [name for name in names if set(tagger.labels_of(name)) == set(labels)]
+        return (same, ()) if same else (names, tuple(labels))
     if not names:
         raise DomainError("The pipeline has no domain to start from: give labels for a new head")
-    if head is not None:
-        if head not in module.heads:
-            known = ", ".join(module.heads)
-            raise DomainError(f"Unknown head {head!r}; there are: {known}. Labels make a new one")
-        names = [name for name in names if module.head_name(name) == head]
-        if not names:
-            raise DomainError(f"The start {start!r} has the head {module.head_name(start)!r}")
     there = set(labels_in(examples))
-    fitting = [name for name in names if there <= set(tagger.labels_of(name))]
-    return fitting or names[:1], ()
+    return [n for n in names if there <= set(tagger.labels_of(n))] or names[:1], ()
 
 
 def _put(
@@ -202,31 +199,33 @@ def _put(
     name: str,
     head: str | None,
     labels: Sequence[str],
-    found: Start | None,
+    found: Any,
     examples: Sequence[Example],
 ) -> str:
-    """Put the new domain on the bench, as it starts. RETURNS (str): Its head's name."""
+    """Put the new domain on the bench, as it starts.
+
+    found (Start): None where there is no domain yet; then there are labels.
+    RETURNS (str): Its head's name.
+    """
     module, model = tagger.model.module, bench.model
     old = None if found is None else module.heads[module.head_name(found.domain)]
     if found is None:
-        adapter: Any = module.settings.build(model.core, ())
+        adapter: Any = module.settings.build(model.core)
     else:
         adapter = model.mean_adapter([found.adapter])
     if labels:
         references = [eg.reference for eg in examples]
-        own: Head | None = new_head(labels, references, model.core.width, found, old)
-        head = head or _free_name(name, module.heads)
+        own: Any = new_head(labels, references, model.core.width, found, old)
+        head = head or _free_head_name(name, module.heads)
     else:
-        own, head = copy.deepcopy(old), module.head_name(found.domain) if found else None
-    if own is None or head is None:
-        raise DomainError("The pipeline has no domain to start from: give labels for a new head")
+        own, head = copy.deepcopy(old), module.head_name(found.domain)
     with model.module.changing():
         model.module.add_head(head, own.to(model.core.device))
         model.module.add_domain(name, head, adapter.to(model.core.device))
     return head
 
 
-def _free_name(name: str, taken: Iterable[str]) -> str:
+def _free_head_name(name: str, taken: Iterable[str]) -> str:
     while name in taken:
         name = f"{name}/own"
     return name

@@ -15,7 +15,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.training.corpus import walk_corpus
 from spacy.vocab import Vocab
-from wasabi import table
+from wasabi.tables import table
 
 from ..errors import ConfigError, CorpusError, DomainError
 from ..pipeline.batching import has_entities
@@ -25,11 +25,10 @@ __all__ = ["Findings", "check_data", "labels_in", "read_examples"]
 
 logger = logging.getLogger(__name__)
 
-Source = "str | Path | Iterable[Example | Doc]"
 FEWEST = 5
 """Examples of a label, from which on something can be learnt of it."""
 MOST_SHOWN = 5
-OF_PERSIAN = frozenset("که از به در را است این با برای های می شد آن و".split()[:-1])
+OF_PERSIAN = frozenset("که از به در را است این با برای های می شد آن".split())
 URDU = frozenset("ٹڈڑےںھ")
 
 
@@ -63,6 +62,8 @@ def read_examples(
         if own not in (None, domain):
             others[str(own)] += 1
         elif len(words):
+            for ent in gold.ents:
+                vocab.strings.add(ent.label_)  # the doc may be of another vocabulary
             predicted = join_docs([words], vocab)
             predicted._.domain = domain
             examples.append(Example(predicted, gold))
@@ -160,7 +161,9 @@ def check_data(
         if nlp.lang == "fa":
             foreign = [eg.reference.text[:40] for eg in own if not is_persian(eg.reference)]
             if foreign:
-                found.doubts.append(("texts that are not Persian", len(foreign), _some(what, foreign)))
+                found.doubts.append(
+                    ("texts that are not Persian", len(foreign), _some(what, foreign))
+                )
     seen = {eg.reference.text.strip() for eg in train}
     both = [eg.reference.text.strip()[:40] for eg in dev if eg.reference.text.strip() in seen]
     if both:

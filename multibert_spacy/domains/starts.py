@@ -170,7 +170,11 @@ def _mean_of(starts: Sequence[Start], model: TaggerModel) -> tuple[str, Adapter]
 
 
 def new_head(
-    labels: Sequence[str], references: Sequence[Doc], width: int, start: Start | None, old: Head | None
+    labels: Sequence[str],
+    references: Sequence[Doc],
+    width: int,
+    start: Start | None,
+    old: Head | None,
 ) -> Head:
     """A head for labels of its own, that starts as what the start's head knows of them.
 
