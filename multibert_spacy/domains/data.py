@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from spacy.training import Example
-from spacy.training.corpus import walk_corpus
 from spacy.vocab import Vocab
 from wasabi.tables import table
 
 from ..errors import ConfigError, CorpusError, DomainError
 from ..pipeline.batching import has_entities
 from ..pipeline.domain_detector import join_docs
+from ..training.corpus import read_docs
 
 __all__ = ["Findings", "check_data", "labels_in", "read_examples"]
 
@@ -46,7 +46,7 @@ def read_examples(
     RAISES (ConfigError): If it is something else.
     """
     if isinstance(source, str | Path):
-        docs: Iterable[Example | Doc] = _read_files(Path(source), vocab)
+        docs: Iterable[Example | Doc] = read_docs(source, vocab)
         name = str(source)
     else:
         docs, name = source, what
@@ -81,21 +81,6 @@ def read_examples(
             ", ".join(others),
         )
     return examples
-
-
-def _read_files(path: Path, vocab: Vocab) -> list[Doc]:
-    if not path.exists():
-        raise CorpusError(f"{path} is missing: expected a .spacy file or a folder of them")
-    files = walk_corpus(path, ".spacy")
-    if not files:
-        raise CorpusError(f"{path} has no .spacy file in it")
-    docs: list[Doc] = []
-    for file in files:
-        try:
-            docs.extend(DocBin().from_disk(file).get_docs(vocab))
-        except Exception as e:  # zlib, msgpack and spaCy each have their own
-            raise CorpusError(f"{file} is damaged or no .spacy file: {e!r:.200}") from e
-    return docs
 
 
 def labels_in(examples: Iterable[Example]) -> Counter[str]:
@@ -159,7 +144,9 @@ def check_data(
         if cut:
             found.doubts.append(("names that end inside a word", len(cut), _some(what, cut)))
         if nlp.lang == "fa":
-            foreign = [eg.reference.text[:40] for eg in own if not is_persian(eg.reference)]
+            foreign = [
+                eg.reference.text.strip()[:40] for eg in own if not is_persian(eg.reference)
+            ]
             if foreign:
                 found.doubts.append(
                     ("texts that are not Persian", len(foreign), _some(what, foreign))
