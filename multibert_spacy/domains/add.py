@@ -79,7 +79,8 @@ def add_domain(
     examples = read_examples(train, nlp.vocab, name, "train")
     held_out = [] if dev is None else read_examples(dev, nlp.vocab, name, "dev")
     candidates, own_labels = _candidates(tagger, examples, labels, head, start)
-    check_data(nlp, examples, held_out, own_labels or tagger.labels_of(candidates[0])).say()
+    known = own_labels or tagger.labels_of(candidates[0])
+    check_data(nlp, examples, held_out, known, new=bool(own_labels)).say()
     kind = tagger.model.module.settings.kind
     n_words = sum(len(eg.predicted) for eg in examples)
     budget = budget_for(n_words, kind=kind, steps=steps)

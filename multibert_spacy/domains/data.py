@@ -99,25 +99,31 @@ class Findings:
     doubts: list[tuple[str, int, str]] = field(default_factory=list)
 
     def say(self) -> None:
-        """Log the doubts.
-        RAISES (DomainError): If there are errors; the message has all.
+        """Log the doubts as a table.
+        RAISES (DomainError): If there are errors, in one sentence.
         """
-        rows = [*self.errors, *self.doubts]
-        if not rows:
-            return
-        shown = table(rows, header=("in the data", "times", "where"), divider=True, max_col=80)
         if self.errors:
-            raise DomainError(f"Nothing was trained:\n{shown.strip()}")
-        logger.warning("Doubts about the data:\n%s", shown.strip())
+            told = "; ".join(f"{what} ({n} times), {where}" for what, n, where in self.errors)
+            raise DomainError(f"Nothing was trained: {told}")
+        if self.doubts:
+            header = ("in the data", "times", "where")
+            shown = table(self.doubts, header=header, divider=True, max_col=80)
+            logger.warning("Doubts about the data:\n%s", shown.strip())
 
 
 def check_data(
-    nlp: Language, train: Sequence[Example], dev: Sequence[Example], labels: Sequence[str]
+    nlp: Language,
+    train: Sequence[Example],
+    dev: Sequence[Example],
+    labels: Sequence[str],
+    *,
+    new: bool = False,
 ) -> Findings:
     """Look at annotated texts before they are learnt.
 
     nlp (Language): The pipeline: its tokenizer makes the words that names can begin and end with.
     labels (Sequence[str]): That the domain will have.
+    new (bool): Whether its head is a new one, which knows nothing of a label without examples.
     RETURNS (Findings): Of both parts.
     """
     found = Findings()
@@ -128,14 +134,14 @@ def check_data(
             (
                 f"label {label!r} that the head lacks",
                 counts[label] + of_dev[label],
-                f"the head has {' '.join(labels)}; give all labels to make another "
-                "(labels=…, --labels)",
+                f"which has {' '.join(labels)}: name all labels to make another head "
+                "(labels=[…], --labels)",
             )
         )
     if not counts or not any(map(has_entities, train)):
         found.errors.append(("no entity at all", len(train), "train"))
     for label in labels:
-        if counts and counts[label] < FEWEST and label not in strange:
+        if (new or counts[label]) and counts[label] < FEWEST:
             found.doubts.append(
                 (f"label {label!r} with fewer than {FEWEST} examples", counts[label], "train")
             )

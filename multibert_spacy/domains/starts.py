@@ -30,9 +30,9 @@ __all__ = ["Start", "choose_start", "new_head"]
 
 WORDS = 2000
 """That each candidate tags before it is chosen."""
-ALL_WORDS = 10_000
+ALL_WORDS = 8000
 """That all of them tag before a few are left to be looked at closely."""
-FEWEST_WORDS = 300
+FEWEST_WORDS = 80
 FINALISTS = 4
 MEAN_OF = 3
 COVERED = 0.3

@@ -50,6 +50,14 @@ def test_all_doubts_stand_in_one_table(words, caplog):
     assert all(what in record.getMessage() for what in found(findings))
 
 
+def test_labels_without_an_example_are_a_doubt_of_a_new_head(words):
+    train = examples(words, *[doc_of(words, "رای دیوان", "O", "B-ORG")] * 5)
+    assert not found(check_data(words, train, [], ["ORG", "LOC"]))
+    assert found(check_data(words, train, [], ["ORG", "LOC"], new=True)) == {
+        "label 'LOC' with fewer than 5 examples": (0, "train")
+    }
+
+
 def test_nothing_is_said_where_nothing_is_wrong(words, caplog):
     train = examples(
         words, *[doc_of(words, f"رای {i} دیوان", "O", "O", "B-ORG") for i in range(5)]
