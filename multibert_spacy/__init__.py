@@ -22,6 +22,7 @@ from .glossary import install_glossary as _install_glossary
 from .text.threads import install_extensions as _install_extensions
 
 if TYPE_CHECKING:
+    from .domains.add import add_domain
     from .domains.folders import load_domain, save_domain
     from .domains.foreign import import_domain
     from .domains.publish import package_domain
@@ -44,6 +45,7 @@ __all__ = [
     "MultibertError",
     "MultibertNER",
     "__version__",
+    "add_domain",
     "import_domain",
     "load_domain",
     "package_domain",
@@ -56,6 +58,7 @@ _LAZY = {
     "DomainDetector": ".pipeline.domain_detector",
     "FrozenTransformer": ".pipeline.frozen_transformer",
     "MultibertNER": ".pipeline.multibert_ner",
+    "add_domain": ".domains.add",
     "import_domain": ".domains.foreign",
     "load_domain": ".domains.folders",
     "package_domain": ".domains.publish",

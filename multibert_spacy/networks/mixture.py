@@ -18,7 +18,10 @@ probability is missing from the domains': the scores of a group sum to less than
 2024, "Negative label guided OOD detection").
 
 Everything is closed-form: a mean per domain, two covariances that all share, a description. No
-text is kept. A further domain is a mean and a description, of its own texts alone.
+text is kept. A further domain is a mean and a description, of its own texts alone. It comes after
+the others: they are scored as if it were not there, apart from their topics, and it takes of their
+scores what its own Gaussians claim against the best of theirs. So a group changes its domain only
+to the new one, or where nobody was sure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,6 +37,11 @@ from ..types import Floats2d
 __all__ = ["Mixture", "Weights", "fit_mixture"]
 
 PIECES_OF_A_TEXT = 32
+PIECES_OF_A_GROUP = 250
+KNOWN = 0.05
+"""Squared distance from the mean of all domains, in standard deviations, below which the bag says
+nothing of a domain: one that came from a detector with another bag (`knowledge.py`) lies there.
+"""
 NEAR = 0.3
 """The cosine from which on another topic is a domain's."""
 SHRINK = 0.3
@@ -50,6 +58,10 @@ class Weights:
     expert (float): What those of the bag count.
     gate, sure, longer (float): The bag is believed by sigmoid(gate * (logit of its best
         probability - needed)), where `sure` is needed for one text, and more for more.
+    late, late_topic, late_cosine, late_longer, late_bias (float): What a domain that was added
+        later claims: sigmoid(late * (by how much its Gaussian of the bag is above the best other's
+        + late_topic * the same of the embeddings + late_cosine * the same of the cosines +
+        late_bias)), less for fewer than PIECES_OF_A_GROUP pieces.
     """
 
     cosine: float = 40.0
@@ -58,6 +70,11 @@ class Weights:
     gate: float = 2.0
     sure: float = 0.25
     longer: float = 0.5
+    late: float = 0.5
+    late_topic: float = 0.3
+    late_cosine: float = 20.0
+    late_longer: float = 2.5
+    late_bias: float = 4.5
 
 
 @dataclass(frozen=True)
@@ -129,20 +146,38 @@ class Mixture:
         n_pieces (n,): Pieces of each group.
         RETURNS (n, k): Scores, of which those of a row sum to at most 1.
         """
-        w = self.weights
+        w, trained = self.weights, np.array(self.trained)
         weight, bias = self._expert_gaussians
-        expert = _softmax(w.expert * (outputs @ weight.T + bias)) * np.array(self.trained)
+        by_bag = outputs @ weight.T + bias
+        late = np.isin(np.arange(len(trained)), self._late)
+        expert = _softmax(np.where(late, -np.inf, w.expert * by_bag)) * trained
         needed = w.sure + w.longer * np.log(np.maximum(n_pieces, 1) / PIECES_OF_A_TEXT)
         trust = _sigmoid(w.gate * (_logit(expert.max(1)) - needed))[:, None]
         weight, bias = self._topic_gaussians
-        like = embeddings @ weight.T + bias
-        like -= like.mean(1, keepdims=True)
-        own = w.cosine * self.cosines(embeddings, self.described) + w.topic * like
-        other = w.cosine * self.cosines(embeddings, self._left_topics)
+        by_topic = embeddings @ weight.T + bias
+        like = by_topic - by_topic[:, trained].mean(1, keepdims=True)
+        cosines = self.cosines(embeddings, self.described)
+        others = self.cosines(embeddings, self._left_topics)
+        own, other = w.cosine * cosines + w.topic * like, w.cosine * others
         topic = _softmax(np.concatenate([own, other], axis=1))[:, : len(self.labels)]
         left = 1 - trust * expert.sum(1, keepdims=True)
         mixed: Floats2d = (trust * expert + left * topic).astype(np.float32)
+        short = np.log(np.clip(n_pieces, PIECES_OF_A_TEXT, PIECES_OF_A_GROUP) / PIECES_OF_A_GROUP)
+        for i in self._late:
+            margin = _margin(by_bag, i) + w.late_topic * _margin(by_topic, i)
+            margin += w.late_cosine * _margin(np.hstack([cosines, others]), i)
+            claim = _sigmoid(w.late * (margin + w.late_longer * short + w.late_bias))
+            mixed *= 1 - claim[:, None]
+            mixed[:, i] += claim
         return mixed
+
+    @cached_property
+    def _late(self) -> list[int]:
+        """RETURNS (list[int]): Domains that were added later, of which the bag says something."""
+        trained = np.array(self.trained)
+        away = self.means - self.means[trained].mean(0)
+        far = (away * np.linalg.solve(self.spread.astype(np.float64), away.T).T).sum(1)
+        return [int(i) for i in np.flatnonzero(~trained & (far >= KNOWN))]
 
     def cosines(self, embeddings: Floats2d, described: Floats2d) -> Floats2d:
         """embeddings (n, h): Of groups. described (k, h): Of descriptions. RETURNS (n, k): What
@@ -293,6 +328,12 @@ def _linear(means: Floats2d, spread: Floats2d) -> tuple[Floats2d, Floats2d]:
     weight = np.linalg.solve(spread.astype(np.float64), means.T.astype(np.float64)).T
     bias = -0.5 * (weight * means).sum(1)
     return weight.astype(np.float32), bias.astype(np.float32)
+
+
+def _margin(scores: Floats2d, i: int) -> Floats2d:
+    """RETURNS (n,): By how much one column is above the best other."""
+    margin: Floats2d = scores[:, i] - np.delete(scores, i, axis=1).max(1)
+    return margin
 
 
 def _half(x: Any) -> Floats2d:

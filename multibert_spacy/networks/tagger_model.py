@@ -112,9 +112,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         elif copy_from is None:
             adapter = module.settings.build(self.core, pieces)
         else:
-            source = module.adapter_of(copy_from)
-            adapter = type(source)(*_build_args(source, self.core))
-            adapter.load_state_dict(source.state_dict())
+            adapter = self.mean_adapter([module.adapter_of(copy_from)])
         adapter = adapter.to(self.core.device)
         with module.changing():
             if known is None:
@@ -138,10 +136,26 @@ class TaggerModel(Model[WindowBatch, Logits]):
         if unknown := sorted(set(weights) - set(by_head)):
             raise DomainError(f"Unknown head {unknown[0]!r}; there are: {', '.join(by_head)}")
         heads = [_mean([own.state_dict() for own in by_head[name]]) for name in weights]
-        source = next(iter(by_head.values()))[0]
-        shared = type(source)(*_build_args(source, self.core)).to(self.core.device)
+        shared = self._like(next(iter(by_head.values()))[0])
         shared.load_state_dict(_mean(heads, list(weights.values())))
         module.share_adapter(shared)
+
+    def mean_adapter(self, adapters: Sequence[Adapter]) -> Adapter:
+        """A new adapter, the mean of others; of one it is a copy.
+
+        adapters (Sequence[Adapter]): At least one; they are not changed.
+        RETURNS (Adapter): In fp32, where the core is.
+        RAISES (AdapterError): If they are of different kinds or shapes.
+        """
+        adapter = self._like(adapters[0])
+        adapter.load_state_dict(_mean([own.state_dict() for own in adapters]))
+        return adapter
+
+    def _like(self, adapter: Adapter) -> Adapter:
+        """RETURNS (Adapter): Another adapter of the same shape."""
+        args = () if adapter.settings.kind == "none" else (adapter.settings, self.core)
+        made: Adapter = type(adapter)(*args).to(self.core.device)
+        return made
 
     def check_savable(self) -> None:
         """Check that all weights are finite.
@@ -389,11 +403,6 @@ class TaggerView:
             return [(own, None) for own in logits]
         parts = zip(logits, hidden, batch.lengths.tolist(), strict=True)
         return [(own, torch2xp(rows[:n].float())) for own, rows, n in parts]
-
-
-def _build_args(adapter: Any, core: Core) -> tuple[Any, ...]:
-    """Arguments for another adapter of the same shape."""
-    return () if adapter.settings.kind == "none" else (adapter.settings, core)
 
 
 def _shape_of(adapter: Adapter) -> tuple[str, str]:
