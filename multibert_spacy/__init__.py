@@ -24,6 +24,8 @@ from .text.threads import install_extensions as _install_extensions
 if TYPE_CHECKING:
     from .domains.add import add_domain
     from .domains.folders import load_domain, save_domain
+    from .domains.foreign import import_domain
+    from .domains.publish import package_domain
     from .domains.remove import remove_domain
     from .domains.rename import rename_domain
     from .pipeline.domain_detector import DomainDetector
@@ -44,7 +46,9 @@ __all__ = [
     "MultibertNER",
     "__version__",
     "add_domain",
+    "import_domain",
     "load_domain",
+    "package_domain",
     "remove_domain",
     "rename_domain",
     "save_domain",
@@ -55,7 +59,9 @@ _LAZY = {
     "FrozenTransformer": ".pipeline.frozen_transformer",
     "MultibertNER": ".pipeline.multibert_ner",
     "add_domain": ".domains.add",
+    "import_domain": ".domains.foreign",
     "load_domain": ".domains.folders",
+    "package_domain": ".domains.publish",
     "remove_domain": ".domains.remove",
     "rename_domain": ".domains.rename",
     "save_domain": ".domains.folders",

@@ -31,7 +31,17 @@ from .kinds import (
 )
 from .target_modules import PatternError, Patterns
 
-__all__ = ["check_tensors", "largest_file", "read_adapter", "read_tensors", "write_adapter"]
+__all__ = [
+    "WEIGHTS",
+    "build_adapter",
+    "check_tensors",
+    "largest_file",
+    "read_adapter",
+    "read_tensors",
+    "write_adapter",
+]
+
+WEIGHTS = "adapter_model.safetensors"
 
 UNSUPPORTED = (
     *("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "modules_to_save", "bias"),
@@ -61,7 +71,7 @@ def write_adapter(adapter: Adapter, folder: Path) -> None:
         return
     adapter.peft_config().save_pretrained(str(folder))
     tensors = exact_halves(adapter.export())
-    save_file(tensors, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
+    save_file(tensors, str(folder / WEIGHTS), metadata={"format": "pt"})
 
 
 def read_adapter(
@@ -77,11 +87,35 @@ def read_adapter(
     RAISES (AdapterError): If a file is missing or damaged, if the adapter is of a kind or has an
         option that we do not apply, or if its tensors do not fit the core.
     """
-    path = weights or folder / "adapter_model.safetensors"
+    config = read_json(folder / "adapter_config.json", AdapterError)
+    weights = weights or folder / WEIGHTS
+    tensors = read_tensors(weights, largest=largest_file(core))
+    return build_adapter(config, tensors, folder, core, weights=weights)
+
+
+def build_adapter(
+    config: dict[str, Any],
+    tensors: dict[str, Tensor],
+    folder: Path,
+    core: Core,
+    *,
+    weights: Path | None = None,
+    inside: str = "",
+) -> LoraAdapter | PrefixAdapter:
+    """Make an adapter of what its two files say.
+
+    config (dict), tensors (dict): What they hold, the tensors by their names inside the core.
+    folder (Path): Where they are from.
+    core (Core): The core it was trained for.
+    weights (Path): Where the second lies if not in the folder.
+    inside (str): What the model that PEFT saw called the core, with a dot: it is in front of the
+        names that the config's patterns are for.
+    RAISES (AdapterError): See `read_adapter`.
+    """
+    path = weights or folder / WEIGHTS
     try:
-        settings = _settings(read_json(folder / "adapter_config.json", AdapterError), folder, core)
+        settings = _settings(config, folder, core, inside)
         shapes = settings.shapes(core)
-        tensors = read_tensors(path, largest=largest_file(core))
     except AdapterError:
         raise
     except (OSError, KeyError, TypeError, ValueError, ArithmeticError) as e:
@@ -141,8 +175,10 @@ def check_tensors(
             raise AdapterError(f"{path} is damaged: {name} has values that are not finite numbers")
 
 
-def _settings(config: dict[str, Any], folder: Path, core: Core) -> LoraSettings | PrefixSettings:
-    """The settings that a PEFT config tells."""
+def _settings(
+    config: dict[str, Any], folder: Path, core: Core, inside: str
+) -> LoraSettings | PrefixSettings:
+    """The settings that a PEFT config tells. inside (str): See `build_adapter`."""
     kind = config["peft_type"]
     if kind not in ("LORA", "PREFIX_TUNING"):
         raise AdapterError(
@@ -160,7 +196,9 @@ def _settings(config: dict[str, Any], folder: Path, core: Core) -> LoraSettings 
         )
     try:
         patterns = Patterns(PATTERN_SECONDS)
-        sites = [site for site in core.linear_sites() if _is_target(site, config, patterns)]
+        sites = [
+            site for site in core.linear_sites() if _is_target(site, config, patterns, inside)
+        ]
     except TimeoutError as e:
         raise AdapterError(
             f"{folder / 'adapter_config.json'} holds a pattern that takes more than "
@@ -175,8 +213,10 @@ def _settings(config: dict[str, Any], folder: Path, core: Core) -> LoraSettings 
     return LoraSettings(config["r"], config["lora_alpha"], targets, first_layer, dropout)
 
 
-def _is_target(site: str, config: dict[str, Any], patterns: Patterns) -> bool:
+def _is_target(site: str, config: dict[str, Any], patterns: Patterns, inside: str) -> bool:
     """Whether PEFT puts LoRA on a module: see `check_target_module_exists` of its tuners_utils."""
+    layer = layer_of(site)[0]
+    site = f"{inside}{site}"
     targets, layers = config["target_modules"], config.get("layers_to_transform")
     excluded = config.get("exclude_modules") or ()
     if not _matches(site, targets, patterns) or _matches(site, excluded, patterns):
@@ -187,7 +227,6 @@ def _is_target(site: str, config: dict[str, Any], patterns: Patterns) -> bool:
     names = [names] if isinstance(names, str) else names
     if len(names) > MOST_PATTERNS:
         raise ConfigError(f"{len(names)} patterns, at most {MOST_PATTERNS} are read")
-    layer = layer_of(site)[0]
     return layer in ([layers] if isinstance(layers, int) else layers) and any(
         patterns.begins(name, layer, site) for name in names
     )

@@ -39,7 +39,14 @@ from ..serialization.manifest import (
     write_json,
 )
 from .kinds import Adapter, NoAdapter
-from .peft_format import check_tensors, largest_file, read_adapter, read_tensors, write_adapter
+from .peft_format import (
+    WEIGHTS,
+    check_tensors,
+    largest_file,
+    read_adapter,
+    read_tensors,
+    write_adapter,
+)
 
 __all__ = [
     "SETTINGS",
@@ -58,8 +65,6 @@ SETTINGS = "core_settings"
 """Where in a manifest the core's second identity stands; version 0.1.0 wrote none."""
 FILES = (MANIFEST, "adapter_config.json", "adapter_model.safetensors", "head.safetensors")
 
-
-WEIGHTS = "adapter_model.safetensors"
 WEIGHTS_OF = "weights_of"
 """Where in a manifest the folder beside it stands that has its adapter's weights."""
 
@@ -72,17 +77,21 @@ def write_folder(
     core: str,
     *,
     more: Mapping[str, dict[str, Tensor]] = MappingProxyType({}),
+    texts: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write an adapter and its head into the place of what is there; of a link the link is
     replaced, not what it leads to.
 
     folder (Path): Replaced if it exists, which must then be such a folder, or empty.
     adapter, head, meta, core, more: See `write_files`.
+    texts (Mapping): Name of a file for people -> what it says. Nothing guards it.
     RAISES (AdapterError): If there is something else, which is not ours to remove.
     """
     _check_ours(folder)
     with draft_in(folder.parent) as draft:
         write_files(draft / folder.name, adapter, head, meta, core, more=more)
+        for name, text in texts.items():
+            (draft / folder.name / name).write_text(text, encoding="utf8")
         swap(draft, folder.parent, [folder.name])
 
 

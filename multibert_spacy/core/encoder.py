@@ -77,8 +77,8 @@ class Core:
         self.first_position = config.pad_token_id + 1 if roberta else 0
         self.max_pieces: int = config.max_position_embeddings - self.first_position
         self.bos, self.eos, self.pad = _special_ids(tokenizer)
-        byte_level = "Ġ" in "".join(tokenizer.tokenize(" a"))  # where a space begins a word
-        self._space = " " if byte_level else ""
+        self.byte_level = "Ġ" in "".join(tokenizer.tokenize(" a"))  # where a space begins a word
+        self._space = " " if self.byte_level else ""
         self.pieces = PieceCache(self._encode)
         for p in model.parameters():
             p.requires_grad_(trainable)

@@ -14,7 +14,7 @@ from spacy.language import Language
 from ..errors import DomainError
 from ..pipeline.addons import addon_folder, installed_addons, join_domain
 from ..serialization.manifest import MANIFEST
-from .card import write_card
+from .card import card_of
 from .components import check_known, detectors_of, follow, tagger_of
 
 __all__ = ["load_domain", "save_domain"]
@@ -35,8 +35,8 @@ def save_domain(nlp: Language, name: str, folder: str | Path) -> None:
     tagger = check_known(nlp, name)
     known = next(filter(None, (own.knowledge(name) for own in detectors_of(nlp))), None)
     about: dict[str, Any] = {key: nlp.meta[key] for key in ABOUT if nlp.meta.get(key)}
-    tagger.model.write_domain(name, Path(folder), known, **about)
-    write_card(nlp, name, Path(folder))
+    card = {"README.md": card_of(nlp, name, about)}
+    tagger.model.write_domain(name, Path(folder), known, about=about, texts=card)
 
 
 def load_domain(

@@ -62,10 +62,14 @@ def check_place(out: str | Path) -> Path:
 
 def _share(source: Path, new: Path) -> None:
     """source (Path): A pipeline. new (Path): One made of it, in a draft."""
-    for path in sorted(new.glob("*/**/*")):
-        twin = source / path.relative_to(new)
-        if _is_ours(path) and twin.is_file() and filecmp.cmp(twin, path, shallow=False):
-            _link_to(twin.resolve(), path)
+    twins: dict[tuple[str, int], list[Path]] = {}  # by content: a domain may have been renamed
+    for path in filter(_is_ours, sorted(source.glob("*/**/*"))):
+        twins.setdefault((path.name, path.stat().st_size), []).append(path)
+    for path in filter(_is_ours, sorted(new.glob("*/**/*"))):
+        for twin in twins.get((path.name, path.stat().st_size), ()):
+            if filecmp.cmp(twin, path, shallow=False):
+                _link_to(twin.resolve(), path)
+                break
     for name in LICENCES:
         if (source / name).is_file() and not (new / name).exists():
             shutil.copy2(source / name, new / name)

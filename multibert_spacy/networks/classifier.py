@@ -10,7 +10,7 @@ Pooling. The mean over all pieces of the group, since the embedded core was trai
 pooling; the paper's ParsBERT was trained with its first piece, which `pooling = "first"` takes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -239,7 +239,7 @@ class ClassifierModel(DetectorModel[ClassifierModule]):
         self.build(len(kept), module.adapter, left)
         return True
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def _tensors(self, lent: Collection[str] = ()) -> dict[str, Tensor]:
         return self.module.tensors()
 
     def _shape(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the detector's two kinds of network share: how they are installed, written and read."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -80,14 +80,16 @@ class DetectorModel(Model[list[Doc], Floats2d], Generic[M]):
         """Call a domain otherwise, where the network knows names."""
 
     @abstractmethod
-    def _tensors(self) -> dict[str, Tensor]:
-        """RETURNS (dict): What is saved beside the adapter."""
+    def _tensors(self, lent: Collection[str] = ()) -> dict[str, Tensor]:
+        """lent (Collection[str]): Domains that were learnt and are not saved.
+        RETURNS (dict): What is saved beside the adapter.
+        """
 
     @abstractmethod
     def _shape(self) -> dict[str, Any]:
         """Settings without which weights mean something else."""
 
-    def _about(self) -> Mapping[str, Any]:
+    def _about(self, lent: Collection[str] = ()) -> Mapping[str, Any]:
         """RETURNS (Mapping): What the manifest says besides labels and the core's settings."""
         return self._shape()
 
@@ -104,15 +106,25 @@ class DetectorModel(Model[list[Doc], Floats2d], Generic[M]):
             tensors = {**adapter.export(), **self._tensors()}
             check_finite_tensors("domain_detector", tensors)
 
-    def write(self, folder: Path, labels: Sequence[str], *, new: bool = False) -> None:
-        """Write adapter and weights. new (bool): Whether the folder is a draft's, and nothing is
-        there.
+    def write(
+        self,
+        folder: Path,
+        labels: Sequence[str],
+        *,
+        new: bool = False,
+        lent: Collection[str] = (),
+    ) -> None:
+        """Write adapter and weights.
+
+        labels (Sequence[str]): The domains, without those that are lent.
+        new (bool): Whether the folder is a draft's, and nothing is there.
+        lent (Collection[str]): Domains that were learnt and are not saved.
         """
         settings = self.listener.core.settings
-        meta = {"labels": list(labels), **self._about(), SETTINGS: settings}
+        meta = {"labels": list(labels), **self._about(lent), SETTINGS: settings}
         (adapter,) = self.module.adapters
         write = write_files if new else write_folder
-        write(folder, adapter, self._tensors(), meta, self.listener.fingerprint())
+        write(folder, adapter, self._tensors(lent), meta, self.listener.fingerprint())
 
     def read(
         self,

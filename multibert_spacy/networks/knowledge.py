@@ -83,11 +83,12 @@ def with_knowledge(mixture: Mixture, label: str, known: Knowledge, bag: str) -> 
     """The inverse: a mixture that knows a domain which was another's.
 
     bag (str): The hash of the mixture's bag. If the knowledge is of another, the domain lies where
-        all domains lie on average, and is left to its topic.
+        those that the bag was trained on lie on average, and is left to its topic.
     RETURNS (Mixture): With the domain last, under this name.
     """
     same = known.bag == bag and known.outputs.shape == mixture.means.shape[1:]
-    outputs = known.outputs if same else mixture.means.mean(0)
+    own = np.array(mixture.trained)
+    outputs = known.outputs if same else mixture.means[own if own.any() else ~own].mean(0)
     return replace(
         mixture,
         labels=(*mixture.labels, label),

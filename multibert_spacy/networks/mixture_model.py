@@ -8,7 +8,7 @@ reads a few passages, the words alone, with all its layers: more pieces cost mor
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -259,16 +259,26 @@ class MixtureModel(DetectorModel[MixtureModule]):
         if self.mixture is not None:
             self.set_mixture(self.mixture.renamed(old, new))
 
-    def _tensors(self) -> dict[str, Tensor]:
-        fitted = {} if self.mixture is None else self.mixture.tensors()
+    def _saved(self, lent: Collection[str]) -> Mixture | None:
+        """RETURNS (Mixture): Without domains that are not saved."""
+        mixture = self.mixture
+        if mixture is not None:
+            for label in lent:
+                mixture = mixture.without_domain(label)
+        return mixture
+
+    def _tensors(self, lent: Collection[str] = ()) -> dict[str, Tensor]:
+        saved = self._saved(lent)
+        fitted = {} if saved is None else saved.tensors()
         arrays = {f"mixture.{name}": torch.from_numpy(own) for name, own in fitted.items()}
         return {**self.module.tensors(), **arrays}
 
     def _shape(self) -> dict[str, Any]:
         return {"pieces": self.topic_pieces, "layers": self.n_layers}
 
-    def _about(self) -> dict[str, Any]:
-        fitted = None if self.mixture is None else self.mixture.texts()
+    def _about(self, lent: Collection[str] = ()) -> dict[str, Any]:
+        saved = self._saved(lent)
+        fitted = None if saved is None else saved.texts()
         return {"n_classes": len(self.module.bias), **self._shape(), "mixture": fitted}
 
     def _read(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from spacy.tokens import Doc
 from thinc.api import Model, torch2xp
 from torch import Tensor
 
-from ..adapters.kinds import Adapter, AdapterSettings
+from ..adapters.kinds import Adapter, AdapterSettings, PrefixSettings
 from ..adapters.storage import SETTINGS, read_folder, say_unproven, write_files, write_folder
 from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core
@@ -22,7 +23,7 @@ from ..serialization.files import inside
 from ..types import Floats2d, WindowBatch
 from .knowledge import KNOWLEDGE, WEIGHTS, Knowledge, read_knowledge
 from .tagger import Head, TaggerModule
-from .trained_folders import ReadDomain, read_domain
+from .trained_folders import STANDARDISED, ReadDomain, read_domain
 
 __all__ = ["TaggerModel", "TaggerView"]
 
@@ -168,23 +169,30 @@ class TaggerModel(Model[WindowBatch, Logits]):
             check_finite_tensors(domain, tensors)
 
     def write_domain(
-        self, domain: str, folder: Path, known: Knowledge | None = None, **about: Any
+        self,
+        domain: str,
+        folder: Path,
+        known: Knowledge | None = None,
+        *,
+        about: Mapping[str, Any] = MappingProxyType({}),
+        texts: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Write one domain's folder, which can then be read anywhere.
 
         domain (str): Which.
         folder (Path): Where to; see `write_folder`.
         known (Knowledge): What a detector knows of it, which then goes along.
-        about (Any): JSON values for the manifest.
+        about (Mapping): JSON values for the manifest.
+        texts (Mapping): Name of a file for people -> what it says.
         RAISES (DomainError): If there is no such domain.
         RAISES (ConfigError): If its weights are not finite numbers.
         """
         adapter, head, meta, core = self._saved(domain)
-        meta |= about
+        meta |= dict(about)
         beside: dict[str, dict[str, Tensor]] = {}
         if known is not None:
             meta[KNOWLEDGE], beside[WEIGHTS] = known.about(), known.tensors()
-        write_folder(folder, adapter, head, meta, core, more=beside)
+        write_folder(folder, adapter, head, meta, core, more=beside, texts=texts)
 
     def write_domains(
         self, folder: Path, *, once: bool = False, without: Collection[str] = ()
@@ -210,6 +218,8 @@ class TaggerModel(Model[WindowBatch, Logits]):
         meta[SETTINGS] = self.core.settings
         if domain in self.descriptions:
             meta["description"] = self.descriptions[domain]
+        if not self.module.heads[head].standardised:
+            meta[STANDARDISED] = False
         tensors = self.module.heads[head].tensors()
         return self.module.adapter_of(domain), tensors, meta, self.listener.fingerprint()
 
@@ -237,8 +247,23 @@ class TaggerModel(Model[WindowBatch, Logits]):
         folder = Path(folder)
         own, manifest = read_domain(folder, domain, self.core, self.listener.fingerprint())
         known = read_knowledge(folder, manifest, self.core.width)
+        self.check_kind(folder, own.adapter)
         say_unproven(folder.parent, {own.name: manifest})
         return own, known
+
+    def check_kind(self, folder: Path, adapter: Adapter) -> None:
+        """Check that an adapter can be in a batch with those that are there.
+
+        folder (Path): Where it is from. adapter (Adapter): A further one.
+        RAISES (AdapterError): If it is of another kind, or a prefix of another length.
+        """
+        for other in self.module.adapters[:1]:
+            (mine, own), (theirs, beside) = map(_shape_of, (adapter, other))
+            if (mine, own) != (theirs, beside):
+                raise AdapterError(
+                    f"{folder} holds a {mine}{own}, and the domains of this pipeline have a "
+                    f"{theirs}{beside} each: one component has adapters of one kind and length"
+                )
 
     def rename_domain(self, old: str, new: str) -> None:
         """See `TaggerModule.rename_domain`; its description goes along."""
@@ -400,9 +425,16 @@ def _mean(
 
 def _equal(a: Head, b: Head) -> bool:
     theirs = b.state_dict()
-    return a.labels == b.labels and all(
-        torch.equal(v.cpu(), theirs[k].cpu()) for k, v in a.state_dict().items()
-    )
+    alike = (a.labels, a.standardised) == (b.labels, b.standardised)
+    return alike and all(torch.equal(v.cpu(), theirs[k].cpu()) for k, v in a.state_dict().items())
+
+
+def _shape_of(adapter: Adapter) -> tuple[str, str]:
+    """RETURNS (tuple): An adapter's kind, and its length where that has to be the same for all."""
+    settings = adapter.settings
+    if isinstance(settings, PrefixSettings):
+        return settings.kind, f" of {settings.n_virtual}"
+    return settings.kind, ""
 
 
 def forward(

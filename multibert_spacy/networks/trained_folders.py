@@ -18,10 +18,12 @@ from ..serialization.manifest import MANIFEST
 from .mixture import Mixture, Weights, array_shapes
 from .tagger import Head
 
-__all__ = ["ReadDomain", "read_classifier", "read_domain", "read_mixture"]
+__all__ = ["STANDARDISED", "ReadDomain", "read_classifier", "read_domain", "read_mixture"]
 
 
 MOST_CLASSES = 10_000
+STANDARDISED = "head_standardised"
+"""Where in a manifest it stands, if it is not so; see `Head`."""
 
 
 class ReadDomain(NamedTuple):
@@ -62,7 +64,10 @@ def read_domain(
         check_head_name(name)
     except ConfigError as e:
         raise AdapterError(f"{folder / MANIFEST} must name a domain and a head: {e}") from e
-    head = Head(labels, core.width)
+    standardised = manifest.get(STANDARDISED, True)
+    if not isinstance(standardised, bool):
+        raise AdapterError(f"{folder / MANIFEST} is damaged: {STANDARDISED} is true or false")
+    head = Head(labels, core.width, standardised=standardised)
     head.load(tensors)
     description = manifest.get("description", "")
     if not isinstance(description, str):

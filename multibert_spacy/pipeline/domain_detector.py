@@ -471,14 +471,17 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         settings are the config's, so that one given to `spacy.load` is not overruled.
         """
         path = Path(path)
-        cfg: dict[str, Any] = {"labels": self.labels}
+        learns = isinstance(self.model, MixtureModel)
+        lent = {name for tagger in self._taggers for name in tagger.lent if learns}
+        labels = tuple(name for name in self.labels if name not in lent)
+        cfg: dict[str, Any] = {"labels": labels}
         names, hashes = ["cfg"], {}
         part = SavedPart(path, whole=is_whole(exclude))
         with draft_in(path) as draft:
-            if "model" not in exclude and self.labels:
+            if "model" not in exclude and labels:
                 if isinstance(self.model, OURS):
                     names.append("adapter")
-                    self.model.write(draft / "adapter", self.labels, new=True)
+                    self.model.write(draft / "adapter", labels, new=True, lent=lent)
                     hashes["adapter"] = file_hash(draft / "adapter" / MANIFEST)
                 else:
                     names.append("model")

@@ -23,7 +23,10 @@ def run(*args: Any) -> Result:
 
 def test_every_command_has_help() -> None:
     found = run("--help").output
-    for name in ("apply", "domains", "evaluate", "serve", "show"):
+    for name in (
+        *("apply", "domains", "evaluate", "export", "import", "package", "remove", "rename"),
+        *("serve", "show"),
+    ):
         assert f"\n  {name} " in found
         assert run(name, "--help").exit_code == 0
 

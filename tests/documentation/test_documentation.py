@@ -23,6 +23,7 @@ from thinc.api import Config
 
 from docs.tools.docstrings import parse
 from docs.tools.hooks import FROM_SPACY, GROUPS, configuration, on_page_markdown, registered
+from multibert_spacy.cli import multibert
 from scripts.build.sources import SHIPPED, SHIPPED_HEADS, corpora_of, licence_of_weights
 from scripts.domains import DOMAINS
 from tests.documentation.examples import (
@@ -157,7 +158,7 @@ def check_command(words: list[str]) -> None:
     elif words[:2] == ["python", "-m"]:
         assert importlib.util.find_spec(words[2]) is not None
     else:
-        assert words[:2] == ["pip", "install"], words
+        assert words[:2] in (["pip", "install"], ["huggingface-cli", "upload"]), words
 
 
 def check_spacy(words: list[str]) -> None:
@@ -168,8 +169,8 @@ def check_spacy(words: list[str]) -> None:
         options = {word.removeprefix("--vars.") for word in words if word.startswith("--vars.")}
         assert options <= project["vars"].keys()
     elif words[0] == "multibert":
-        assert (ROOT / "multibert_spacy" / "cli" / f"{words[1]}.py").is_file(), words
-    else:
+        assert words[1] in {command.name for command in multibert.registered_commands}, words
+    elif words[0] != "huggingface-hub":  # of a package of its own
         assert words[0] == "train", words
         config = Config().from_disk(ROOT / words[1], interpolate=False)
         for word in words:

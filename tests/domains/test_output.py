@@ -6,7 +6,7 @@ import pytest
 import spacy
 from conftest import assert_same_predictions, toy_text
 
-from multibert_spacy import ConfigError, MultibertError
+from multibert_spacy import ConfigError, MultibertError, rename_domain
 from multibert_spacy.domains.output import check_place, write_pipeline
 from multibert_spacy.serialization import drafts
 
@@ -23,6 +23,14 @@ def test_what_did_not_change_is_linked_and_what_spacy_writes_is_not(trained, tmp
         assert not os.path.samefile(trained.path / name, tmp_path / "out" / name)
     loaded = spacy.load(tmp_path / "out")
     assert_same_predictions(loaded.pipe(TEXTS), trained.pipe(TEXTS))
+
+
+def test_a_renamed_domain_is_linked_too(trained, tmp_path):
+    rename_domain(trained, "news", "press")
+    write_pipeline(trained, trained.path, tmp_path / "out")
+    domains, name = "multibert_ner/domains", "adapter_model.safetensors"
+    old = trained.path / domains / "news" / name
+    assert os.path.samefile(old, tmp_path / "out" / domains / "press" / name)
 
 
 def test_a_save_over_the_output_leaves_its_source(trained, tmp_path):

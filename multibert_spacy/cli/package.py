@@ -1,0 +1,28 @@
+"""`package`: one domain as a wheel."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from wasabi import msg
+
+from .group import Model, load_pipeline, multibert, readable_errors
+
+__all__ = ["package_command"]
+
+
+@multibert.command("package")
+def package_command(
+    model: Model,
+    name: Annotated[str, typer.Argument(help="The domain", show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to put the wheel", show_default=False)
+    ],
+    version: Annotated[str | None, typer.Option(help="Default: the pipeline's")] = None,
+) -> None:
+    """Build a wheel of one domain, fa_multibert_NAME, for pip install."""
+    from ..domains.publish import package_domain
+
+    with readable_errors():
+        wheel = package_domain(load_pipeline(model), name, folder, version=version)
+    msg.good(f"pip install {wheel}")

@@ -1,0 +1,135 @@
+"""One domain as a wheel, which `pip install` makes an add-on of every pipeline on its core.
+
+Built as `python -m build --no-isolation` builds, by setuptools' own PEP 517 hook: spaCy brings
+setuptools, and nothing is downloaded. The wheel holds the domain's folder, card and licences; its
+only module is empty.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from spacy.language import Language
+
+from ..errors import ConfigError
+from ..pipeline.addons import ADDONS, DOMAIN
+from ..serialization.drafts import draft_in
+from .components import check_known
+from .folders import save_domain
+from .output import LICENCES
+
+__all__ = ["build_wheel", "package_domain"]
+
+PREFIX = "fa_multibert_"
+SETUP = """import json
+from pathlib import Path
+
+from setuptools import setup
+
+setup(**json.loads(Path("setup.json").read_text(encoding="utf8")))
+"""
+BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+
+
+def package_domain(
+    nlp: Language, name: str, folder: str | Path, *, version: str | None = None
+) -> Path:
+    """Build the wheel `fa_multibert_NAME` of one domain.
+
+    nlp (Language): A pipeline, loaded from a folder or package if its licence files are to come
+        along.
+    name (str): A domain.
+    folder (Path): Where the wheel is put; made if it is missing.
+    version (str): Of the wheel; None takes the pipeline's.
+    RETURNS (Path): The wheel.
+    RAISES (DomainError): If there is no such domain.
+    RAISES (ConfigError): If no package can have the name, or setuptools cannot build.
+    """
+    check_known(nlp, name)
+    package = package_name(name)
+    with draft_in(Path(folder)) as draft:
+        project = draft / "project"
+        (project / package).mkdir(parents=True)
+        (project / package / "__init__.py").write_text(
+            f'"""The domain {name} of multibert_spacy, in the folder `{DOMAIN}`."""\n', "utf8"
+        )
+        save_domain(nlp, name, project / package / DOMAIN)
+        shutil.copy2(project / package / DOMAIN / "README.md", project / "README.md")
+        for licence in LICENCES:
+            if nlp.path is not None and (nlp.path / licence).is_file():
+                shutil.copy2(nlp.path / licence, project / licence)
+        about = _about(nlp, name, package, version or nlp.meta["version"])
+        about["long_description"] = (project / "README.md").read_text("utf8")
+        (project / "setup.json").write_text(json.dumps(about), "utf8")
+        (project / "setup.py").write_text(SETUP, "utf8")
+        wheel = build_wheel(project)
+        return wheel.replace(Path(folder) / wheel.name)
+
+
+def package_name(domain: str) -> str:
+    """RETURNS (str): The name of a domain's package.
+    RAISES (ConfigError): If it has letters that no package's name can have.
+    """
+    name = re.sub(r"[-.]", "_", domain)
+    if not re.fullmatch(r"\w+", name, re.ASCII):
+        raise ConfigError(
+            f"A package's name has letters from a to z, digits and '_', and {domain!r} has "
+            "others: rename the domain first"
+        )
+    return f"{PREFIX}{name}"
+
+
+def _about(nlp: Language, name: str, package: str, version: str) -> dict[str, object]:
+    """RETURNS (dict): What setuptools' `setup` takes."""
+    tagger = check_known(nlp, name)
+    meta = nlp.meta
+    described = " ".join(tagger.model.descriptions.get(name, "").split())
+    own = installed_version("multibert-spacy")
+    fields = {
+        "author": meta.get("author", ""),
+        "author_email": meta.get("email", ""),
+        "url": meta.get("url", ""),
+        "license": " ".join(meta.get("license", "").split()),
+    }
+    return {
+        **{key: value for key, value in fields.items() if value},
+        "name": package,
+        "version": version,
+        "description": f"The domain {name} of multibert_spacy. {described}".strip()[:500],
+        "long_description_content_type": "text/markdown",
+        "packages": [package],
+        "package_data": {package: [f"{DOMAIN}/*"]},
+        "python_requires": ">=3.11",
+        "install_requires": [f"multibert-spacy>={own}"],
+        "entry_points": {ADDONS: [f"{name} = {package}"]},
+    }
+
+
+def build_wheel(project: Path) -> Path:
+    """Build a wheel of a setuptools project, offline.
+
+    project (Path): With a `setup.py`; gets a folder `dist`.
+    RETURNS (Path): The wheel.
+    RAISES (ConfigError): If it could not be built.
+    """
+    dist = project / "dist"
+    dist.mkdir(exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD, str(dist)],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wheels = list(dist.glob("*.whl"))
+    if done.returncode or not wheels:
+        lines = done.stderr.strip().splitlines() or ["it says nothing"]
+        raise ConfigError(
+            f"setuptools cannot build the wheel: {lines[-1]}. If it is missing or older than "
+            '70.1: pip install "multibert-spacy[package]"'
+        )
+    return wheels[0]
