@@ -45,7 +45,7 @@ console = Console()
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "llm.cfg"
 GIVE_UP = 10
-"""Failures in a row, before the first answer."""
+"""Failures before the first answer."""
 
 
 def content_of(response: requests.Response) -> str | None:
@@ -113,7 +113,7 @@ def build_chatbot(
     meanings = LABELS[DOMAINS[names[0]].head]
     own: dict[str, Any] = {"vars.labels": list(corpus.types), "vars.shots": shots}
     own["vars.definitions"] = {label: meanings[label] for label in corpus.types}
-    nlp = load_model_from_config(load_config(CONFIG, {**own, **settings}), auto_fill=True)
+    nlp = load_model_from_config(load_config(CONFIG, {**settings, **own}), auto_fill=True)
     drawn = [doc for doc in train if doc.ents and doc._.domain in names]
     random.Random(seed).shuffle(drawn)
     nlp.initialize(lambda: [Example(join_docs([doc], nlp.vocab), doc) for doc in drawn[:shots]])
@@ -122,20 +122,21 @@ def build_chatbot(
 
 def ask(
     nlp: Language, references: Sequence[Doc], title: str
-) -> tuple[list[Example], Counter[str]]:
+) -> tuple[list[Example], Counter[str], Counter[str]]:
     """Ask about texts.
 
     references (Sequence[Doc]): Gold docs.
-    RETURNS (tuple): An example of each, without entities where no answer came; and how many
-        "texts" there were, tokens, answers "kept" from before, answers "unreadable" since none of
-        their lines is as the prompt asks for, and failures by the name of their error.
+    RETURNS (tuple): An example of each, without entities where no answer came; counts of tokens,
+        of answers "kept" from before and of those "unreadable" since no line is as the prompt
+        wants it; and failures, by the name of their error.
     RAISES (ConfigError): If no answer comes at all.
     """
-    counts, answered = Counter(texts=len(references)), {}
+    failures: Counter[str] = Counter()
+    answered: dict[int, Doc] = {}
 
     def note(name: str, proc: Any, docs: list[Doc], error: Exception) -> None:
-        counts[type(error).__name__] += 1
-        if not answered and counts.total() - len(references) >= min(GIVE_UP, len(references)):
+        failures[type(error).__name__] += 1
+        if not answered and failures.total() >= min(GIVE_UP, len(references)):
             raise ConfigError(f"Not one answer: {error}. Check endpoint, key and model") from error
 
     nlp.set_error_handler(note)
@@ -143,24 +144,26 @@ def ask(
     for doc, i in nlp.pipe(track(asked, title, console=console), as_tuples=True):
         answered[i] = doc
     made = [Example(answered.get(i, doc), references[i]) for doc, i in asked]
-    return made, counts + nlp.get_pipe("llm")._model.counts
+    return made, +nlp.get_pipe("llm")._model.counts, failures
 
 
 def score_chatbot(
     docs: Sequence[Doc], train: Sequence[Doc], shots: int, seed: int, settings: dict[str, Any]
 ) -> tuple[list[Example], dict[str, Any]]:
     """docs (Sequence[Doc]): What is asked about. The others are `build_chatbot`'s.
-    RETURNS (tuple): All examples, by domain, and their scores with the counts of `ask`.
+    RETURNS (tuple): All examples, by domain, and their scores with the "counts" and "failures" of `ask`.
     """
-    examples, counts = [], Counter[str]()
+    examples: list[Example] = []
+    counts: dict[str, Counter[str]] = {"counts": Counter(), "failures": Counter()}
     for corpus in CORPORA.values():
         if own := [doc for doc in docs if doc._.domain in domains_of(corpus.key)]:
             nlp = build_chatbot(corpus, train, shots, seed, settings)
-            found, counted = ask(nlp, own, f"{corpus.name}, {shots} examples")
+            found, *counted = ask(nlp, own, f"{corpus.name}, {shots} examples")
             examples.extend(found)
-            counts.update(counted)
+            for all_of, one in zip(counts.values(), counted, strict=True):
+                all_of.update(one)
     examples.sort(key=lambda eg: str(eg.reference._.domain))
-    return examples, {**score_entities(examples, seed=seed, groups=HEADS), "counts": counts}
+    return examples, {**score_entities(examples, seed=seed, groups=HEADS), **counts}
 
 
 @app.command(
@@ -174,23 +177,20 @@ def main(
     ] = "",
     corpus: Corpus = Path("corpus/persian"),
     metrics: Metrics = None,
-    shots: Annotated[int, typer.Option(min=1, help="Examples of the few-shot prompt")] = 5,
     limit_groups: Limit = 0,
     seed: Seed = 0,
 ) -> None:
-    settings = {"vars.name": model, **parse_config_overrides(context.args)}
-    settings["vars.endpoint"] = f"{endpoint.rstrip('/')}/chat/completions"
+    url = f"{endpoint.rstrip('/')}/chat/completions"
+    settings = {"vars.name": model, "vars.endpoint": url, **parse_config_overrides(context.args)}
+    shots = load_config(CONFIG, settings)["vars"]["shots"]
     with readable_errors():
         if not urlsplit(endpoint).hostname:
-            raise ConfigError(
-                f"Endpoint {endpoint!r}: expected a URL. Give one or OPENAI_BASE_URL"
-            )
+            raise ConfigError(f"Endpoint {endpoint!r} is no URL: set OPENAI_BASE_URL, or give one")
         vocab = spacy.blank("fa").vocab
         train, docs = (read_docs(corpus / part, vocab) for part in ("train", "test"))
         given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
-        report = build_header(
-            "scripts.experiments.llm", docs, corpus=corpus, split="test", **given
-        )
+        name = "scripts.experiments.llm"
+        report = build_header(name, docs, corpus=corpus, split="test", **given)
         report |= {"model": model, "endpoint": urlsplit(endpoint).hostname, "shots": shots}
         report["doc_counts"] = {}
         drawn = draw_docs(docs, seed=seed, limit_groups=limit_groups)
@@ -200,7 +200,8 @@ def main(
     save(report, metrics or Path("metrics", corpus.name, "llm.json"))
     modes = {mode: report[mode] for mode in report["doc_counts"]}
     console.print(entity_table(modes))
-    console.print(table("Counts", ({"": mode, **own["counts"]} for mode, own in modes.items())))
+    counts = ({"": mode, **own["counts"], **own["failures"]} for mode, own in modes.items())
+    console.print(table("Tokens, answers, failures", counts))
 
 
 if __name__ == "__main__":

@@ -108,10 +108,11 @@ def asked(settings, docs=(GOLD,), **changed):
 
 
 def test_an_answer_is_read(server, settings):
-    examples, counts = asked(settings)
+    examples, counts, failures = asked(settings)
     assert entities(examples) == [[("علی", "PER"), ("تبریز", "LOC")]]
     assert [w.text for w in examples[0].predicted] == "علی به تبریز رفت".split()
-    assert counts == {"texts": 1, "prompt_tokens": 100, "completion_tokens": 20}
+    assert counts == {"prompt_tokens": 100, "completion_tokens": 20}
+    assert not failures
     assert server.paths == {("/v1/chat/completions", "Bearer a-key"): 1}
     assert (server.asked[0]["model"], server.asked[0]["temperature"]) == ("stand-in", 0.0)
 
@@ -167,18 +168,20 @@ def test_the_key_is_not_kept(server, settings, tmp_path):
 )
 def test_a_bad_answer_has_no_entities(server, settings, content):
     server.replies = [(200, {"choices": [{"message": {"content": content}}]})]
-    examples, counts = asked(settings)
+    examples, counts, failures = asked(settings)
     assert entities(examples) == [[]]
-    assert counts == {"texts": 1, "unreadable": 1}
+    assert (counts, failures) == ({"unreadable": 1}, {})
 
 
 def test_an_empty_answer_is_one(server, settings):
     server.replies = [(200, {"choices": [{"message": {"content": ""}}]})]
-    assert asked(settings)[1] == {"texts": 1}
+    assert asked(settings)[1:] == ({}, {})
 
 
 def test_labels_and_names_that_are_not_there(server, settings):
-    content = "1. حسن | True | PER | who?\n2. علی | True | KING | no label\n3. تبریز | True | LOC |"
+    content = (
+        "1. حسن | True | PER | who?\n2. علی | True | KING | no label\n3. تبریز | True | LOC |"
+    )
     server.replies = [(200, {"choices": [{"message": {"content": content}}]})]
     assert entities(asked(settings)[0]) == [[("تبریز", "LOC")]]
 
@@ -201,21 +204,22 @@ def test_labels_and_names_that_are_not_there(server, settings):
 def test_a_text_that_fails_fails_alone_and_is_asked_again(server, settings, reply, kind):
     waits = {"components.llm.model.settings.max_request_time": 0.3} if reply[0] == 0 else {}
     server.replies = [(200, ANSWER), reply]
-    examples, counts = asked(settings, [GOLD, OTHER], **waits)
+    examples, _, failures = asked(settings, [GOLD, OTHER], **waits)
     assert entities(examples) == [[("علی", "PER"), ("تبریز", "LOC")], []]
-    assert (counts["texts"], counts[kind]) == (2, 1)
+    assert failures == {kind: 1}
     server.replies = [(200, ANSWER)]
-    examples, counts = asked(settings, [GOLD, OTHER])
+    examples, counts, failures = asked(settings, [GOLD, OTHER])
     assert entities(examples)[1] == [("تبریز", "LOC")]
-    assert counts["kept"] == 1 and kind not in counts
+    assert counts["kept"] == 1 and not failures
 
 
 @pytest.mark.parametrize("reply", [(0, ""), (429, "")])
 def test_it_tries_again(server, settings, reply):
     server.replies = [reply, (200, ANSWER)]
-    examples, counts = asked(settings, **{"components.llm.model.settings.max_request_time": 0.3})
+    limit = {"components.llm.model.settings.max_request_time": 0.3}
+    examples, _, failures = asked(settings, **limit)
     assert len(entities(examples)[0]) == 2
-    assert counts["texts"] == 1 and len(server.asked) == 2
+    assert not failures and len(server.asked) == 2
 
 
 def test_an_endpoint_that_never_answers(server, settings):
@@ -232,7 +236,8 @@ def test_scores_of_all_corpora(server, settings):
     assert scores["per_domain"]["news"]["f"] == 1.0
     assert scores["per_domain"]["tweet"]["f"] == pytest.approx(2 / 3)
     assert scores["macro_by_head"]["formal"]["f"] == pytest.approx(5 / 6)
-    assert scores["counts"] == {"texts": 3, "prompt_tokens": 300, "completion_tokens": 60}
+    assert scores["counts"] == {"prompt_tokens": 300, "completion_tokens": 60}
+    assert scores["failures"] == {}
 
 
 def test_command(server, settings, tmp_path):
@@ -247,7 +252,8 @@ def test_command(server, settings, tmp_path):
     report = json.loads(text)
     assert (report["model"], report["endpoint"], report["shots"]) == ("stand-in", "127.0.0.1", 5)
     for mode in ("zero_shot", "few_shot"):
-        assert report[mode]["micro"]["n_docs"] == report[mode]["counts"]["texts"] == 24
+        assert report[mode]["micro"]["n_docs"] == 24
+        assert report[mode]["counts"]["prompt_tokens"] == 2400 and not report[mode]["failures"]
         assert {name: len(own) for name, own in report["doc_counts"][mode].items()} == {
             "news": 8,
             "sports": 8,
