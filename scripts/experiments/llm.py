@@ -151,7 +151,7 @@ def score_chatbot(
     docs: Sequence[Doc], train: Sequence[Doc], shots: int, seed: int, settings: dict[str, Any]
 ) -> tuple[list[Example], dict[str, Any]]:
     """docs (Sequence[Doc]): What is asked about. The others are `build_chatbot`'s.
-    RETURNS (tuple): All examples, by domain, and their scores with the "counts" and "failures" of `ask`.
+    RETURNS (tuple): All examples, by domain; scores, and the "counts" and "failures" of `ask`.
     """
     examples: list[Example] = []
     counts: dict[str, Counter[str]] = {"counts": Counter(), "failures": Counter()}

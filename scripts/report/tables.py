@@ -33,7 +33,7 @@ SYSTEMS = {
 
 
 PUBLISHED = "67.8 and 55.7"
-"""ChatGPT's F1 in table 3 of the paper, on its parts of the corpora and by its prompts."""
+"""ChatGPT's F1 in table 3 of the paper."""
 COUNTS = {
     "tokens in": "prompt_tokens",
     "tokens out": "completion_tokens",
@@ -171,19 +171,19 @@ def chatbot(m: Metrics) -> Made:
     report = m.read("llm")
     rows = [{"system": "adapters, domain given", **_by_head(ours["given"])}]
     for mode in ("zero-shot", "few-shot"):
-        row = {"system": f"chatbot, {mode}", "micro F1": "not run here"}
+        row = {"system": f"chatbot, {mode}", "F1": "not run here"}
         if report:
             own = report[mode.replace("-", "_")]
             row = {"system": f"{report['model']}, {mode}", **_by_head(own)}
             row |= {what: f"{own['counts'].get(key, 0):,}" for what, key in COUNTS.items()}
             row["no answer"] = f"{sum(own['failures'].values()):,}"
         rows.append(row)
-    return [*rows, {"system": "ChatGPT, as published", "micro F1": PUBLISHED}], [ours, report]
+    return [*rows, {"system": "ChatGPT, as published", "F1": PUBLISHED}], [ours, report]
 
 
 def _by_head(scores: Scores) -> Row:
     macros = scores["macro_by_head"].items()
-    return {"micro F1": f1(scores["micro"]), **{f"macro of {k}": f1(own) for k, own in macros}}
+    return {"F1": f1(scores["micro"]), **{f"macro of {k}": f1(own) for k, own in macros}}
 
 
 def detectors(m: Metrics) -> tuple[dict[str, Scores], list[Any]]:

@@ -19,10 +19,11 @@ from scripts.experiments.llm import app, ask, build_chatbot, score_chatbot
 
 NEWS = CORPORA["arman"]
 WELL = "1. علی | True | PER | is a person\n2. رفت | False | ==NONE== | is a verb\n"
+WELL += "3. تبریز | True | loc | is a city"
 ANSWER = {
-    "choices": [{"message": {"role": "assistant", "content": WELL + "3. تبریز | True | loc | a city"}}],
+    "choices": [{"message": {"role": "assistant", "content": WELL}}],
     "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
-}  # fmt: skip
+}
 
 
 class StandIn(ThreadingHTTPServer):
