@@ -169,7 +169,7 @@ def _candidates(
     head: str | None,
     start: str,
 ) -> tuple[list[str], tuple[str, ...]]:
-    """RETURNS (tuple): The domains to start from, and labels of its own; () keeps a head."""
+    """Return the domains to start from, and labels of its own; () keeps a head."""
     heads = tagger.model.module.heads
     names = list(tagger.domains) if start == AUTO else [start]
     if labels is not None and head is not None and head not in heads:

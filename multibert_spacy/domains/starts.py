@@ -120,7 +120,7 @@ def choose_start(
 
 
 def _distinct(model: TaggerModel, names: Sequence[str]) -> Counter[str]:
-    """RETURNS (Counter): Domains, one of each that have equal weights, and how many have them."""
+    """Count domains, one of each that have equal weights, and how many have them."""
     seen: dict[tuple[str, str], str] = {}
     shared: Counter[str] = Counter()
     for name in names:
@@ -132,7 +132,7 @@ def _distinct(model: TaggerModel, names: Sequence[str]) -> Counter[str]:
 
 
 def _draw(examples: Sequence[Example], n_words: int, seed: int) -> list[Example]:
-    """RETURNS (list[Example]): Some, of that many words at the most; one at least."""
+    """Draw some, of that many words at the most; one at least."""
     drawn: list[Example] = []
     for eg in random.Random(seed).sample(examples, len(examples)):
         n_words -= len(eg.predicted)
@@ -145,7 +145,7 @@ def _draw(examples: Sequence[Example], n_words: int, seed: int) -> list[Example]
 def _compare(
     tagged: Sequence[Doc], examples: Sequence[Example], *, own_labels: bool
 ) -> tuple[float, Cover]:
-    """RETURNS (tuple): Strict F1, and what covers what."""
+    """Return strict F1, and what covers what."""
     cover: dict[str, Counter[str]] = defaultdict(Counter)
     pairs = [
         (list(doc.ents), list(eg.get_aligned_spans_y2x(eg.reference.ents)))
@@ -168,7 +168,7 @@ def _compare(
 
 
 def _mean_of(starts: Sequence[Start], model: TaggerModel) -> tuple[str, Adapter] | None:
-    """RETURNS (tuple): The mean of several adapters and its name; None if there is none."""
+    """Return the mean of several adapters and its name; None if there is none."""
     settings = {str(start.adapter.settings) for start in starts}
     if len(starts) < 2 or len(settings) > 1:
         return None
@@ -199,7 +199,7 @@ def new_head(
 
 
 def _source(label: str, start: Start) -> str | None:
-    """RETURNS (str): The start's label that covers a label best, if any covers enough of it."""
+    """Return the start's label that covers a label best, if any covers enough of it."""
     shares = {source: own[label] for source, own in start.cover.items()}
     best = max(shares, key=lambda source: shares[source], default=None)
     if best is None or shares[best] < COVERED * max(start.gold[label], 1):

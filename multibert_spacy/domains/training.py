@@ -177,7 +177,7 @@ def train_domain(
 def _batches(
     nlp: Language, train: Sequence[Example], budget: Budget, seed: int
 ) -> Iterator[list[Example]]:
-    """YIELDS (list[Example]): Batches without end; each pass has an order of its own."""
+    """Cut batches without end; each pass has an order of its own."""
     rng = random.Random(seed)
     augment = build_entity_swap_v1(budget.swapped, seed)
     while True:
