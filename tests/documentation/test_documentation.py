@@ -163,7 +163,8 @@ def check_command(words: list[str]) -> None:
 
 def check_spacy(words: list[str]) -> None:
     if words[0] == "project":
-        project = srsly.read_yaml(ROOT / "project.yml")
+        folder = words[3] if len(words) > 3 and not words[3].startswith("-") else "."
+        project = srsly.read_yaml(ROOT / folder / "project.yml")
         known = {command["name"] for command in project["commands"]} | {*project["workflows"]}
         assert words[1] == "assets" or (words[1] == "run" and words[2] in known), words
         options = {word.removeprefix("--vars.") for word in words if word.startswith("--vars.")}
