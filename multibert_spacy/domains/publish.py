@@ -117,7 +117,7 @@ def build_wheel(project: Path) -> Path:
     RETURNS (Path): The wheel.
     RAISES (ConfigError): If it could not be built.
     """
-    dist = project / "dist"
+    dist = (project / "dist").resolve()  # the build runs in another folder
     dist.mkdir(exist_ok=True)
     done = subprocess.run(
         [sys.executable, "-c", BUILD, str(dist)],

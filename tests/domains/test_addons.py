@@ -180,6 +180,14 @@ def test_names_of_packages(mixed, tmp_path):
     assert wheel.name == "fa_multibert_civil_law_2-3.0-py3-none-any.whl"
 
 
+def test_a_wheel_in_a_relative_folder(mixed, tmp_path, monkeypatch):
+    """As in the docs: the build itself runs in another folder."""
+    monkeypatch.chdir(tmp_path)
+    wheel = package_domain(mixed, "news", "dist", version="3.0")
+    assert (tmp_path / wheel).is_file()
+    assert [path.name for path in (tmp_path / "dist").iterdir()] == [wheel.name]
+
+
 def test_a_build_that_fails_says_what_to_install(mixed, tmp_path):
     with pytest.raises(ConfigError, match=r"setuptools cannot build .*multibert-spacy\[package\]"):
         package_domain(mixed, "news", tmp_path / "dist", version="not a version")
