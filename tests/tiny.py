@@ -108,6 +108,15 @@ def hidden_states(core, batch, adapter=None, **settings):
     return hidden[mask_of(batch).bool()]
 
 
+def plain_states(model, batch):
+    """As `hidden_states`, by a model of transformers or PEFT."""
+    ids, _ = tensors(batch)
+    mask = mask_of(batch)
+    with torch.no_grad():
+        hidden = model.eval()(input_ids=ids, attention_mask=mask).last_hidden_state
+    return hidden[mask.bool()]
+
+
 class PlainRows(RowAdapter):
     """One adapter for every row, straight from its definition: the reference for `Bank`."""
 

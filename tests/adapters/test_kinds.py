@@ -31,6 +31,7 @@ from tests.tiny import (
     make_adapter,
     make_batch,
     mask_of,
+    plain_states,
     randomise,
     tensors,
 )
@@ -43,14 +44,6 @@ LORAS = {
     "upper": LoraSettings(2, 5, ("intermediate.dense", "output.dense"), first_layer=1),
     "odd": LoraSettings(2, 2, ("encoder.layer.0.output.dense", f"encoder.layer.1.{QUERY}")),
 }
-
-
-def peft_states(model, batch):
-    ids, _ = tensors(batch)
-    mask = mask_of(batch)
-    with torch.no_grad():
-        hidden = model.eval()(input_ids=ids, attention_mask=mask).last_hidden_state
-    return hidden[mask.bool()]
 
 
 def shifted_back(model, batch):
@@ -97,7 +90,7 @@ class TestPeftReadsOurs:
         ours = hidden_states(core, batch, adapter)
         assert (ours - hidden_states(core, batch)).abs().max() > 1e-3
         theirs = PeftModel.from_pretrained(load_model(core_folder), folder)
-        assert_close(ours, peft_states(theirs, batch), **EXACT)
+        assert_close(ours, plain_states(theirs, batch), **EXACT)
 
     @pytest.mark.parametrize("projection", [False, True])
     def test_prefix(self, core_folder, folder, projection):
@@ -107,7 +100,7 @@ class TestPeftReadsOurs:
         write_adapter(adapter, folder)
         theirs = PeftModel.from_pretrained(load_model(core_folder), folder)
         shifted = hidden_states(core, batch, adapter, position_offset=22)
-        assert_close(shifted, peft_states(theirs, batch), **EXACT)
+        assert_close(shifted, plain_states(theirs, batch), **EXACT)
         ours = hidden_states(core, batch, adapter)
         assert_close(ours, shifted_back(theirs, batch), **EXACT)
         assert (ours - shifted).abs().max() > 1e-3
@@ -173,7 +166,7 @@ class TestWeReadPefts:
         core = load_core(core_folder)
         batch = make_batch(core)
         adapter = read_adapter(folder, core)
-        assert_close(hidden_states(core, batch, adapter), peft_states(theirs, batch), **EXACT)
+        assert_close(hidden_states(core, batch, adapter), plain_states(theirs, batch), **EXACT)
         assert (adapter.settings.rank, adapter.settings.alpha) == (3, 7)
         assert adapter.settings.dropout == 0.1
 
@@ -187,7 +180,7 @@ class TestWeReadPefts:
         core = load_core(core_folder)
         batch = make_batch(core)
         adapter = read_adapter(folder, core)
-        assert_close(hidden_states(core, batch, adapter), peft_states(theirs, batch), **EXACT)
+        assert_close(hidden_states(core, batch, adapter), plain_states(theirs, batch), **EXACT)
 
     @pytest.mark.parametrize("projection", [False, True])
     def test_prefix(self, core_folder, folder, projection):
@@ -204,7 +197,7 @@ class TestWeReadPefts:
         adapter = read_adapter(folder, core)
         assert adapter.settings == PrefixSettings(n_virtual=6, init="noise")
         shifted = hidden_states(core, batch, adapter, position_offset=6)
-        assert_close(shifted, peft_states(theirs, batch), **EXACT)
+        assert_close(shifted, plain_states(theirs, batch), **EXACT)
         assert_close(hidden_states(core, batch, adapter), shifted_back(theirs, batch), **EXACT)
 
     def test_settings_stay_short_where_all_upper_layers_agree(self, bert_folder, folder):

@@ -26,6 +26,7 @@ from tiny import (
     make_adapter,
     make_batch,
     mask_of,
+    plain_states,
     snapshot,
     tensors,
 )
@@ -71,14 +72,6 @@ def core(folder):
     return load_core(folder)
 
 
-def reference(model, batch):
-    ids, _ = tensors(batch)
-    mask = mask_of(batch)
-    with torch.no_grad():
-        hidden = model.eval()(input_ids=ids, attention_mask=mask).last_hidden_state
-    return hidden[mask.bool()]
-
-
 def adapters_of(core, name, n=3):
     return [make_adapter(core, SETTINGS[name], seed) for seed in range(n)]
 
@@ -95,7 +88,7 @@ class TestWithoutAnAdapter:
     @pytest.mark.parametrize("texts", [TEXTS, TEXTS[:1], LONG], ids=["rows", "one", "long"])
     def test_it_is_hugging_faces(self, core, folder, texts):
         batch = make_batch(core, texts)
-        assert_close(hidden_states(core, batch), reference(load_model(folder), batch), **EXACT)
+        assert_close(hidden_states(core, batch), plain_states(load_model(folder), batch), **EXACT)
 
     def test_as_many_pieces_as_there_are_positions(self, core, folder):
         longest = min(core.max_pieces, 1000)
@@ -162,7 +155,7 @@ class TestPeft:
         ours = hidden_states(core, batch, adapter)
         assert (ours - hidden_states(core, batch)).abs().max() > 1e-3
         theirs = PeftModel.from_pretrained(load_model(folder), tmp_path)
-        assert_close(ours, reference(theirs, batch), **CLOSE)
+        assert_close(ours, plain_states(theirs, batch), **CLOSE)
 
     @pytest.mark.parametrize("targets", ["all-linear", "some", ".*"])
     def test_we_read_its_lora(self, core, folder, kind, targets, tmp_path):
@@ -177,7 +170,7 @@ class TestPeft:
         theirs.save_pretrained(tmp_path)
         adapter = read_adapter(tmp_path, core)
         batch = make_batch(core)
-        assert_close(hidden_states(core, batch, adapter), reference(theirs, batch), **CLOSE)
+        assert_close(hidden_states(core, batch, adapter), plain_states(theirs, batch), **CLOSE)
         assert adapter.settings.shared is (kind == "albert")
 
     @pytest.mark.parametrize("first_layer", [0, 1])
@@ -198,7 +191,7 @@ class TestPeft:
         batch = make_batch(core)
         adapter = read_adapter(tmp_path, core)
         shifted = hidden_states(core, batch, adapter, position_offset=6)
-        assert_close(shifted, reference(theirs, batch), **EXACT)
+        assert_close(shifted, plain_states(theirs, batch), **EXACT)
 
 
 def with_prefix(model, batch, adapter, monkeypatch):
@@ -215,7 +208,7 @@ def with_prefix(model, batch, adapter, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(F, "scaled_dot_product_attention", attend)
-        hidden = reference(model, batch)
+        hidden = plain_states(model, batch)
     assert next(layers, None) is None
     return hidden
 
@@ -411,7 +404,7 @@ class TestAlbert:
         path.write_text(json.dumps(config))
         batch = make_batch(core)
         theirs = PeftModel.from_pretrained(self.unrolled(core), tmp_path)
-        assert_close(hidden_states(core, batch, adapter), reference(theirs, batch), **CLOSE)
+        assert_close(hidden_states(core, batch, adapter), plain_states(theirs, batch), **CLOSE)
 
     def test_shared_it_has_half_the_tensors(self, core):
         own, shared = (LoraSettings(shared=shared).build(core) for shared in (False, True))
@@ -448,7 +441,7 @@ class TestAlbert:
         model = AlbertModel(config, add_pooling_layer=False).eval()
         own = Core(model, core.tokenizer, precision="fp32")
         batch = make_batch(own)
-        assert_close(hidden_states(own, batch), reference(model, batch), **EXACT)
+        assert_close(hidden_states(own, batch), plain_states(model, batch), **EXACT)
         assert own.replication == [[0, 1], [0, 1], [0, 1], [1, 2], [1, 2]]
         site = "encoder.albert_layer_groups.1.albert_layers.0.ffn"
         assert own.places(site) == [site.replace("groups.1", f"groups.{i}") for i in (3, 4)]
