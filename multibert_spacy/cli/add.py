@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from wasabi import msg
 
-from .group import Model, Out, load_pipeline, multibert, readable_errors
+from .group import Model, Out, changed_pipeline, multibert, names_in
 
 __all__ = ["add_command"]
 
@@ -36,23 +36,19 @@ def add_command(
 ) -> None:
     """Learn a domain and write the pipeline with it. The other domains stay bit for bit."""
     from ..domains.add import add_domain
-    from ..domains.output import check_place, write_pipeline
 
-    with readable_errors():
-        check_place(out)
-        nlp = load_pipeline(model)
+    with changed_pipeline(model, out) as nlp:
         scores = add_domain(
             nlp,
             name,
             train,
             dev=dev,
-            labels=None if labels is None else [own.strip() for own in labels.split(",")],
+            labels=names_in(labels),
             start=start,
             description=description,
             steps=steps,
             detect=not no_detect,
         )
-        write_pipeline(nlp, nlp.path, out)
     msg.good(f"{out} has the domain {name!r}, {_told(scores)}")
 
 

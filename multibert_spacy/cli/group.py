@@ -10,7 +10,17 @@ from rich.console import Console
 
 from ..domains.components import tagger_of
 
-__all__ = ["Model", "Out", "load_pipeline", "multibert", "readable_errors", "tagger_of"]
+__all__ = [
+    "Domain",
+    "Model",
+    "Out",
+    "changed_pipeline",
+    "load_pipeline",
+    "multibert",
+    "names_in",
+    "readable_errors",
+    "tagger_of",
+]
 
 multibert = typer.Typer(
     name="multibert",
@@ -23,6 +33,7 @@ Out = Annotated[
     Path,
     typer.Argument(help="A new folder, or a pipeline's to replace", show_default=False),
 ]
+Domain = Annotated[str, typer.Argument(help="The domain", show_default=False)]
 Model = Annotated[str, typer.Argument(help="Installed package or folder", show_default=False)]
 
 
@@ -39,6 +50,28 @@ def readable_errors() -> Iterator[None]:
         line = " ".join(str(err).split())
         Console(stderr=True, soft_wrap=True).print(line, style="red", markup=False)
         raise typer.Exit(1) from err
+
+
+@contextmanager
+def changed_pipeline(model: str, out: Path) -> Iterator[Any]:
+    """Load a pipeline and, once the block has changed it, write it to another place.
+
+    model (str): Installed package or folder.
+    out (Path): See `write_pipeline`; checked before anything is loaded.
+    YIELDS (Language): The pipeline. A user's mistake ends the command, see `readable_errors`.
+    """
+    from ..domains.output import check_place, write_pipeline
+
+    with readable_errors():
+        check_place(out)
+        nlp = load_pipeline(model)
+        yield nlp
+        write_pipeline(nlp, nlp.path, out)
+
+
+def names_in(names: str | None) -> list[str] | None:
+    """Split what was given with commas; None stays None."""
+    return None if names is None else [name.strip() for name in names.split(",")]
 
 
 def load_pipeline(model: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
-from .group import Model, Out, load_pipeline, multibert, readable_errors
+from .group import Model, Out, changed_pipeline, multibert, names_in
 
 __all__ = ["import_command"]
 
@@ -32,17 +32,13 @@ def import_command(
 ) -> None:
     """Write a pipeline with a domain out of a folder that `export` or PEFT wrote."""
     from ..domains.foreign import import_domain
-    from ..domains.output import check_place, write_pipeline
 
-    with readable_errors():
-        check_place(out)
-        nlp = load_pipeline(model)
+    with changed_pipeline(model, out) as nlp:
         import_domain(
             *(nlp, folder, name),
             head_from=head_from,
-            labels=None if labels is None else [label.strip() for label in labels.split(",")],
+            labels=names_in(labels),
             description=description,
             trust_core=trust_core,
         )
-        write_pipeline(nlp, nlp.path, out)
     msg.good(f"{out} has the domain {name!r}")

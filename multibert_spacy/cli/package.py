@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
-from .group import Model, load_pipeline, multibert, readable_errors
+from .group import Domain, Model, load_pipeline, multibert, readable_errors
 
 __all__ = ["package_command"]
 
@@ -14,7 +14,7 @@ __all__ = ["package_command"]
 @multibert.command("package")
 def package_command(
     model: Model,
-    name: Annotated[str, typer.Argument(help="The domain", show_default=False)],
+    name: Domain,
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Where to put the wheel", show_default=False)
     ],

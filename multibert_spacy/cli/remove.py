@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
-from .group import Model, Out, load_pipeline, multibert, readable_errors
+from .group import Model, Out, changed_pipeline, multibert
 
 __all__ = ["remove_command"]
 
@@ -21,12 +21,8 @@ def remove_command(
     ] = None,
 ) -> None:
     """Write a pipeline without one of its domains. The others stay bit for bit."""
-    from ..domains.output import check_place, write_pipeline
     from ..domains.remove import remove_domain
 
-    with readable_errors():
-        check_place(out)
-        nlp = load_pipeline(model)
+    with changed_pipeline(model, out) as nlp:
         remove_domain(nlp, name, fallback=fallback)
-        write_pipeline(nlp, nlp.path, out)
     msg.good(f"{out} has no domain {name!r}")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
-from .group import Model, Out, load_pipeline, multibert, readable_errors
+from .group import Model, Out, changed_pipeline, multibert
 
 __all__ = ["rename_command"]
 
@@ -18,12 +18,8 @@ def rename_command(
     out: Out,
 ) -> None:
     """Write a pipeline with another name for one of its domains. No weight changes."""
-    from ..domains.output import check_place, write_pipeline
     from ..domains.rename import rename_domain
 
-    with readable_errors():
-        check_place(out)
-        nlp = load_pipeline(model)
+    with changed_pipeline(model, out) as nlp:
         rename_domain(nlp, old, new)
-        write_pipeline(nlp, nlp.path, out)
     msg.good(f"{out} has {old!r} as {new!r}")

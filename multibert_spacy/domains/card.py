@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spacy.language import Language
 
 from ..adapters.kinds import PrefixSettings
+from .components import tagger_of
 
 if TYPE_CHECKING:
     from ..pipeline.multibert_ner import MultibertNER
@@ -95,8 +96,6 @@ def card_of(nlp: Language, domain: str, about: Mapping[str, Any]) -> str:
     about (Mapping): What its manifest says of licence and author.
     RETURNS (str): The card, as Markdown.
     """
-    from .components import tagger_of
-
     tagger = tagger_of(nlp)
     core = tagger.model.core
     head = tagger.model.module.heads[tagger.model.module.head_name(domain)]
