@@ -1,5 +1,6 @@
 """Types of numbers, on disk and in memory: fp16 where it loses nothing, and nothing infinite."""
 
+import hashlib
 from collections.abc import Mapping
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 
-__all__ = ["cast", "check_finite_tensors", "exact_halves"]
+__all__ = ["cast", "check_finite_tensors", "exact_halves", "hash_tensors"]
 
 
 def exact_halves(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -28,6 +29,19 @@ def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     11 us).
     """
     return x.float().to(dtype) if x.dtype == torch.float16 else x.to(dtype)
+
+
+def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Identify weights whatever precision they are stored in.
+
+    tensors (Mapping): In any order.
+    RETURNS (str): SHA-256 over names, shapes and values in fp32.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def check_finite_tensors(name: str, tensors: Mapping[str, Tensor]) -> None:

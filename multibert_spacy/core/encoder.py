@@ -13,7 +13,6 @@ positions); `position_offset` reproduces PEFT's choice.
 """
 
 import copy
-import hashlib
 import re
 from collections.abc import Sequence
 from itertools import islice
@@ -26,6 +25,7 @@ from torch.nn import functional as F
 from ..errors import ConfigError, CoreError
 from ..text.align import PieceCache
 from ..types import PieceIds
+from .dtypes import hash_tensors
 from .families.family import Step
 from .families.kinds import family_of
 from .packing import Layout, PaddedRows
@@ -117,13 +117,14 @@ class Core:
         """RETURNS (str): SHA-256 over the weights in fp32, the pooler left out: the identity that
         an adapter is bound to, whatever precision the core is stored in.
         """
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.model.state_dict().items()):
-            if name.startswith("pooler.") or name.endswith(("position_ids", "token_type_ids")):
-                continue
-            digest.update(f"{name} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
-        return digest.hexdigest()
+        return hash_tensors(
+            {
+                name: tensor
+                for name, tensor in self.model.state_dict().items()
+                if not name.startswith("pooler.")
+                and not name.endswith(("position_ids", "token_type_ids"))
+            }
+        )
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -7,7 +7,6 @@ starts as. The mean of the best adapters is tried beside them.
 """
 
 import copy
-import hashlib
 import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..adapters.kinds import Adapter
+from ..core.dtypes import hash_tensors
 from ..networks.tagger import Head
 from ..networks.tagger_model import TaggerModel
 from ..pipeline.batching import tag_pairs
@@ -124,10 +124,8 @@ def _distinct(model: TaggerModel, names: Sequence[str]) -> Counter[str]:
     seen: dict[tuple[str, str], str] = {}
     shared: Counter[str] = Counter()
     for name in names:
-        digest = hashlib.sha256()
-        for tensor in model.module.adapter_of(name).export().values():
-            digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
-        shared[seen.setdefault((model.module.head_name(name), digest.hexdigest()), name)] += 1
+        weights = hash_tensors(model.module.adapter_of(name).export())
+        shared[seen.setdefault((model.module.head_name(name), weights), name)] += 1
     return shared
 
 
