@@ -71,9 +71,7 @@ def learn_domain(
         embeddings, outputs, _ = model.read_groups(groups, model.module.view())
         means.append((embeddings.mean(0), outputs.mean(0)))
     described = model.describe([description])[0] if description else None
-    embeddings, outputs = (
-        np.stack(own).astype(np.float16).astype(np.float32) for own in zip(*means, strict=True)
-    )
+    embeddings, outputs = map(np.stack, zip(*means, strict=True))
     mixture = model.mixture.with_domain(label, description or "", described, embeddings, outputs)
     model.set_mixture(mixture)
     detector.cfg["labels"] = mixture.labels

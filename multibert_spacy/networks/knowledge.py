@@ -8,7 +8,7 @@ alone.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +91,9 @@ def with_knowledge(mixture: Mixture, label: str, known: Knowledge, bag: str) -> 
     same = known.bag == bag and known.outputs.shape == mixture.means.shape[1:]
     own = np.array(mixture.trained)
     outputs = known.outputs if same else mixture.means[own if own.any() else ~own].mean(0)
-    return replace(
-        mixture,
-        labels=(*mixture.labels, label),
-        descriptions=(*mixture.descriptions, known.description),
-        trained=(*mixture.trained, known.trained and same),
-        described=np.vstack([mixture.described, known.described]),
-        topics=np.vstack([mixture.topics, known.topic]),
-        means=np.vstack([mixture.means, outputs]),
+    return mixture.with_domain(
+        *(label, known.description, known.described, known.topic[None], outputs[None]),
+        trained=known.trained and same,
     )
 
 

@@ -193,12 +193,15 @@ class Mixture:
         described: Floats2d | None,
         embeddings: Floats2d,
         outputs: Floats2d,
+        *,
+        trained: bool = False,
     ) -> "Mixture":
         """A further domain, of its own texts alone, or a known one anew.
 
         label (str), description (str), described (h,): Its name, what belongs to it, and that
             sentence's embedding; without one the mean of its texts stands for it.
         embeddings (n, h), outputs (n, m): Of groups of its texts.
+        trained (bool): Whether the bag was trained on it.
         RETURNS (Mixture): With it last.
         """
         left = self.without_domain(label) if label in self.labels else self
@@ -208,10 +211,10 @@ class Mixture:
             left,
             labels=(*left.labels, label),
             descriptions=(*left.descriptions, description),
-            trained=(*left.trained, False),
-            described=np.vstack([left.described, described]),
-            topics=np.vstack([left.topics, embeddings.mean(0)]),
-            means=np.vstack([left.means, outputs.mean(0)]),
+            trained=(*left.trained, trained),
+            described=np.vstack([left.described, _half(described)]),
+            topics=np.vstack([left.topics, _half(embeddings.mean(0))]),
+            means=np.vstack([left.means, _half(outputs.mean(0))]),
         )
 
     def without_domain(self, label: str) -> "Mixture":

@@ -7,7 +7,6 @@ reads a few passages, the words alone, with all its layers: more pieces cost mor
 64, 72 and 96).
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -20,6 +19,7 @@ from spacy.tokens import Doc
 from torch import Tensor, nn
 
 from ..adapters.kinds import Adapter, NoAdapter
+from ..core.dtypes import hash_tensors
 from ..core.encoder import Core
 from ..core.listener import CoreListener
 from ..core.precision import upload
@@ -229,10 +229,7 @@ class MixtureModel(DetectorModel[MixtureModule]):
 
     def bag_id(self) -> str:
         """RETURNS (str): The identity of the bag's weights; see `knowledge.py`."""
-        digest = hashlib.sha256()
-        for tensor in self.module.tensors().values():
-            digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
-        return digest.hexdigest()
+        return hash_tensors(self.module.tensors())
 
     def knowledge(self, label: str) -> Knowledge | None:
         """RETURNS (Knowledge): What it knows of a domain; None before `fit`."""
