@@ -15,7 +15,7 @@ no name in a file leads out of its folder.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -65,6 +65,8 @@ SETTINGS = "core_settings"
 """Where in a manifest the core's second identity stands; version 0.1.0 wrote none."""
 FILES = (MANIFEST, "adapter_config.json", "adapter_model.safetensors", "head.safetensors")
 
+CARD, DETECTOR = "README.md", "detector.safetensors"
+"""What a folder may hold beside them: for people, and of a detector."""
 WEIGHTS_OF = "weights_of"
 """Where in a manifest the folder beside it stands that has its adapter's weights."""
 
@@ -87,7 +89,7 @@ def write_folder(
     texts (Mapping): Name of a file for people -> what it says. Nothing guards it.
     RAISES (AdapterError): If there is something else, which is not ours to remove.
     """
-    _check_ours(folder)
+    _check_ours(folder, {*FILES, *more, *texts, CARD, DETECTOR})
     with draft_in(folder.parent) as draft:
         write_files(draft / folder.name, adapter, head, meta, core, more=more)
         for name, text in texts.items():
@@ -95,14 +97,17 @@ def write_folder(
         swap(draft, folder.parent, [folder.name])
 
 
-def _check_ours(folder: Path) -> None:
-    """RAISES (AdapterError): If a folder holds something, but nothing of an adapter's."""
+def _check_ours(folder: Path, ours: Collection[str]) -> None:
+    """Check that a folder may be replaced: that nothing of somebody else's would be lost.
+
+    RAISES (AdapterError): If it holds anything that is not among `ours`.
+    """
     if folder.is_symlink() or not folder.exists():
         return
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else {"(a file)"}
-    if names and not names & set(FILES):
+    if foreign := sorted(names - set(ours)):
         raise AdapterError(
-            f"{folder} is there and no adapter's folder: it holds {sorted(names)[0]!r}. It would "
+            f"{folder} is there and no adapter's folder: it holds {foreign[0]!r}. It would "
             "be replaced; write to an empty or a new one"
         )
 

@@ -14,12 +14,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from spacy.util import load_config
+
 from ..errors import ConfigError
-from ..serialization.drafts import draft_in, put_folder
+from ..serialization.drafts import PREFIX, draft_in, put_folder
 from ..serialization.manifest import MANIFEST
 
 __all__ = ["check_place", "write_pipeline"]
 
+WHOLE = ("config.cfg", "meta.json", "tokenizer", "vocab", "README.md")
+"""Beside its components."""
 LICENCES = ("LICENSE", "LICENSES_SOURCES")
 """Of a pipeline that is no component's; its README would speak of what was changed."""
 
@@ -50,14 +54,27 @@ def check_place(out: str | Path) -> Path:
     """
     out = Path(out).resolve()
     if out.is_dir():
-        other = any(out.iterdir()) and not (out / "config.cfg").is_file()
+        names = {path.name for path in out.iterdir() if not path.name.startswith(PREFIX)}
+        other = sorted(names - _parts(out))
     else:
-        other = os.path.lexists(out)
+        other = [out.name] if os.path.lexists(out) else []
     if other:
         raise ConfigError(
-            f"{out} is there and no pipeline, and would be replaced: name a new folder"
+            f"{out} is there and no pipeline, and would be replaced: it holds {other[0]!r}. Name "
+            "a new folder"
         )
     return out
+
+
+def _parts(folder: Path) -> set[str]:
+    """Return what a pipeline's folder holds; nothing, if it is not one."""
+    if not (folder / "config.cfg").is_file() or not (folder / "meta.json").is_file():
+        return set()
+    try:
+        nlp = load_config(folder / "config.cfg").get("nlp", {})
+    except ValueError:
+        return set()
+    return {*nlp.get("pipeline", ()), *WHOLE, *LICENCES}
 
 
 def _share(source: Path, new: Path) -> None:

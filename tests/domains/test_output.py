@@ -46,12 +46,38 @@ def test_a_save_over_the_output_leaves_its_source(trained, tmp_path):
 def test_a_pipeline_is_replaced_whole(trained, tmp_path):
     out = tmp_path / "out"
     write_pipeline(trained, trained.path, out)
-    (out / "left_behind").write_text("old", encoding="utf8")
     trained.get_pipe("multibert_ner").model.module.remove_domain("news")
     write_pipeline(trained, None, out)
-    assert not (out / "left_behind").exists()
+    assert not (out / "multibert_ner" / "domains" / "news").exists()
     assert set(spacy.load(out).get_pipe("multibert_ner").domains) == {"sports", "travel"}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_pipeline_with_something_of_the_users_in_it_stays(trained, tmp_path):
+    out = tmp_path / "out"
+    write_pipeline(trained, trained.path, out)
+    (out / "my_notes.txt").write_text("years of work", encoding="utf8")
+    with pytest.raises(ConfigError, match="it holds 'my_notes.txt'"):
+        write_pipeline(trained, None, out)
+    assert (out / "my_notes.txt").read_text(encoding="utf8") == "years of work"
+
+
+@pytest.mark.parametrize("meta", [False, True])
+def test_a_project_with_a_config_is_no_pipeline(trained, tmp_path, meta):
+    project = tmp_path / "project"
+    (project / "corpus").mkdir(parents=True)
+    (project / "config.cfg").write_text(trained.config.to_str(), encoding="utf8")
+    if meta:
+        (project / "meta.json").write_text("{}", encoding="utf8")
+    with pytest.raises(ConfigError, match="is there and no pipeline"):
+        check_place(project)
+
+
+def test_a_config_that_cannot_be_read_is_no_pipelines(tmp_path):
+    (tmp_path / "meta.json").write_text("{}", encoding="utf8")
+    (tmp_path / "config.cfg").write_text("[nlp\nfoo", encoding="utf8")
+    with pytest.raises(ConfigError, match="is there and no pipeline"):
+        check_place(tmp_path)
 
 
 def test_a_folder_of_something_else_stays(trained, tmp_path):
