@@ -197,8 +197,8 @@ def new_head(
     with torch.no_grad():
         head.linear.weight[into] = old.linear.weight[of].to(head.linear.weight)
         head.linear.bias[into] = old.linear.bias[of].to(head.linear.bias)
-        moves = old.transitions[of][:, of].to(head.transitions)
-        head.transitions[torch.tensor(into)[:, None], torch.tensor(into)] = moves
+        moves, known = head.tensors()["transitions"], old.tensors()["transitions"]
+        moves[torch.tensor(into)[:, None], torch.tensor(into)] = known[of][:, of].to(moves)
     return head
 
 

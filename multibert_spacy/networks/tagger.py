@@ -1,5 +1,5 @@
 """The tagger's network: a bank of adapters on the core, and a head per label scheme, which is a
-linear layer and the transitions of a chain.
+linear layer and, for entities, the transitions of a chain.
 
 As in the paper, a head is trained together with the shared adapter of its domains and frozen when
 a domain's own adapter is tuned. Heads of different sizes in one batch cost one small matmul each.
@@ -21,6 +21,7 @@ from ..engines.adapted_module import AdaptedModule
 from ..errors import DomainError
 from ..names import check_head_name, check_labels, check_name
 from ..types import Floats2d, WindowBatch
+from .tasks import ENTITIES, Task
 
 __all__ = ["Head", "TaggerModule"]
 
@@ -30,8 +31,10 @@ MOST_ODDS = 4.0
 
 
 class Head(nn.Module):
-    """A label scheme: hidden states (w, h) -> logits (w, k), k = 2 * len(labels) + 1, and the
-    transitions (k, k) between the tags of neighbouring words (see `text/crf.py`).
+    """A label scheme: hidden states (w, h) -> logits (w, k).
+
+    For entities k = 2 * len(labels) + 1, and it has the transitions (k, k) between the tags of
+    neighbouring words (see `text/crf.py`). For all else k is len(labels), and it has none.
 
     The hidden states are standardised first (a layer norm without weights), so that one learning
     rate fits cores of any scale: those of e5 are ten times as small as BERT's.
@@ -44,6 +47,7 @@ class Head(nn.Module):
         pairs: NDArray[np.int64] | None = None,
         *,
         standardised: bool = True,
+        task: Task = ENTITIES,
     ) -> None:
         """Make a head whose bias and transitions start from how often tags follow each other.
 
@@ -51,20 +55,24 @@ class Head(nn.Module):
         predict no entity at all. The transitions start as a quarter of the pairs' log-odds, since
         they hardly learn from zero.
 
-        labels (Sequence[str]): Entity labels.
+        labels (Sequence[str]): The labels.
         width (int): Width of the core.
-        pairs (k, k): How often the column's tag follows the row's in the training part. None
-            leaves everything at zero.
+        pairs (k, k): How often the column's tag follows the row's in the training part; (1, k) how
+            often each label is there, for a head without transitions. None leaves everything at
+            zero.
         standardised (bool): Whether it has the layer norm; a classifier that somebody trained
             without one has none.
+        task (Task): What it is for.
         RAISES (ConfigError): If a label could not be saved and read again.
         """
         super().__init__()
         self.standardised = standardised
         self.labels = check_labels(labels)
-        n_tags = 2 * len(self.labels) + 1
+        n_tags = task.n_outputs(len(self.labels))
         self.linear = nn.Linear(width, n_tags)
-        self.transitions = nn.Parameter(torch.zeros(n_tags, n_tags))
+        self.transitions: nn.Parameter | None = None
+        if task.chained:
+            self.transitions = nn.Parameter(torch.zeros(n_tags, n_tags))
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
         if pairs is not None:
@@ -72,6 +80,8 @@ class Head(nn.Module):
             prior = smoothed.sum(0) + 1
             prior = prior / prior.sum()
             self.linear.bias.data.copy_(prior.log())
+            if self.transitions is None:
+                return
             following = smoothed + prior  # one more pair, spread as the prior is
             following = following / following.sum(1, keepdim=True)
             odds = (following / prior).log().clamp(-MOST_ODDS, MOST_ODDS)
@@ -79,7 +89,8 @@ class Head(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors that are stored: weight (k, h), bias (k,), transitions (k, k)."""
-        return {**self.linear.state_dict(), "transitions": self.transitions}
+        own: dict[str, Tensor] = self.linear.state_dict()
+        return own if self.transitions is None else {**own, "transitions": self.transitions}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over weights.
@@ -88,9 +99,11 @@ class Head(nn.Module):
         RAISES (RuntimeError): If names or shapes differ.
         """
         own = dict(tensors)
-        transitions = own.pop("transitions", torch.zeros_like(self.transitions))
-        names = {f"linear.{name}": tensor for name, tensor in own.items()}
-        self.load_state_dict({**names, "transitions": transitions})
+        names = {}
+        if self.transitions is not None:
+            names["transitions"] = own.pop("transitions", torch.zeros_like(self.transitions))
+        names.update((f"linear.{name}", tensor) for name, tensor in own.items())
+        self.load_state_dict(names)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.standardised:
@@ -106,7 +119,7 @@ class _Domain:
 
 
 class TaggerModule(AdaptedModule):
-    """Domains, their adapters and heads. Knows nothing of docs."""
+    """Domains, their adapters and heads, all of one task. Knows nothing of docs."""
 
     def __init__(
         self, settings: AdapterSettings, dropout: float, core_dropout: float = 0.0
@@ -116,8 +129,11 @@ class TaggerModule(AdaptedModule):
         settings (AdapterSettings): Of adapters made here; read ones bring their own.
         dropout (float): On the hidden states in front of the head, and in a core that is trained.
         core_dropout (float): In a frozen core, while an adapter is trained.
+
+        task (Task), settable: What its heads are for.
         """
         super().__init__()
+        self.task = ENTITIES
         self.settings = settings
         self.dropout = nn.Dropout(dropout)
         self.core_dropout = core_dropout
@@ -154,7 +170,7 @@ class TaggerModule(AdaptedModule):
     def _get(self, domain: str) -> _Domain:
         with self.unchanged():
             if domain not in self._domains:
-                raise DomainError.unknown(domain, self._domains, component="multibert_ner")
+                raise DomainError.unknown(domain, self._domains, component=self.task.component)
             return self._domains[domain]
 
     def _head_of(self, domain: str) -> Head:
@@ -162,12 +178,12 @@ class TaggerModule(AdaptedModule):
             return self.heads[self._get(domain).head]
 
     def transitions_of(self, domain: str) -> Floats2d:
-        """Return the transitions (k, k) of the domain's head.
+        """Return the transitions (k, k) of the domain's head, which has some.
 
         RAISES (DomainError): If there is no such domain.
         """
-        head = self._head_of(domain)
-        transitions: Floats2d = head.transitions.detach().cpu().numpy()
+        own = self._head_of(domain).tensors()["transitions"]
+        transitions: Floats2d = own.detach().cpu().numpy()
         return transitions
 
     def add_head(self, name: str, head: Head) -> None:
@@ -242,16 +258,16 @@ class TaggerModule(AdaptedModule):
         modules.update((f"domain {n}", d.adapter) for n, d in self._domains.items())
         self._registered = nn.ModuleDict({n.encode().hex(): m for n, m in modules.items()})
 
-    def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
-        """Choose what is trained: these domains' adapters and, if `heads`, their heads. All else
-        is frozen.
+    def set_trainable(self, domains: Iterable[str], *, heads: bool, adapters: bool = True) -> None:
+        """Choose what is trained of these domains: their heads, their adapters. All else is
+        frozen.
         """
         for p in self.parameters():
             p.requires_grad_(False)
             p.grad = None  # a gradient of zero is still an update: Adam's momentum, weight decay
         for domain in domains:
             for p in self.adapter_of(domain).parameters():
-                p.requires_grad_(True)
+                p.requires_grad_(adapters)
             if heads:
                 for p in self.heads[self.head_name(domain)].parameters():
                     p.requires_grad_(True)
@@ -323,7 +339,7 @@ class TaggerModule(AdaptedModule):
         place = {id(adapter): i for i, adapter in enumerate(self.adapters)}
         for name in domains:
             if name not in own:
-                raise DomainError.unknown(name, own, component="multibert_ner")
+                raise DomainError.unknown(name, own, component=self.task.component)
         return [place[id(own[name].adapter)] for name in domains]
 
     def scatter(
