@@ -86,6 +86,7 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
 
     task: ClassVar[Task]
     model: TaggerModel
+    fallback_domain: str | None = None
     _lacks_addons = False
 
     def __init__(

@@ -494,3 +494,37 @@ def test_spacy_train(toy_core, tmp_path):
     assert best.get_pipe("multibert_textcat").labels == ("none", "some")
     doc = best("خبر تبریز")
     assert doc[1].tag_ == "LOC"
+
+
+# Behind a detector
+
+
+def test_the_detector_chooses_what_a_task_can_read(trained):
+    """As it does for entities; a task that has a fallback reads any domain."""
+    tagger = trained.add_pipe("multibert_tagger")
+    tagger.initialize(lambda: gold_examples(trained, 2), nlp=trained, domain="travel")
+    found = {trained(" ".join(FILLERS[domain]))._.domain for domain in DOMAINS}
+    assert found == {"travel"}
+    tagger.fallback_domain = "travel"
+    found = {trained(" ".join(FILLERS[domain]))._.domain for domain in DOMAINS}
+    assert found == set(DOMAINS)
+
+
+def test_domains_are_made_for_those_that_are_detected(trained):
+    tagger = trained.add_pipe("multibert_tagger")
+    tagger.initialize(lambda: gold_examples(trained, 2), nlp=trained)
+    assert tagger.domains == trained.get_pipe("domain_detector").labels
+
+
+def test_the_detectors_classes_are_not_a_textcats(trained):
+    def examples() -> list[Example]:
+        found = gold_examples(trained, 2)
+        for eg in found:
+            eg.reference.cats |= {name: float(name == "news") for name in DOMAINS}
+        return found
+
+    textcat = trained.add_pipe("multibert_textcat")
+    textcat.initialize(examples, nlp=trained)
+    assert textcat.labels == ("none", "some")
+    doc = trained("هتل ایران")
+    assert set(doc.cats) == {*DOMAINS, "none", "some"}
