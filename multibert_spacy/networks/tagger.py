@@ -5,6 +5,7 @@ As in the paper, a head is trained together with the shared adapter of its domai
 a domain's own adapter is tuned. Heads of different sizes in one batch cost one small matmul each.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -134,6 +135,7 @@ class TaggerModule(AdaptedModule):
         """
         super().__init__()
         self.task = ENTITIES
+        self._keys: dict[int, str] = {}  # filled in views alone, whose adapters stay
         self.settings = settings
         self.dropout = nn.Dropout(dropout)
         self.core_dropout = core_dropout
@@ -176,6 +178,20 @@ class TaggerModule(AdaptedModule):
     def _head_of(self, domain: str) -> Head:
         with self.unchanged():
             return self.heads[self._get(domain).head]
+
+    def adapter_key(self, domain: str) -> str:
+        """Return a hash of a domain's adapter in a view: equal for adapters of equal values.
+
+        RAISES (DomainError): If there is no such domain.
+        """
+        adapter = self.adapter_of(domain)
+        if id(adapter) not in self._keys:
+            digest = hashlib.sha256(repr(adapter.settings).encode())
+            for name, tensor in sorted(adapter.state_dict().items()):
+                digest.update(f"{name} {tuple(tensor.shape)}".encode())
+                digest.update(tensor.detach().float().cpu().numpy().tobytes())
+            self._keys[id(adapter)] = digest.hexdigest()
+        return self._keys[id(adapter)]
 
     def transitions_of(self, domain: str) -> Floats2d:
         """Return the transitions (k, k) of the domain's head, which has some.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from spacy.tokens import Doc
-from thinc.api import Model, torch2xp
+from thinc.api import Model, torch2xp, xp2torch
 from torch import Tensor
 
 from ..adapters.kinds import Adapter, AdapterSettings, PrefixSettings
@@ -383,6 +383,7 @@ class TaggerView:
         self.head_name = module.head_name
         self.labels_of = module.labels_of
         self.transitions_of = module.transitions_of
+        self.adapter_key = module.adapter_key
         self._module = module
 
     def batches(
@@ -416,6 +417,18 @@ class TaggerView:
             return [(own, None) for own in logits]
         parts = zip(logits, hidden, batch.lengths.tolist(), strict=True)
         return [(own, torch2xp(rows[:n].float())) for own, rows, n in parts]
+
+    @torch.no_grad()
+    def label(self, states: Sequence[Any], domains: Sequence[str]) -> list[Floats2d]:
+        """Apply the heads to hidden states that were read before.
+
+        states (Sequence): For each row those of its kept words (w, h) float32.
+        domains (Sequence[str]): Of each row.
+        RETURNS (list): For each row the logits (w, k) of its head.
+        """
+        heads = [self._module.heads[self.head_name(domain)] for domain in domains]
+        inputs = (xp2torch(own).to(self.core.device) for own in states)
+        return [head(own).cpu().numpy() for head, own in zip(heads, inputs, strict=True)]
 
 
 def _shape_of(adapter: Adapter) -> tuple[str, str]:

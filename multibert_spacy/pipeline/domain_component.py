@@ -56,6 +56,7 @@ from .batching import (
     split_by_row,
 )
 from .linking import LinkedPipe, domains_in_front
+from .shared_pass import SharedPass
 
 __all__ = ["DomainComponent", "Scores"]
 
@@ -177,8 +178,25 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
         view = self.model.view()
         domains = [self.domain_of(doc, view.domains) for doc in docs]
         rows, words = self._rows(docs, domains)
-        logits, hidden = read_rows(rows, view, self.batch_pieces, states=states)
+        logits, hidden = self._read_rows(rows, view, states=states)
         return Scores(view, domains, rows, words, join_by_doc(rows, logits, words), hidden)
+
+    def _read_rows(
+        self, rows: Sequence[Row], view: TaggerView, *, states: bool
+    ) -> tuple[list[Floats2d], list[Any]]:
+        """See `read_rows`; of components on one core each row is read once, if it can be."""
+        nlp, core = self._pipeline, view.core
+        active = [proc for _, proc in nlp.pipeline] if nlp is not None else []
+        sharing = [
+            proc
+            for proc in active
+            if isinstance(proc, DomainComponent) and proc.model.core is core
+        ]
+        if core.trainable or self not in sharing or len(sharing) == 1:
+            return read_rows(rows, view, self.batch_pieces, states=states)
+        keep = sharing[-1] is not self
+        shared = SharedPass.on(core)
+        return shared.read(rows, view, self.batch_pieces, states=states, keep=keep)
 
     def _rows(self, docs: Sequence[Doc], domains: Sequence[str]) -> tuple[list[Row], list[Words]]:
         """RETURNS (tuple): All windows of the docs, and the words of each doc that get logits."""
@@ -522,23 +540,26 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
         return self
 
     def _linked(self, nlp: Language) -> None:
-        """Check the default domain once all is loaded, and take docs where `spacy debug model`
-        gives a model docs.
+        """Check domains that settings name once all is loaded, and take docs where `spacy debug
+        model` gives a model docs.
 
         nlp (Language): The pipeline.
-        RAISES (DomainError): If the default domain was loaded and is not a domain.
+        RAISES (DomainError): If one was loaded and is not a domain.
         """
         super()._linked(nlp)
         self.model.read_docs = self._pack_docs
         self._add_addons(nlp)
         just_read, self._just_read = self._just_read, False
-        default, domains = self.cfg["default_domain"], self.domains
-        if just_read and default is not None and domains and default not in domains:
-            raise DomainError(
-                f"The default_domain {default!r} of component '{self.name}' is not one of its "
-                f"domains: {', '.join(sorted(domains))}. "
-                f"Set components.{self.name}.default_domain to one of these"
-            )
+        own = {"default_domain": self.cfg["default_domain"]}
+        own["fallback_domain"] = self.fallback_domain
+        domains = self.domains
+        for key, domain in own.items():
+            if just_read and domain is not None and domains and domain not in domains:
+                raise DomainError(
+                    f"The {key} {domain!r} of component '{self.name}' is not one of its "
+                    f"domains: {', '.join(sorted(domains))}. "
+                    f"Set components.{self.name}.{key} to one of these"
+                )
 
     def _settings_changed(self) -> None:
         """A source's add-ons are there already."""

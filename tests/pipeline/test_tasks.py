@@ -18,6 +18,8 @@ from spacy.training.initialize import init_nlp
 from spacy.training.loop import train as train_nlp
 
 from multibert_spacy import AdapterError, ConfigError, DomainError
+from multibert_spacy.networks.tagger import TaggerModule
+from multibert_spacy.types import WindowBatch
 
 DOMAINS = ("news", "sports", "travel")
 TASKS = ("multibert_tagger", "multibert_textcat")
@@ -528,3 +530,72 @@ def test_the_detectors_classes_are_not_a_textcats(trained):
     assert textcat.labels == ("none", "some")
     doc = trained("هتل ایران")
     assert set(doc.cats) == {*DOMAINS, "none", "some"}
+
+
+# One pass
+
+
+@pytest.fixture
+def n_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each batch had that went through the core with adapters of domains."""
+    found: list[int] = []
+    hidden_of = TaggerModule.hidden_of
+
+    def count(module: Any, core: Any, batch: WindowBatch, **settings: Any) -> Any:
+        found.append(len(batch.domains))
+        return hidden_of(module, core, batch, **settings)
+
+    monkeypatch.setattr(TaggerModule, "hidden_of", count)
+    return found
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 100])
+def test_tasks_on_equal_adapters_share_a_pass(trained, n_rows, batch_size):
+    nlp = on_entities(trained, steps=0)
+    alone = {name: [] for name in ("multibert_ner", *TASKS)}
+    for name in alone:
+        with nlp.select_pipes(disable=[other for other in alone if other != name]):
+            alone[name] = list(nlp.pipe(given(nlp)))
+    assert sum(n_rows) == 3 * 12
+    n_rows.clear()
+    together = list(nlp.pipe(given(nlp), batch_size=batch_size))
+    assert sum(n_rows) == 12
+    entities, tags, classes = alone.values()
+    for i, doc in enumerate(together):
+        assert [(e.text, e.label_) for e in doc.ents] == [
+            (e.text, e.label_) for e in entities[i].ents
+        ]
+        assert [word.tag_ for word in doc] == [word.tag_ for word in tags[i]]
+        for label in ("none", "some"):
+            assert doc.cats[label] == pytest.approx(classes[i].cats[label], abs=1e-5)
+    n_rows.clear()
+    list(nlp.pipe(given(nlp)))
+    assert sum(n_rows) == 12  # nothing is left of the batch before
+
+
+def test_a_saved_pipeline_shares_as_well(trained, n_rows, tmp_path):
+    on_entities(trained, steps=0).to_disk(tmp_path)
+    nlp = spacy.load(tmp_path)
+    list(nlp.pipe(given(nlp)))
+    assert sum(n_rows) == 12
+
+
+def test_an_adapter_that_was_trained_is_shared_no_longer(trained, n_rows):
+    nlp = on_entities(trained, steps=0)
+    tagger = nlp.get_pipe("multibert_tagger")
+    tagger.train_only(["news"], heads=False)
+    tagger.update(gold_examples(nlp, 4), sgd=nlp.create_optimizer())
+    n_rows.clear()
+    list(nlp.pipe(given(nlp)))
+    assert sum(n_rows) == 12 + 4 + 4  # its own news, and news of the textcat behind it
+
+
+def test_tasks_of_adapters_of_their_own_read_all(tasks, n_rows):
+    list(tasks.pipe(given(tasks)))
+    assert sum(n_rows) == 2 * 12
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_fallback_that_is_no_domain(tasks_folder, task):
+    with pytest.raises(DomainError, match=f"fallback_domain 'law' of component '{task}'"):
+        spacy.load(tasks_folder, config={f"components.{task}.fallback_domain": "law"})
