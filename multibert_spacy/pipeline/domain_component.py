@@ -104,10 +104,10 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
         addons: Collection[str],
         scorer: Callable[..., dict[str, Any]] | None,
     ) -> None:
-        """Take over what all such components have. RAISES (ConfigError): For settings that make no
-        sense.
+        """Take over what all such components have.
 
         lent (dict), settable: Domain -> the add-on that it is of; it is not saved.
+        RAISES (ConfigError): For settings that make no sense.
         """
         check_window(window - 2, overlap)
         batch_by_pieces([], batch_pieces)
@@ -184,7 +184,7 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
     def _read_rows(
         self, rows: Sequence[Row], view: TaggerView, *, states: bool
     ) -> tuple[list[Floats2d], list[Any]]:
-        """See `read_rows`; of components on one core each row is read once, if it can be."""
+        """Read each row once for all components on one core, if it can be; see `read_rows`."""
         nlp, core = self._pipeline, view.core
         active = [proc for _, proc in nlp.pipeline] if nlp is not None else []
         sharing = [
@@ -199,7 +199,7 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
         return shared.read(rows, view, self.batch_pieces, states=states, keep=keep)
 
     def _rows(self, docs: Sequence[Doc], domains: Sequence[str]) -> tuple[list[Row], list[Words]]:
-        """RETURNS (tuple): All windows of the docs, and the words of each doc that get logits."""
+        """Return all windows of the docs, and the words of each doc that get logits."""
         signs = self._signs(domains)
         rows = doc_rows(
             docs,
@@ -213,7 +213,10 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
         return rows, self._words(rows, docs, signs)
 
     def _check_loss(self, loss: float) -> None:
-        """RAISES (ConfigError): If a loss is not a finite number."""
+        """Check a loss.
+
+        RAISES (ConfigError): If it is not a finite number.
+        """
         if not np.isfinite(loss):
             raise ConfigError(
                 f"The loss of '{self.name}' is {loss}: lower the learning rate, or set "
@@ -232,7 +235,7 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
             yield from self._tag(batch)
 
     def _tag(self, docs: Sequence[Doc]) -> Sequence[Doc]:
-        """RETURNS (Sequence[Doc]): Those that were tagged; the error handler has the others."""
+        """Return the docs that were read; the error handler has the others."""
         try:
             self.set_annotations(docs, self.predict(docs))
         except Exception:
@@ -243,7 +246,7 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
         return docs
 
     def _with_domain(self, docs: Iterable[Doc]) -> list[Doc]:
-        """RETURNS (list): The docs whose domain is known; the error handler has the others."""
+        """Return the docs whose domain is known; the error handler has the others."""
         known = []
         for doc in docs:
             try:
@@ -285,7 +288,7 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
         return losses
 
     def _learn(self, examples: Sequence[Example]) -> float | None:
-        """RETURNS (float): The loss, after its gradient was found; None if there is nothing."""
+        """Return the loss, after its gradient was found; None if there is nothing."""
         docs = [eg.predicted for eg in examples]
         domains = [self.domain_of(doc) for doc in docs]
         rows, words = self._rows(docs, domains)
@@ -328,23 +331,26 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): Names of the domains."""
+        """Names of the domains."""
         return self.model.module.domains
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): Union of the labels of all domains."""
+        """Union of the labels of all domains."""
         with self.model.module.unchanged():
             heads = self.model.module.heads.values()
             return tuple(dict.fromkeys(chain.from_iterable(head.labels for head in heads)))
 
     @property
     def label_data(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): The labels, for `spacy init labels`."""
+        """The labels, for `spacy init labels`."""
         return self.labels
 
     def labels_of(self, domain: str) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): Labels of one domain. RAISES (DomainError): If unknown."""
+        """Return the labels of one domain.
+
+        RAISES (DomainError): If it is unknown.
+        """
         return self.model.module.labels_of(domain)
 
     def domain_of(self, doc: Doc, domains: Sequence[str] | None = None) -> str:
@@ -367,7 +373,10 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
         raise DomainError.unknown(domain, domains, component=self.name)
 
     def add_label(self, label: str) -> int:
-        """Labels belong to heads: RAISES (DomainError) unless the label is known."""
+        """Check that a label is known, since labels belong to heads.
+
+        RAISES (DomainError): If it is not.
+        """
         if label in self.labels:
             return 0
         raise DomainError(
@@ -476,7 +485,7 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
         self.train_only(known, heads=True)
 
     def _pieces(self, docs: Sequence[Doc]) -> list[int]:
-        """RETURNS (list[int]): Pieces of some of the docs: a prefix's start values."""
+        """Return the pieces of some of the docs: a prefix's start values."""
         core = self.model.core
         words = [[self.normalizer(word.text) for word in doc] for doc in docs[:50]]
         return list(chain.from_iterable(core.pieces(list(chain.from_iterable(words)))))
@@ -520,6 +529,7 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
         """Read what `to_disk` wrote: the domains are the folders that are there, so that one can
         be copied in or taken away. A default_domain in the config overrules the saved one. Heads
         are frozen until `train_only` says otherwise.
+
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
@@ -579,6 +589,6 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
             self.lent = {**self.lent, join_domain(nlp, self, folder): name}
 
     def _pack_docs(self, docs: Sequence[Doc]) -> WindowBatch:
-        """RETURNS (WindowBatch): All rows of the docs, whatever their number."""
+        """Return all rows of the docs, whatever their number."""
         rows, _ = self._rows(docs, [self.domain_of(doc) for doc in docs])
         return pack(rows, self.model.core)

@@ -175,7 +175,10 @@ class MultibertNER(DomainComponent):
         addons: Collection[str] = (),
         scorer: Callable[..., dict[str, Any]] | None = None,
     ) -> None:
-        """See `make_multibert_ner`. RAISES (ConfigError): For settings that make no sense."""
+        """Make one with the settings of `make_multibert_ner`.
+
+        RAISES (ConfigError): For settings that make no sense.
+        """
         super().__init__(
             vocab,
             model,

@@ -136,7 +136,10 @@ class MultibertTagger(SideTask):
         overwrite: bool = False,
         **settings: Any,
     ) -> None:
-        """See `make_multibert_tagger`. RAISES (ConfigError): For settings that make no sense."""
+        """Make one with the settings of `make_multibert_tagger`.
+
+        RAISES (ConfigError): For settings that make no sense.
+        """
         install_attribute(attribute)
         super().__init__(vocab, model, name, **settings)
         self.attribute = attribute

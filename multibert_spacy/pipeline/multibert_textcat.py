@@ -120,7 +120,10 @@ class MultibertTextcat(SideTask):
     def __init__(
         self, vocab: Vocab, model: TaggerModel, name: str = "multibert_textcat", **settings: Any
     ) -> None:
-        """See `make_multibert_textcat`. RAISES (ConfigError): For settings that make no sense."""
+        """Make one with the settings of `make_multibert_textcat`.
+
+        RAISES (ConfigError): For settings that make no sense.
+        """
         super().__init__(vocab, model, name, **settings)
 
     def predict(self, docs: Iterable[Doc]) -> list[dict[str, float]]:

@@ -45,7 +45,10 @@ class SideTask(DomainComponent):
         addons: Collection[str] = (),
         scorer: Callable[..., dict[str, Any]] | None = None,
     ) -> None:
-        """Take over what both have. RAISES (ConfigError): For settings that make no sense."""
+        """Take over what both have.
+
+        RAISES (ConfigError): For settings that make no sense.
+        """
         super().__init__(
             vocab,
             model,
@@ -142,7 +145,10 @@ class SideTask(DomainComponent):
         self.model.set_trainable(names, heads=True, adapters=False)
 
     def _lender(self, nlp: Language | None, name: str) -> DomainComponent:
-        """RAISES (ConfigError): If there is no component of that name that has adapters."""
+        """Find the component whose adapters are copied.
+
+        RAISES (ConfigError): If there is no component of that name that has adapters.
+        """
         found = dict(nlp.components).get(name) if nlp is not None else None
         if not isinstance(found, DomainComponent) or found is self or not found.domains:
             there = [
