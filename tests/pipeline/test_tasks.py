@@ -599,3 +599,24 @@ def test_tasks_of_adapters_of_their_own_read_all(tasks, n_rows):
 def test_a_fallback_that_is_no_domain(tasks_folder, task):
     with pytest.raises(DomainError, match=f"fallback_domain 'law' of component '{task}'"):
         spacy.load(tasks_folder, config={f"components.{task}.fallback_domain": "law"})
+
+
+def test_the_config_for_parts_of_speech(trained_folder, tmp_path):
+    nlp = spacy.load(trained_folder)
+    for part in ("train", "dev"):
+        docs = [eg.reference for eg in gold_examples(nlp, 12, 3, ["news", "travel"])]
+        for doc, domain in zip(docs, ["news"] * 12 + ["travel"] * 12, strict=True):
+            doc._.domain = domain
+        DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / f"{part}.spacy")
+    config = Path(__file__).resolve().parents[2] / "configs" / "tasks" / "pos.cfg"
+    start = trained_folder / "multibert_ner" / "domains" / "news"
+    paths = {"pretrained": trained_folder, "train": tmp_path / "train.spacy", "start": start}
+    overrides = {f"paths.{name}": str(path) for name, path in paths.items()}
+    overrides |= {"paths.dev": str(tmp_path / "dev.spacy"), "vars.max_steps": 30}
+    overrides |= {"vars.eval_frequency": 30, "vars.learn_rate": 0.02, "vars.batch_words": 128}
+    (tmp_path / "out").mkdir()
+    filled = spacy.util.load_config(config, overrides=overrides, interpolate=False)
+    train_nlp(init_nlp(filled), tmp_path / "out")
+    best = spacy.load(tmp_path / "out" / "model-best")
+    assert best.get_pipe("multibert_tagger").domains == ("social",)
+    assert best.meta["performance"]["tag_acc"] > 0.7  # one adapter for domains that disagree
