@@ -245,7 +245,9 @@ def test_nothing_is_printed(path):
         return
     assert not calls(path, "print")
     assert not calls(path, "pprint")
-    for package in ("wasabi", "rich", "tqdm", "typer"):
+    # what a user waits for has a progress bar, and a table that is logged
+    shown = {"wasabi", "tqdm"} if room(path) == "domains" else set()
+    for package in {"wasabi", "rich", "tqdm", "typer"} - shown:
         assert not imports_package(path, package)
 
 

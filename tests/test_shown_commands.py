@@ -55,8 +55,14 @@ COMMANDS = dict.fromkeys(
 )
 
 
+EXTRAS = {"scripts.experiments.llm": "spacy_llm"}
+"""What need not be installed: module of a command -> what it needs."""
+
+
 def app_of(module):
     """The typer app of a module that `python -m` runs, or None."""
+    if module in EXTRAS:
+        pytest.importorskip(EXTRAS[module])
     found = importlib.import_module(module)
     if hasattr(found, "__path__"):
         found = importlib.import_module(f"{module}.__main__")

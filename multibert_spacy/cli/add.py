@@ -57,7 +57,7 @@ def add_command(
 
 
 def _told(scores: dict[str, Any]) -> str:
-    """RETURNS (str): In a few words what was learnt."""
+    """Say in a few words what was learnt."""
     parts = [f"head {scores['head']} ({' '.join(scores['labels'])})", f"start {scores['start']}"]
     if scores["ents_f"] is not None:
         parts.append(f"F1 on dev {100 * scores['ents_f']:.1f}")

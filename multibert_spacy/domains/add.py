@@ -16,6 +16,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from tqdm import tqdm
 
+from ..core.seeds import same_seed
 from ..errors import ConfigError, DomainError
 from ..names import check_head_name, check_labels, check_new_name
 from ..pipeline.multibert_ner import MultibertNER
@@ -23,7 +24,7 @@ from .components import follow, tagger_of
 from .data import check_data, labels_in, read_examples
 from .learning import able_detectors, learn_domain
 from .starts import choose_start, new_head
-from .training import budget_for, own_tagger, same_seed, score_entities, train_domain
+from .training import budget_for, own_tagger, score_entities, train_domain
 
 __all__ = ["add_domain"]
 
@@ -168,7 +169,7 @@ def _candidates(
     head: str | None,
     start: str,
 ) -> tuple[list[str], tuple[str, ...]]:
-    """RETURNS (tuple): The domains to start from, and labels of its own; () keeps a head."""
+    """Return the domains to start from, and labels of its own; () keeps a head."""
     heads = tagger.model.module.heads
     names = list(tagger.domains) if start == AUTO else [start]
     if labels is not None and head is not None and head not in heads:

@@ -89,7 +89,9 @@ ON_THE_HUB = {"MIT": "mit", "Apache-2.0": "apache-2.0", "CC-BY-4.0": "cc-by-4.0"
 
 
 def card_of(nlp: Language, domain: str, about: Mapping[str, Any]) -> str:
-    """nlp (Language): A pipeline. domain (str): One of its domains.
+    """Write the card of a domain.
+
+    nlp (Language): A pipeline. domain (str): One of its domains.
     about (Mapping): What its manifest says of licence and author.
     RETURNS (str): The card, as Markdown.
     """
@@ -121,7 +123,7 @@ def card_of(nlp: Language, domain: str, about: Mapping[str, Any]) -> str:
 
 
 def _forward(tagger: "MultibertNER", domain: str) -> str:
-    """RETURNS (str): The lines that compute the hidden states x of the words."""
+    """Write the lines that compute the hidden states x of the words."""
     settings = tagger.model.module.adapter_of(domain).settings
     if isinstance(settings, PrefixSettings):
         first = tagger.model.core.first_position

@@ -32,7 +32,8 @@ PER_DOMAIN = ("ents_per_domain", "ents_given_per_domain", "domain_per_type")
 
 
 def tagger_of(nlp: Language) -> "MultibertNER":
-    """RETURNS (MultibertNER): The pipeline's first tagger.
+    """Return the pipeline's first tagger.
+
     RAISES (ConfigError): If it has none.
     """
     for _, tagger in pipes_of(nlp, "multibert_ner"):
@@ -44,12 +45,14 @@ def tagger_of(nlp: Language) -> "MultibertNER":
 
 
 def detectors_of(nlp: Language) -> "list[DomainDetector]":
-    """RETURNS (list[DomainDetector]): All detectors of the pipeline."""
+    """Return all detectors of the pipeline."""
     return [proc for _, proc in pipes_of(nlp, "domain_detector")]
 
 
 def check_known(nlp: Language, name: str) -> "MultibertNER":
-    """nlp (Language): A pipeline. name (str): Of a domain.
+    """Check that there is a domain.
+
+    nlp (Language): A pipeline. name (str): Of a domain.
     RETURNS (MultibertNER): The tagger that has it.
     RAISES (DomainError): If it has not.
     """
@@ -61,7 +64,7 @@ def check_known(nlp: Language, name: str) -> "MultibertNER":
 
 
 def settings_that_name(nlp: Language, domain: str) -> list[tuple[str, str]]:
-    """RETURNS (list): Component and key of each setting that a domain is the value of."""
+    """Return component and key of each setting that a domain is the value of."""
     found = []
     for factory, key in SETTINGS:
         for name, proc in pipes_of(nlp, factory):

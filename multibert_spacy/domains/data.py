@@ -84,7 +84,7 @@ def read_examples(
 
 
 def labels_in(examples: Iterable[Example]) -> Counter[str]:
-    """RETURNS (Counter): How many entities have which label."""
+    """Count how many entities have which label."""
     return Counter(ent.label_ for eg in examples for ent in eg.reference.ents)
 
 
@@ -100,6 +100,7 @@ class Findings:
 
     def say(self) -> None:
         """Log the doubts as a table.
+
         RAISES (DomainError): If there are errors, in one sentence.
         """
         if self.errors:
@@ -170,7 +171,7 @@ def _some(what: str, places: Sequence[str]) -> str:
 
 
 def _misaligned(nlp: Language, eg: Example) -> list[str]:
-    """RETURNS (list[str]): Names that no prediction on the raw text can find, since one of the
+    """Find names that no prediction on the raw text can find, since one of the
     pipeline's words goes on; with that word.
     """
     gold = eg.reference

@@ -63,7 +63,8 @@ def load_domain(
 
 
 def find_folder(place: str | Path) -> Path:
-    """RETURNS (Path): The folder of a domain that somebody named, see `load_domain`.
+    """Find the folder of a domain that somebody named, see `load_domain`.
+
     RAISES (DomainError): If there is neither folder nor add-on.
     """
     folder = Path(place)

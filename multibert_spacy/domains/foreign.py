@@ -85,7 +85,10 @@ def import_domain(
 
 
 def _check_core(folder: Path, found: ForeignAdapter, core: str, *, trust: bool) -> None:
-    """RAISES (AdapterError): If an adapter is not known to be made for a core."""
+    """Check that an adapter is known to be made for a core.
+
+    RAISES (AdapterError): If it is not.
+    """
     if found.core is not None and found.core != core:
         raise AdapterError(
             f"The adapter in {folder} was made for another core: {found.base} is "
@@ -99,7 +102,8 @@ def _check_core(folder: Path, found: ForeignAdapter, core: str, *, trust: bool) 
 
 
 def _head(folder: Path, found: ForeignAdapter, labels: Sequence[str] | None) -> Head:
-    """RETURNS (Head): The folder's classifier, its outputs in the order of our tags.
+    """Read the folder's classifier, its outputs in the order of our tags.
+
     RAISES (AdapterError): If there is none, or nobody says what it finds.
     RAISES (ConfigError): If the labels do not fit it.
     """

@@ -61,7 +61,10 @@ def check_place(out: str | Path) -> Path:
 
 
 def _share(source: Path, new: Path) -> None:
-    """source (Path): A pipeline. new (Path): One made of it, in a draft."""
+    """Share with a pipeline what did not change.
+
+    source (Path): A pipeline. new (Path): One made of it, in a draft.
+    """
     twins: dict[tuple[str, int], list[Path]] = {}  # by content: a domain may have been renamed
     for path in filter(_is_ours, sorted(source.glob("*/**/*"))):
         twins.setdefault((path.name, path.stat().st_size), []).append(path)

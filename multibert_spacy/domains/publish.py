@@ -71,7 +71,8 @@ def package_domain(
 
 
 def package_name(domain: str) -> str:
-    """RETURNS (str): The name of a domain's package.
+    """Return the name of a domain's package.
+
     RAISES (ConfigError): If it has letters that no package's name can have.
     """
     name = re.sub(r"[-.]", "_", domain)
@@ -84,7 +85,7 @@ def package_name(domain: str) -> str:
 
 
 def _about(nlp: Language, name: str, package: str, version: str) -> dict[str, object]:
-    """RETURNS (dict): What setuptools' `setup` takes."""
+    """Return what setuptools' `setup` takes."""
     tagger = check_known(nlp, name)
     meta = nlp.meta
     described = " ".join(tagger.model.descriptions.get(name, "").split())

@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from spacy.tokens import Doc
 from spacy.training import Example
 
@@ -22,7 +21,6 @@ from ..networks.tagger import Head
 from ..networks.tagger_model import TaggerModel
 from ..pipeline.batching import tag_pairs
 from ..pipeline.multibert_ner import MultibertNER
-from ..text.spans import bio_tags
 from .data import labels_in
 from .training import tag_anew
 
@@ -35,6 +33,10 @@ ALL_WORDS = 8000
 FEWEST_WORDS = 80
 FINALISTS = 4
 MEAN_OF = 3
+EVEN = 0.02
+"""F1 by which one must be better than an adapter that more domains share: that has learnt from
+more texts, and goes on learning better.
+"""
 COVERED = 0.3
 """Share of a label's names that one label of another head must cover, to be its start."""
 
@@ -82,7 +84,8 @@ def choose_start(
     seed (int): Of the texts that are drawn.
     """
     module = tagger.model.module
-    names = list(_distinct(tagger.model, candidates))
+    shared = _distinct(tagger.model, candidates)
+    names = list(shared)
     found: list[Start] = []
     limits = [max(ALL_WORDS // len(names), FEWEST_WORDS), WORDS]
     for limit in limits if len(names) * WORDS > ALL_WORDS else limits[1:]:
@@ -97,7 +100,10 @@ def choose_start(
             found.append(Start(name, name, adapter, f, cover, labels_in(drawn)))
         found.sort(key=lambda start: -start.f)
         names = [start.name for start in found[:FINALISTS]]
-    best = found[0]
+    best = max(
+        (start for start in found if start.f > found[0].f - EVEN),
+        key=lambda start: (shared[start.name], start.f),
+    )
     good = [start for start in found[:MEAN_OF] if start.f > 0] if mix else []
     if mean := _mean_of(good, tagger.model):
         name, adapter = mean
@@ -113,19 +119,20 @@ def choose_start(
     return best
 
 
-def _distinct(model: TaggerModel, names: Sequence[str]) -> list[str]:
-    """RETURNS (list[str]): Domains, one of each that have equal weights."""
+def _distinct(model: TaggerModel, names: Sequence[str]) -> Counter[str]:
+    """Count domains, one of each that have equal weights, and how many have them."""
     seen: dict[tuple[str, str], str] = {}
+    shared: Counter[str] = Counter()
     for name in names:
         digest = hashlib.sha256()
         for tensor in model.module.adapter_of(name).export().values():
             digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
-        seen.setdefault((model.module.head_name(name), digest.hexdigest()), name)
-    return list(seen.values())
+        shared[seen.setdefault((model.module.head_name(name), digest.hexdigest()), name)] += 1
+    return shared
 
 
 def _draw(examples: Sequence[Example], n_words: int, seed: int) -> list[Example]:
-    """RETURNS (list[Example]): Some, of that many words at the most; one at least."""
+    """Draw some, of that many words at the most; one at least."""
     drawn: list[Example] = []
     for eg in random.Random(seed).sample(examples, len(examples)):
         n_words -= len(eg.predicted)
@@ -138,7 +145,7 @@ def _draw(examples: Sequence[Example], n_words: int, seed: int) -> list[Example]
 def _compare(
     tagged: Sequence[Doc], examples: Sequence[Example], *, own_labels: bool
 ) -> tuple[float, Cover]:
-    """RETURNS (tuple): Strict F1, and what covers what."""
+    """Return strict F1, and what covers what."""
     cover: dict[str, Counter[str]] = defaultdict(Counter)
     pairs = [
         (list(doc.ents), list(eg.get_aligned_spans_y2x(eg.reference.ents)))
@@ -161,7 +168,7 @@ def _compare(
 
 
 def _mean_of(starts: Sequence[Start], model: TaggerModel) -> tuple[str, Adapter] | None:
-    """RETURNS (tuple): The mean of several adapters and its name; None if there is none."""
+    """Return the mean of several adapters and its name; None if there is none."""
     settings = {str(start.adapter.settings) for start in starts}
     if len(starts) < 2 or len(settings) > 1:
         return None
@@ -187,23 +194,12 @@ def new_head(
     if start is None or old is None:
         return head
     sources = {label: source for label in labels if (source := _source(label, start))}
-    index = {tag: i for i, tag in enumerate(bio_tags(labels))}
-    theirs = {tag: i for i, tag in enumerate(bio_tags(old.labels))}
-    taken = {index["O"]: theirs["O"]}
-    for label, source in sources.items():
-        for part in "BI":
-            taken[index[f"{part}-{label}"]] = theirs[f"{part}-{source}"]
-    into, of = list(taken), list(taken.values())
-    with torch.no_grad():
-        head.linear.weight[into] = old.linear.weight[of].to(head.linear.weight)
-        head.linear.bias[into] = old.linear.bias[of].to(head.linear.bias)
-        moves, known = head.tensors()["transitions"], old.tensors()["transitions"]
-        moves[torch.tensor(into)[:, None], torch.tensor(into)] = known[of][:, of].to(moves)
+    head.take_over(old, sources)
     return head
 
 
 def _source(label: str, start: Start) -> str | None:
-    """RETURNS (str): The start's label that covers a label best, if any covers enough of it."""
+    """Return the start's label that covers a label best, if any covers enough of it."""
     shares = {source: own[label] for source, own in start.cover.items()}
     best = max(shares, key=lambda source: shares[source], default=None)
     if best is None or shares[best] < COVERED * max(start.gold[label], 1):

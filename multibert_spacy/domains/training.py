@@ -6,7 +6,6 @@ learns in a tagger of its own on the same core, which is handed back as it is to
 fp16, so that what is in memory is what will be loaded.
 """
 
-import contextlib
 import copy
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from spacy.language import Language
 from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.training.batchers import minibatch_by_padded_size
-from spacy.util import fix_random_seed
 from thinc.api import Adam, warmup_linear
 
 from ..core.encoder import Core
@@ -31,7 +28,7 @@ from ..pipeline.domain_detector import join_docs
 from ..pipeline.multibert_ner import MultibertNER
 from ..training.augmenters import build_entity_swap_v1
 
-__all__ = ["Budget", "budget_for", "own_tagger", "same_seed", "score_entities", "train_domain"]
+__all__ = ["Budget", "budget_for", "own_tagger", "score_entities", "train_domain"]
 
 Tell = Callable[[int, float | None], None]
 """Is told the number of the step, and the F1 on dev if it was just measured."""
@@ -126,22 +123,6 @@ def own_tagger(tagger: MultibertNER, *, core_dropout: float) -> MultibertNER:
     )
 
 
-@contextlib.contextmanager
-def same_seed(seed: int) -> Iterator[None]:
-    """Everything that is drawn depends on a seed, and the caller's own generators go on where
-    they were.
-    """
-    before = random.getstate(), np.random.get_state()
-    devices = range(torch.cuda.device_count())
-    try:
-        with torch.random.fork_rng(devices):
-            fix_random_seed(seed)
-            yield
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])
-
-
 def train_domain(
     nlp: Language,
     tagger: MultibertNER,
@@ -196,7 +177,7 @@ def train_domain(
 def _batches(
     nlp: Language, train: Sequence[Example], budget: Budget, seed: int
 ) -> Iterator[list[Example]]:
-    """YIELDS (list[Example]): Batches without end; each pass has an order of its own."""
+    """Cut batches without end; each pass has an order of its own."""
     rng = random.Random(seed)
     augment = build_entity_swap_v1(budget.swapped, seed)
     while True:

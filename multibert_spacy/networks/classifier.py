@@ -244,7 +244,7 @@ class ClassifierModel(DetectorModel[ClassifierModule]):
         self._install(module, n_classes)
 
     def forget(self, labels: Sequence[str], label: str) -> bool:
-        """See `DetectorModel.forget`. What is left of its probability is the others'."""
+        """Lose a domain; what is left of its probability is the others'. See `DetectorModel`."""
         module = self.module
         kept = [i for i, other in enumerate(labels) if other != label]
         tensors = module.tensors()

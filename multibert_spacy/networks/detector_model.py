@@ -60,9 +60,7 @@ class DetectorModel(Model[list[Doc], Floats2d], Generic[M]):
         self._dims["nO"] = n_outputs
 
     def knowledge(self, label: str) -> Knowledge | None:
-        """RETURNS (Knowledge): What it knows of one domain alone; None if that means nothing to
-        another detector.
-        """
+        """Return what it knows of one domain; None if that means nothing to another detector."""
         return None
 
     def learn(self, label: str, known: Knowledge) -> bool:

@@ -50,12 +50,12 @@ class Knowledge:
     outputs: Floats2d
 
     def tensors(self) -> dict[str, Tensor]:
-        """RETURNS (dict): What is stored in a file beside the adapter."""
+        """Return what is stored in a file beside the adapter."""
         arrays = {"described": self.described, "topic": self.topic, "outputs": self.outputs}
         return {name: torch.from_numpy(np.ascontiguousarray(own)) for name, own in arrays.items()}
 
     def about(self) -> dict[str, Any]:
-        """RETURNS (dict): What stands in the manifest."""
+        """Return what stands in the manifest."""
         return {
             "description": self.description,
             "trained": self.trained,
@@ -65,7 +65,9 @@ class Knowledge:
 
 
 def knowledge_of(mixture: Mixture, label: str, bag: str) -> Knowledge:
-    """mixture (Mixture): With the domain. bag (str): The hash of its bag.
+    """Take out what a mixture knows of one domain.
+
+    mixture (Mixture): With the domain. bag (str): The hash of its bag.
     RETURNS (Knowledge): What it knows of the domain.
     """
     i = mixture.labels.index(label)

@@ -21,6 +21,7 @@ from ..core.precision import upload
 from ..engines.adapted_module import AdaptedModule
 from ..errors import DomainError
 from ..names import check_head_name, check_labels, check_name
+from ..text.spans import bio_tags
 from ..types import Floats2d, WindowBatch
 from .tasks import ENTITIES, Task
 
@@ -105,6 +106,24 @@ class Head(nn.Module):
             names["transitions"] = own.pop("transitions", torch.zeros_like(self.transitions))
         names.update((f"linear.{name}", tensor) for name, tensor in own.items())
         self.load_state_dict(names)
+
+    def take_over(self, old: "Head", sources: Mapping[str, str]) -> None:
+        """Begin with what another head for entities knows; tags that are in none stay as they are.
+
+        old (Head): Of the same width.
+        sources (Mapping): Label -> the other head's label that it begins as.
+        """
+        index = {tag: i for i, tag in enumerate(bio_tags(self.labels))}
+        theirs = {tag: i for i, tag in enumerate(bio_tags(old.labels))}
+        taken = {index["O"]: theirs["O"]}
+        for label, source in sources.items():
+            taken |= {index[f"{p}-{label}"]: theirs[f"{p}-{source}"] for p in "BI"}
+        into, of = torch.tensor(list(taken)), torch.tensor(list(taken.values()))
+        with torch.no_grad():
+            self.linear.weight[into] = old.linear.weight[of].to(self.linear.weight)
+            self.linear.bias[into] = old.linear.bias[of].to(self.linear.bias)
+            moves, known = self.tensors()["transitions"], old.tensors()["transitions"]
+            moves[into[:, None], into] = known[of][:, of].to(moves)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.standardised:

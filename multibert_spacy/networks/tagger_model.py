@@ -431,14 +431,6 @@ class TaggerView:
         return [head(own).cpu().numpy() for head, own in zip(heads, inputs, strict=True)]
 
 
-def _shape_of(adapter: Adapter) -> tuple[str, str]:
-    """RETURNS (tuple): An adapter's kind, and its length where that has to be the same for all."""
-    settings = adapter.settings
-    if isinstance(settings, PrefixSettings):
-        return settings.kind, f" of {settings.n_virtual}"
-    return settings.kind, ""
-
-
 def _mean(
     states: Sequence[dict[str, Tensor]], weights: Sequence[float] | None = None
 ) -> dict[str, Tensor]:
@@ -461,6 +453,14 @@ def _equal(a: Head, b: Head) -> bool:
     theirs = b.state_dict()
     alike = (a.labels, a.standardised) == (b.labels, b.standardised)
     return alike and all(torch.equal(v.cpu(), theirs[k].cpu()) for k, v in a.state_dict().items())
+
+
+def _shape_of(adapter: Adapter) -> tuple[str, str]:
+    """RETURNS (tuple): An adapter's kind, and its length where that has to be the same for all."""
+    settings = adapter.settings
+    if isinstance(settings, PrefixSettings):
+        return settings.kind, f" of {settings.n_virtual}"
+    return settings.kind, ""
 
 
 def forward(

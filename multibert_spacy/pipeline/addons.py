@@ -40,7 +40,7 @@ DOMAIN = "domain"
 
 
 def installed_addons() -> dict[str, EntryPoint]:
-    """RETURNS (dict): Domain -> entry point, of all add-ons that are installed."""
+    """Return domain -> entry point of all add-ons that are installed."""
     return {entry.name: entry for entry in sorted(entry_points(group=ADDONS))}
 
 
@@ -59,7 +59,7 @@ def addon_folder(name: str) -> Path | None:
 
 
 def pipes_of(nlp: Language, factory: str) -> list[tuple[str, Any]]:
-    """RETURNS (list): Names and components of a factory, disabled ones too: they may come back."""
+    """Return names and components of a factory, disabled ones too: they may come back."""
     return [
         (name, proc) for name, proc in nlp.components if nlp.get_pipe_meta(name).factory == factory
     ]

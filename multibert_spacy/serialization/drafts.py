@@ -246,6 +246,7 @@ def put_folder(new: Path, place: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Let two paths change their names: Linux's `renameat2`, which Python has no function for.
+
     RETURNS (bool): Whether the system did it.
     """
     try:

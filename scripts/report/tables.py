@@ -26,8 +26,20 @@ SYSTEMS = {
     "prefix": ("multi_prefix", "given"),
     "CRF": ("crf", "single"),
     "CRF, with dev": ("crf_refit", "single"),
+    "chatbot": ("llm", "zero_shot"),
+    "chatbot, few-shot": ("llm", "few_shot"),
 }
 """Title -> file, and which of its scores."""
+
+
+PUBLISHED = "67.8 and 55.7"
+"""ChatGPT's F1 in table 3 of the paper."""
+COUNTS = {
+    "tokens in": "prompt_tokens",
+    "tokens out": "completion_tokens",
+    "unreadable": "unreadable",
+}
+"""Column -> what the command `llm` counts."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +162,28 @@ def entities(m: Metrics) -> Made:
         for name, own in systems.items()
     ]
     return rows, (ours, general, lora)
+
+
+def chatbot(m: Metrics) -> Made:
+    """A chatbot, zero-shot and few-shot, and what it cost, between ours and the published one."""
+    if (ours := m.read("pretrained")) is None:
+        return [], []
+    report = m.read("llm")
+    rows = [{"system": "adapters, domain given", **_by_head(ours["given"])}]
+    for mode in ("zero-shot", "few-shot"):
+        row = {"system": f"chatbot, {mode}", "F1": "not run here"}
+        if report:
+            own = report[mode.replace("-", "_")]
+            row = {"system": f"{report['model']}, {mode}", **_by_head(own)}
+            row |= {what: f"{own['counts'].get(key, 0):,}" for what, key in COUNTS.items()}
+            row["no answer"] = f"{sum(own['failures'].values()):,}"
+        rows.append(row)
+    return [*rows, {"system": "ChatGPT, as published", "F1": PUBLISHED}], [ours, report]
+
+
+def _by_head(scores: Scores) -> Row:
+    macros = scores["macro_by_head"].items()
+    return {"F1": f1(scores["micro"]), **{f"macro of {k}": f1(own) for k, own in macros}}
 
 
 def detectors(m: Metrics) -> tuple[dict[str, Scores], list[Any]]:
@@ -318,7 +352,7 @@ def _table(make: Callable[[Metrics], Made], m: Metrics) -> Table | None:
 
 
 MAKERS: tuple[Callable[[Metrics], Made], ...] = (
-    domains, entities, detection, seeds, folds, comparisons, sizes, ambiguity, masked,
+    domains, entities, chatbot, detection, seeds, folds, comparisons, sizes, ambiguity, masked,
     speed, memory,
 )  # fmt: skip
 TABLES = {make.__name__: partial(_table, make) for make in MAKERS}

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from multibert_spacy.core import attention
-from multibert_spacy.core.attention import attend
+from multibert_spacy.core.attention import attend, attend_near
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])
@@ -50,3 +50,23 @@ def test_rows_may_go_a_few_at_a_time(at_once, masked, monkeypatch):
     found = attend(q, k, v, seen, dropout=0.0)
     assert found.dtype == torch.bfloat16
     assert_close(found.float(), expected, rtol=0, atol=3e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("near", [0, 3, 30])
+@pytest.mark.parametrize("n_virtual", [0, 2])
+def test_near_pieces_and_the_prefix_are_seen(dtype, near, n_virtual):
+    t, lengths = 20, torch.tensor([20, 5])
+    q = torch.randn(2, 3, t, 8).to(dtype)
+    k, v = (torch.randn(2, 3, n_virtual + t, 8).to(dtype) for _ in range(2))
+    seen = (torch.arange(-n_virtual, t) < lengths[:, None])[:, None, None]
+    out = attend_near(q, k, v, seen, near, dropout=0.0)
+    assert out.dtype == dtype
+    assert out.isfinite().all()  # behind a row's end too: the next layer multiplies it by zero
+    for row, length in enumerate(lengths.tolist()):
+        for i in range(length):
+            first, last = max(0, i - near), min(length, i + near + 1)
+            kept = [*range(n_virtual), *range(n_virtual + first, n_virtual + last)]
+            own = q[row, :, i : i + 1].float() @ k[row][:, kept].float().transpose(1, 2)
+            expected = (own / 8**0.5).softmax(-1) @ v[row][:, kept].float()
+            assert_close(out[row, :, i].float(), expected[:, 0], rtol=0, atol=2e-2)

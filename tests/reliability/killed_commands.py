@@ -22,6 +22,7 @@ from spacy.language import Language
 
 from multibert_spacy import remove_domain, rename_domain
 from multibert_spacy.domains.output import write_pipeline
+from multibert_spacy.serialization import drafts
 
 CHANGES: dict[str, Callable[[Language], None]] = {
     "remove": lambda nlp: remove_domain(nlp, "news"),
@@ -35,20 +36,31 @@ def kill(change: str, old: Path, work: Path, every: int) -> list[str]:
     CHANGES[change](nlp)
     saves["new"] = look(nlp)
     model = work / "model"
+    nlp.to_disk(model)  # what is imported on the way would be events as well
+    shutil.rmtree(model)
     shutil.copytree(old, model)
 
-    def write_until(n: int) -> int:
-        """RETURNS (int): How the process ended that dies at event n."""
+    def write_until(n: int, *, after: bool = False) -> int:
+        """RETURNS (int): How the process ended that dies at event n, or so many events after the
+        two folders were exchanged.
+        """
 
         def write() -> None:
-            count = 0
+            count, begin, exchange = 0, 0, drafts._exchange
 
             def die(counted: int) -> None:
                 nonlocal count
                 count = counted
-                if counted == n:
+                if (begin or not after) and counted - begin == n:
                     os.kill(os.getpid(), signal.SIGKILL)
 
+            def exchange_and_begin(one: Path, other: Path) -> bool:
+                nonlocal begin
+                done = exchange(one, other)
+                begin = count if after else 0
+                return done
+
+            drafts._exchange = exchange_and_begin
             at_events(ALL, die)
             write_pipeline(nlp, model, model)
             (work / "count").write_text(str(count), "utf8")
@@ -58,11 +70,12 @@ def kill(change: str, old: Path, work: Path, every: int) -> list[str]:
 
     write_until(0)
     total = int((work / "count").read_text("utf8"))
+    moments = [(n, False) for n in range(1, total, every)] + [(n, True) for n in range(1, 5)]
     found = []
-    for n in sorted({*range(1, total, every), *range(total - 10, total)}):
+    for n, after in moments:
         shutil.rmtree(model)
         shutil.copytree(old, model)
-        if os.WIFSIGNALED(write_until(n)):
+        if os.WIFSIGNALED(write_until(n, after=after)):
             found.append(outcome(model, saves))
     write_until(0)
     left = sorted(path.name for path in work.iterdir())

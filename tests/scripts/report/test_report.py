@@ -100,6 +100,38 @@ def test_systems_side_by_side(metrics: Metrics) -> None:
     assert table.markdown().splitlines()[1] == "| --- | --- | --- | --- |"
 
 
+def test_a_chatbot_is_not_run_here(metrics: Metrics) -> None:
+    write(metrics, "pretrained", {m: entities(0.7, 0.6) for m in ("given", "detected")})
+    found = rows(TABLES["chatbot"](metrics))
+    assert found == [
+        ["adapters, domain given", "70.0 (60.0-80.0)", "70.0 (60.0-80.0)", "60.0 (50.0-70.0)"],
+        ["chatbot, zero-shot", "not run here", "", ""],
+        ["chatbot, few-shot", "not run here", "", ""],
+        ["ChatGPT, as published", "67.8 and 55.7", "", ""],
+    ]
+
+
+def test_a_chatbot_and_what_it_took(metrics: Metrics) -> None:
+    write(metrics, "pretrained", {m: entities(0.7, 0.6) for m in ("given", "detected")})
+    counts = {"prompt_tokens": 4321, "completion_tokens": 99}
+    zero = {
+        **entities(0.4, 0.3),
+        "counts": counts,
+        "failures": {"TimeoutError": 2, "ValueError": 1},
+    }
+    few = {**entities(0.5, 0.3), "counts": {**counts, "unreadable": 7}, "failures": {}}
+    write(metrics, "llm", {"model": "parrot", "zero_shot": zero, "few_shot": few})
+    table = TABLES["chatbot"](metrics)
+    assert table is not None
+    assert list(table.frame.columns)[4:] == ["tokens in", "tokens out", "unreadable", "no answer"]
+    assert [[row[0], row[1][:4], *row[4:]] for row in rows(table)[1:3]] == [
+        ["parrot, zero-shot", "40.0", "4,321", "99", "0", "3"],
+        ["parrot, few-shot", "50.0", "4,321", "99", "7", "0"],
+    ]
+    systems = TABLES["domains"](metrics)
+    assert systems is not None and list(systems.frame.columns)[-1] == "chatbot, few-shot"
+
+
 def test_a_general_of_other_domains_is_no_comparison(metrics: Metrics) -> None:
     write(metrics, "pretrained", {m: entities(0.7, 0.6) for m in ("given", "detected")})
     other = entities(0.9, 0.9)
