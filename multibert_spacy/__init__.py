@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .pipeline.domain_detector import DomainDetector
     from .pipeline.frozen_transformer import FrozenTransformer
     from .pipeline.multibert_ner import MultibertNER
+    from .pipeline.multibert_tagger import MultibertTagger
+    from .pipeline.multibert_textcat import MultibertTextcat
 
 __version__ = "0.1.0"
 __all__ = [
@@ -44,6 +46,8 @@ __all__ = [
     "FrozenTransformer",
     "MultibertError",
     "MultibertNER",
+    "MultibertTagger",
+    "MultibertTextcat",
     "__version__",
     "add_domain",
     "import_domain",
@@ -58,6 +62,8 @@ _LAZY = {
     "DomainDetector": ".pipeline.domain_detector",
     "FrozenTransformer": ".pipeline.frozen_transformer",
     "MultibertNER": ".pipeline.multibert_ner",
+    "MultibertTagger": ".pipeline.multibert_tagger",
+    "MultibertTextcat": ".pipeline.multibert_textcat",
     "add_domain": ".domains.add",
     "import_domain": ".domains.foreign",
     "load_domain": ".domains.folders",

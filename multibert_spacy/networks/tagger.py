@@ -1,10 +1,11 @@
 """The tagger's network: a bank of adapters on the core, and a head per label scheme, which is a
-linear layer and the transitions of a chain.
+linear layer and, for entities, the transitions of a chain.
 
 As in the paper, a head is trained together with the shared adapter of its domains and frozen when
 a domain's own adapter is tuned. Heads of different sizes in one batch cost one small matmul each.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from ..errors import DomainError
 from ..names import check_head_name, check_labels, check_name
 from ..text.spans import bio_tags
 from ..types import Floats2d, WindowBatch
+from .tasks import ENTITIES, Task
 
 __all__ = ["Head", "TaggerModule"]
 
@@ -31,8 +33,10 @@ MOST_ODDS = 4.0
 
 
 class Head(nn.Module):
-    """A label scheme: hidden states (w, h) -> logits (w, k), k = 2 * len(labels) + 1, and the
-    transitions (k, k) between the tags of neighbouring words (see `text/crf.py`).
+    """A label scheme: hidden states (w, h) -> logits (w, k).
+
+    For entities k = 2 * len(labels) + 1, and it has the transitions (k, k) between the tags of
+    neighbouring words (see `text/crf.py`). For all else k is len(labels), and it has none.
 
     The hidden states are standardised first (a layer norm without weights), so that one learning
     rate fits cores of any scale: those of e5 are ten times as small as BERT's.
@@ -45,6 +49,7 @@ class Head(nn.Module):
         pairs: NDArray[np.int64] | None = None,
         *,
         standardised: bool = True,
+        task: Task = ENTITIES,
     ) -> None:
         """Make a head whose bias and transitions start from how often tags follow each other.
 
@@ -52,20 +57,24 @@ class Head(nn.Module):
         predict no entity at all. The transitions start as a quarter of the pairs' log-odds, since
         they hardly learn from zero.
 
-        labels (Sequence[str]): Entity labels.
+        labels (Sequence[str]): The labels.
         width (int): Width of the core.
-        pairs (k, k): How often the column's tag follows the row's in the training part. None
-            leaves everything at zero.
+        pairs (k, k): How often the column's tag follows the row's in the training part; (1, k) how
+            often each label is there, for a head without transitions. None leaves everything at
+            zero.
         standardised (bool): Whether it has the layer norm; a classifier that somebody trained
             without one has none.
+        task (Task): What it is for.
         RAISES (ConfigError): If a label could not be saved and read again.
         """
         super().__init__()
         self.standardised = standardised
         self.labels = check_labels(labels)
-        n_tags = 2 * len(self.labels) + 1
+        n_tags = task.n_outputs(len(self.labels))
         self.linear = nn.Linear(width, n_tags)
-        self.transitions = nn.Parameter(torch.zeros(n_tags, n_tags))
+        self.transitions: nn.Parameter | None = None
+        if task.chained:
+            self.transitions = nn.Parameter(torch.zeros(n_tags, n_tags))
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
         if pairs is not None:
@@ -73,6 +82,8 @@ class Head(nn.Module):
             prior = smoothed.sum(0) + 1
             prior = prior / prior.sum()
             self.linear.bias.data.copy_(prior.log())
+            if self.transitions is None:
+                return
             following = smoothed + prior  # one more pair, spread as the prior is
             following = following / following.sum(1, keepdim=True)
             odds = (following / prior).log().clamp(-MOST_ODDS, MOST_ODDS)
@@ -80,7 +91,8 @@ class Head(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors that are stored: weight (k, h), bias (k,), transitions (k, k)."""
-        return {**self.linear.state_dict(), "transitions": self.transitions}
+        own: dict[str, Tensor] = self.linear.state_dict()
+        return own if self.transitions is None else {**own, "transitions": self.transitions}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over weights.
@@ -89,12 +101,14 @@ class Head(nn.Module):
         RAISES (RuntimeError): If names or shapes differ.
         """
         own = dict(tensors)
-        transitions = own.pop("transitions", torch.zeros_like(self.transitions))
-        names = {f"linear.{name}": tensor for name, tensor in own.items()}
-        self.load_state_dict({**names, "transitions": transitions})
+        names = {}
+        if self.transitions is not None:
+            names["transitions"] = own.pop("transitions", torch.zeros_like(self.transitions))
+        names.update((f"linear.{name}", tensor) for name, tensor in own.items())
+        self.load_state_dict(names)
 
     def take_over(self, old: "Head", sources: Mapping[str, str]) -> None:
-        """Begin with what another head knows; tags that are in none stay as they are.
+        """Begin with what another head for entities knows; tags that are in none stay as they are.
 
         old (Head): Of the same width.
         sources (Mapping): Label -> the other head's label that it begins as.
@@ -108,8 +122,8 @@ class Head(nn.Module):
         with torch.no_grad():
             self.linear.weight[into] = old.linear.weight[of].to(self.linear.weight)
             self.linear.bias[into] = old.linear.bias[of].to(self.linear.bias)
-            moves = old.transitions[of][:, of].to(self.transitions)
-            self.transitions[into[:, None], into] = moves
+            moves, known = self.tensors()["transitions"], old.tensors()["transitions"]
+            moves[into[:, None], into] = known[of][:, of].to(moves)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.standardised:
@@ -125,7 +139,7 @@ class _Domain:
 
 
 class TaggerModule(AdaptedModule):
-    """Domains, their adapters and heads. Knows nothing of docs."""
+    """Domains, their adapters and heads, all of one task. Knows nothing of docs."""
 
     def __init__(
         self, settings: AdapterSettings, dropout: float, core_dropout: float = 0.0
@@ -135,8 +149,12 @@ class TaggerModule(AdaptedModule):
         settings (AdapterSettings): Of adapters made here; read ones bring their own.
         dropout (float): On the hidden states in front of the head, and in a core that is trained.
         core_dropout (float): In a frozen core, while an adapter is trained.
+
+        task (Task), settable: What its heads are for.
         """
         super().__init__()
+        self.task = ENTITIES
+        self._keys: dict[int, str] = {}  # filled in views alone, whose adapters stay
         self.settings = settings
         self.dropout = nn.Dropout(dropout)
         self.core_dropout = core_dropout
@@ -173,20 +191,34 @@ class TaggerModule(AdaptedModule):
     def _get(self, domain: str) -> _Domain:
         with self.unchanged():
             if domain not in self._domains:
-                raise DomainError.unknown(domain, self._domains, component="multibert_ner")
+                raise DomainError.unknown(domain, self._domains, component=self.task.component)
             return self._domains[domain]
 
     def _head_of(self, domain: str) -> Head:
         with self.unchanged():
             return self.heads[self._get(domain).head]
 
-    def transitions_of(self, domain: str) -> Floats2d:
-        """Return the transitions (k, k) of the domain's head.
+    def adapter_key(self, domain: str) -> str:
+        """Return a hash of a domain's adapter in a view: equal for adapters of equal values.
 
         RAISES (DomainError): If there is no such domain.
         """
-        head = self._head_of(domain)
-        transitions: Floats2d = head.transitions.detach().cpu().numpy()
+        adapter = self.adapter_of(domain)
+        if id(adapter) not in self._keys:
+            digest = hashlib.sha256(repr(adapter.settings).encode())
+            for name, tensor in sorted(adapter.state_dict().items()):
+                digest.update(f"{name} {tuple(tensor.shape)}".encode())
+                digest.update(tensor.detach().float().cpu().numpy().tobytes())
+            self._keys[id(adapter)] = digest.hexdigest()
+        return self._keys[id(adapter)]
+
+    def transitions_of(self, domain: str) -> Floats2d:
+        """Return the transitions (k, k) of the domain's head, which has some.
+
+        RAISES (DomainError): If there is no such domain.
+        """
+        own = self._head_of(domain).tensors()["transitions"]
+        transitions: Floats2d = own.detach().cpu().numpy()
         return transitions
 
     def add_head(self, name: str, head: Head) -> None:
@@ -261,16 +293,16 @@ class TaggerModule(AdaptedModule):
         modules.update((f"domain {n}", d.adapter) for n, d in self._domains.items())
         self._registered = nn.ModuleDict({n.encode().hex(): m for n, m in modules.items()})
 
-    def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
-        """Choose what is trained: these domains' adapters and, if `heads`, their heads. All else
-        is frozen.
+    def set_trainable(self, domains: Iterable[str], *, heads: bool, adapters: bool = True) -> None:
+        """Choose what is trained of these domains: their heads, their adapters. All else is
+        frozen.
         """
         for p in self.parameters():
             p.requires_grad_(False)
             p.grad = None  # a gradient of zero is still an update: Adam's momentum, weight decay
         for domain in domains:
             for p in self.adapter_of(domain).parameters():
-                p.requires_grad_(True)
+                p.requires_grad_(adapters)
             if heads:
                 for p in self.heads[self.head_name(domain)].parameters():
                     p.requires_grad_(True)
@@ -342,7 +374,7 @@ class TaggerModule(AdaptedModule):
         place = {id(adapter): i for i, adapter in enumerate(self.adapters)}
         for name in domains:
             if name not in own:
-                raise DomainError.unknown(name, own, component="multibert_ner")
+                raise DomainError.unknown(name, own, component=self.task.component)
         return [place[id(own[name].adapter)] for name in domains]
 
     def scatter(

@@ -1,4 +1,4 @@
-"""The tagger as a thinc model: what the `multibert_ner` component holds."""
+"""The tagger as a thinc model: what the components with an adapter per domain hold."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from spacy.tokens import Doc
-from thinc.api import Model, torch2xp
+from thinc.api import Model, torch2xp, xp2torch
 from torch import Tensor
 
 from ..adapters.kinds import Adapter, AdapterSettings, PrefixSettings
@@ -23,7 +23,8 @@ from ..serialization.files import inside
 from ..types import Floats2d, WindowBatch
 from .knowledge import KNOWLEDGE, WEIGHTS, Knowledge, read_knowledge
 from .tagger import Head, TaggerModule
-from .trained_folders import STANDARDISED, ReadDomain, read_domain
+from .tasks import ENTITIES, Task
+from .trained_folders import STANDARDISED, TASK, ReadDomain, read_domain
 
 __all__ = ["TaggerModel", "TaggerView"]
 
@@ -66,6 +67,10 @@ class TaggerModel(Model[WindowBatch, Logits]):
         """The core that is lent to this model."""
         return self.listener.core
 
+    def set_task(self, task: Task) -> None:
+        """Say what the heads are for, before there are any."""
+        self.module.task = task
+
     def add_domain(
         self,
         domain: str,
@@ -73,6 +78,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         head: str,
         labels: Sequence[str] = (),
         copy_from: str | None = None,
+        copy_of: Adapter | None = None,
         start: Path | None = None,
         pieces: Sequence[int] = (),
         pairs: NDArray[np.int64] | None = None,
@@ -82,6 +88,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         domain (str): Its name.
         head (str): Its head; made with `labels` if there is none of that name.
         copy_from (str): Another domain, whose adapter is copied. None starts a new adapter.
+        copy_of (Adapter): An adapter of another component, which is copied.
         start (Path): A domain's folder, whose adapter the new one starts as: one that was trained
             for another head (its head is not read). Its rank and sites hold, not the settings'.
         pieces (Sequence[int]): Text for a prefix's start values.
@@ -109,6 +116,8 @@ class TaggerModel(Model[WindowBatch, Logits]):
                 raise AdapterError(
                     f"{start} holds a {adapter.settings.kind}, not a {module.settings.kind}"
                 )
+        elif copy_of is not None:
+            adapter = self.mean_adapter([copy_of])
         elif copy_from is None:
             adapter = module.settings.build(self.core, pieces)
         else:
@@ -116,7 +125,8 @@ class TaggerModel(Model[WindowBatch, Logits]):
         adapter = adapter.to(self.core.device)
         with module.changing():
             if known is None:
-                module.add_head(head, Head(labels, self.core.width, pairs).to(self.core.device))
+                made = Head(labels, self.core.width, pairs, task=module.task)
+                module.add_head(head, made.to(self.core.device))
             module.add_domain(domain, head, adapter)
 
     def share_adapter(self, weights: Mapping[str, float] | None = None) -> None:
@@ -215,6 +225,8 @@ class TaggerModel(Model[WindowBatch, Logits]):
         head = self.module.head_name(domain)
         labels = list(self.module.labels_of(domain))
         meta: dict[str, Any] = {"domain": domain, "head": head, "labels": labels}
+        if self.module.task != ENTITIES:
+            meta[TASK] = self.module.task.name
         meta[SETTINGS] = self.core.settings
         if domain in self.descriptions:
             meta["description"] = self.descriptions[domain]
@@ -245,7 +257,8 @@ class TaggerModel(Model[WindowBatch, Logits]):
         RAISES (MultibertError): See `trained_folders.read_domain`.
         """
         folder = Path(folder)
-        own, manifest = read_domain(folder, domain, self.core, self.listener.fingerprint())
+        fingerprint, task = self.listener.fingerprint(), self.module.task
+        own, manifest = read_domain(folder, domain, self.core, fingerprint, task)
         known = read_knowledge(folder, manifest, self.core.width)
         self.check_kind(folder, own.adapter)
         say_unproven(folder.parent, {own.name: manifest})
@@ -286,8 +299,8 @@ class TaggerModel(Model[WindowBatch, Logits]):
         check (Callable): Called when all have been read, before they are taken.
         RAISES (AdapterError): See `read_domain`.
         """
-        core, fingerprint = self.core, self.listener.fingerprint()
-        found = [read_domain(folder / name, name, core, fingerprint) for name in names]
+        core, fingerprint, task = self.core, self.listener.fingerprint(), self.module.task
+        found = [read_domain(folder / name, name, core, fingerprint, task) for name in names]
         check()
         say_unproven(folder, {own.name: manifest for own, manifest in found})
         with self.module.changing():  # other threads go on with the old ones till then
@@ -333,7 +346,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
             doc, where the model knows rows.
         """
         transitions = self.module.heads[self.module.head_name(domain)].transitions
-        if transitions.requires_grad:
+        if transitions is not None and transitions.requires_grad:
             new = torch.from_numpy(gradient).to(transitions)
             transitions.grad = new if transitions.grad is None else transitions.grad + new
 
@@ -348,9 +361,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
         index = module.index_of(domains)
         return module.batches(self.core, lengths, index, budget, is_train=is_train)
 
-    def set_trainable(self, domains: Iterable[str], *, heads: bool) -> None:
+    def set_trainable(self, domains: Iterable[str], *, heads: bool, adapters: bool = True) -> None:
         """See `TaggerModule.set_trainable`."""
-        self.module.set_trainable(domains, heads=heads)
+        self.module.set_trainable(domains, heads=heads, adapters=adapters)
 
     def weights_changed(self) -> None:
         """See `TaggerModule.weights_changed`."""
@@ -370,6 +383,7 @@ class TaggerView:
         self.head_name = module.head_name
         self.labels_of = module.labels_of
         self.transitions_of = module.transitions_of
+        self.adapter_key = module.adapter_key
         self._module = module
 
     def batches(
@@ -403,6 +417,18 @@ class TaggerView:
             return [(own, None) for own in logits]
         parts = zip(logits, hidden, batch.lengths.tolist(), strict=True)
         return [(own, torch2xp(rows[:n].float())) for own, rows, n in parts]
+
+    @torch.no_grad()
+    def label(self, states: Sequence[Any], domains: Sequence[str]) -> list[Floats2d]:
+        """Apply the heads to hidden states that were read before.
+
+        states (Sequence): For each row those of its kept words (w, h) float32.
+        domains (Sequence[str]): Of each row.
+        RETURNS (list): For each row the logits (w, k) of its head.
+        """
+        heads = [self._module.heads[self.head_name(domain)] for domain in domains]
+        inputs = (xp2torch(own).to(self.core.device) for own in states)
+        return [head(own).cpu().numpy() for head, own in zip(heads, inputs, strict=True)]
 
 
 def _mean(

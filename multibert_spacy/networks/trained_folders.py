@@ -17,13 +17,16 @@ from ..names import check_head_name, check_name
 from ..serialization.manifest import MANIFEST
 from .mixture import Mixture, Weights, array_shapes
 from .tagger import Head
+from .tasks import ENTITIES, TASKS, Task
 
-__all__ = ["STANDARDISED", "ReadDomain", "read_classifier", "read_domain", "read_mixture"]
+__all__ = ["STANDARDISED", "TASK", "ReadDomain", "read_classifier", "read_domain", "read_mixture"]
 
 
 MOST_CLASSES = 10_000
 STANDARDISED = "head_standardised"
 """Where in a manifest it stands, if it is not so; see `Head`."""
+TASK = "task"
+"""Where in a manifest it stands, if it is not entities."""
 
 
 class ReadDomain(NamedTuple):
@@ -37,24 +40,26 @@ class ReadDomain(NamedTuple):
 
 
 def read_domain(
-    folder: Path, domain: str | None, core: Core, fingerprint: str
+    folder: Path, domain: str | None, core: Core, fingerprint: str, task: Task = ENTITIES
 ) -> tuple[ReadDomain, dict[str, Any]]:
     """Read the folder of a domain.
 
     folder (Path): What `TaggerModel.write_domain` wrote.
     domain (str): A name to give it; None keeps its own.
-    core (Core), fingerprint (str): What it should be made for.
+    core (Core), fingerprint (str), task (Task): What it should be made for.
     RETURNS (tuple): What it holds, and its manifest.
-    RAISES (AdapterError): If it is damaged, made for another core, or names its domain or head
-        what none can be called.
+    RAISES (AdapterError): If it is damaged, made for another core or another task, or names its
+        domain or head what none can be called.
     RAISES (ConfigError): If the name given is none for a folder.
     """
     if domain is not None:
         check_name(domain)
     adapter, tensors, manifest = read_folder(folder, core, fingerprint)
+    _check_task(folder, manifest.get(TASK, ENTITIES.name), task)
     labels, name = manifest["labels"], manifest.get("head")
-    n_tags = 2 * len(labels) + 1
-    chain = {"transitions": (n_tags, n_tags)} if "transitions" in tensors else {}
+    n_tags = task.n_outputs(len(labels))
+    has_chain = task.chained and "transitions" in tensors
+    chain = {"transitions": (n_tags, n_tags)} if has_chain else {}
     check_head(folder, tensors, n_tags, core, extra=chain)
     domain = manifest.get("domain") if domain is None else domain
     if not isinstance(domain, str) or not isinstance(name, str):
@@ -67,12 +72,29 @@ def read_domain(
     standardised = manifest.get(STANDARDISED, True)
     if not isinstance(standardised, bool):
         raise AdapterError(f"{folder / MANIFEST} is damaged: {STANDARDISED} is true or false")
-    head = Head(labels, core.width, standardised=standardised)
+    head = Head(labels, core.width, standardised=standardised, task=task)
     head.load(tensors)
     description = manifest.get("description", "")
     if not isinstance(description, str):
         raise AdapterError(f"{folder / MANIFEST} is damaged: its description is not a text")
     return ReadDomain(domain, name, head, adapter, description), manifest
+
+
+def _check_task(folder: Path, name: object, task: Task) -> None:
+    """Check what a domain's head is for.
+
+    name (str): What the manifest says.
+    task (Task): What it should be for.
+    RAISES (AdapterError): If it is for something else.
+    """
+    if name == task.name:
+        return
+    there = TASKS.get(name) if isinstance(name, str) else None
+    whose = "no component of this version" if there is None else there.component
+    raise AdapterError(
+        f"{folder} has a head for the task {name!r:.40}, which is read by {whose}; "
+        f"{task.component} reads heads for the task {task.name!r}. Name a folder of such a domain"
+    )
 
 
 def _check_made_for(

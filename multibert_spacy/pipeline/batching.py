@@ -36,6 +36,7 @@ __all__ = [
     "pack",
     "read_rows",
     "row_batches",
+    "seen_words",
     "split_by_row",
     "tag_pairs",
 ]
@@ -104,13 +105,30 @@ def doc_words(rows: Sequence[Row], docs: Sequence[Doc], signs: Sequence[bool]) -
     signs (Sequence[bool]): For each doc, whether the sign of a hashtag belongs to the entity.
     RETURNS (list[Words]): The words of each doc that get a tag.
     """
-    seen: list[list[NDArray[np.int64]]] = [[np.zeros(0, dtype=np.int64)] for _ in docs]
+    return [
+        tagged_words(doc, own, signs=sign)
+        for doc, own, sign in zip(docs, _places(rows, len(docs)), signs, strict=True)
+    ]
+
+
+def seen_words(rows: Sequence[Row], n_docs: int) -> list[Words]:
+    """The words of docs that have pieces, for a task without a chain.
+
+    rows (Sequence[Row]): What `doc_rows` returned for the docs.
+    RETURNS (list[Words]): Of each doc those that the network sees.
+    """
+    return [
+        Words(own, own, np.zeros(len(own), np.bool_), np.zeros(len(own), np.float32))
+        for own in _places(rows, n_docs)
+    ]
+
+
+def _places(rows: Sequence[Row], n_docs: int) -> list[NDArray[np.int64]]:
+    """Return which words of each doc have pieces."""
+    seen: list[list[NDArray[np.int64]]] = [[np.zeros(0, dtype=np.int64)] for _ in range(n_docs)]
     for row in rows:
         seen[row.doc].append(row.words)
-    return [
-        tagged_words(doc, np.concatenate(own), signs=sign)
-        for doc, own, sign in zip(docs, seen, signs, strict=True)
-    ]
+    return [np.concatenate(own) for own in seen]
 
 
 def row_batches(

@@ -49,8 +49,8 @@ from ..text.threads import (
     take_groups,
 )
 from ..types import Floats2d
+from .domain_component import DomainComponent
 from .linking import LinkedPipe
-from .multibert_ner import MultibertNER
 
 __all__ = ["DomainDetector", "check_domains", "join_docs", "make_domain_detector"]
 
@@ -137,7 +137,7 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
     domains it chooses from are its labels, without those that a tagger behind it has not.
     """
 
-    _taggers: Sequence[MultibertNER] = ()
+    _taggers: Sequence[DomainComponent] = ()
     _n_failed = 0
 
     def __init__(
@@ -531,19 +531,25 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         if self._just_read and active:
             self._just_read = False
             for name, tagger in active:
-                check_domains(self, name, tagger.domains)
+                if tagger.fallback_domain is None:
+                    check_domains(self, name, tagger.domains)
 
     def _choosable(self) -> list[int]:
         """RETURNS (list[int]): Where in `labels` the domains are that all taggers have now; where
         there is no tagger, all.
         """
-        own = [set(tagger.domains) for tagger in self._taggers]
+        own = self._readable()
         return [i for i, label in enumerate(self.labels) if all(label in names for names in own)]
 
     def _fallback(self) -> str | None:
         """RETURNS (str): The fallback domain, if all taggers have it now."""
         name = self.fallback_domain
-        return name if all(name in tagger.domains for tagger in self._taggers) else None
+        return name if all(name in names for names in self._readable()) else None
+
+    def _readable(self) -> list[set[str]]:
+        """Return the domains of each tagger, apart from those that read any."""
+        own = (tagger for tagger in self._taggers if tagger.fallback_domain is None)
+        return [set(tagger.domains) for tagger in own]
 
 
 def join_docs(docs: Sequence[Doc], vocab: Vocab) -> Doc:
@@ -566,10 +572,10 @@ def _goes_on(group: list[Doc]) -> bool:
 
 def _taggers_behind(
     detector: DomainDetector, components: Iterable[tuple[str, Any]]
-) -> list[tuple[str, MultibertNER]]:
+) -> list[tuple[str, DomainComponent]]:
     """RETURNS (list): Names and taggers among the components that come after the detector."""
     behind = dropwhile(lambda item: item[1] is not detector, components)
-    return [(name, proc) for name, proc in behind if isinstance(proc, MultibertNER)]
+    return [(name, proc) for name, proc in behind if isinstance(proc, DomainComponent)]
 
 
 def check_domains(detector: DomainDetector, name: str, domains: Sequence[str]) -> None:

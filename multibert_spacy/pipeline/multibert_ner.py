@@ -1,66 +1,38 @@
 """`multibert_ner`: tags each doc with the adapter of its domain.
 
-    docs -> normal forms -> pieces -> windows -> batches (domains mixed) -> the network
-         -> logits -> one sequence of tags per doc -> doc.ents
-
-The batches that go through the core are cut by length and by a budget of pieces, never by domain.
-What lies between docs and the network is in `batching.py`, the network in `networks/tagger.py`.
-
-On disk there is one folder per domain. The folders that are there are the domains, under the names
-that the folders have: one can be copied in, published or removed without touching the others.
+docs -> logits (`domain_component.py`) -> one sequence of tags per doc -> doc.ents
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import chain
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from spacy import util
+from numpy.typing import NDArray
 from spacy.language import Language
-from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span
-from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.training import Example
 from spacy.vocab import Vocab
 from spacy_transformers.data_classes import TransformerData
-from thinc.api import Config, Optimizer, set_dropout_rate
+from thinc.api import Config
 
-from ..core.gradients import none_on_error
-from ..engines.engine import GRAPH
-from ..errors import AdapterError, ConfigError, DomainError
-from ..names import check_labels, check_name
+from ..errors import ConfigError
 from ..networks.tagger_model import TaggerModel
-from ..serialization.archive import FolderBytes
-from ..serialization.drafts import carry_over, draft_in
-from ..serialization.manifest import MANIFEST, file_hash, write_json
-from ..serialization.parts import is_whole
-from ..serialization.saves import SavedPart, check_save, read_settings, say_domains
-from ..text.batching import batch_by_pieces
-from ..text.blank import is_blank
+from ..networks.tasks import ENTITIES
 from ..text.readings import posteriors
 from ..text.spans import decode_entities
-from ..text.threads import apply_context
-from ..text.windows import check_window
 from ..text.words import Words
-from ..types import Entity, Floats2d, WindowBatch
-from .addons import find_addon, join_domain
+from ..types import Entity, Floats2d
 from .batching import (
     Row,
     by_name,
     doc_loss,
-    doc_rows,
     doc_words,
     gold_tags,
     has_entities,
-    in_order,
-    join_by_doc,
-    pack,
     read_rows,
-    row_batches,
-    split_by_row,
     tag_pairs,
 )
+from .domain_component import DomainComponent
 from .entities import (
     barred_tags,
     check_min_score,
@@ -71,7 +43,6 @@ from .entities import (
 )
 from .feeding import doc_trf_data, hand_over
 from .given_scores import with_gold_domains
-from .linking import LinkedPipe, domains_in_front
 
 __all__ = ["MultibertNER", "make_multibert_ner"]
 
@@ -181,11 +152,10 @@ class Tagged(list[list[Entity]]):
     trf_data: Sequence[TransformerData] = ()
 
 
-class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
+class MultibertNER(DomainComponent):
     """Pipeline component for named entities, with one adapter per domain."""
 
-    model: TaggerModel
-    _lacks_addons = False
+    task = ENTITIES
 
     def __init__(
         self,
@@ -205,63 +175,27 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
         addons: Collection[str] = (),
         scorer: Callable[..., dict[str, Any]] | None = None,
     ) -> None:
-        """See `make_multibert_ner`. RAISES (ConfigError): For settings that make no sense.
+        """Make one with the settings of `make_multibert_ner`.
 
-        lent (dict), settable: Domain -> the add-on that it is of; it is not saved.
+        RAISES (ConfigError): For settings that make no sense.
         """
-        check_window(window - 2, overlap)
-        batch_by_pieces([], batch_pieces)
+        super().__init__(
+            vocab,
+            model,
+            name,
+            normalizer=normalizer,
+            default_domain=default_domain,
+            window=window,
+            overlap=overlap,
+            batch_pieces=batch_pieces,
+            addons=addons,
+            scorer=scorer,
+        )
         check_min_score(min_score)
-        self.vocab = vocab
-        self.model = model
-        self.name = name
-        self.normalizer = normalizer
-        self.window = window
-        self.overlap = overlap
-        self.batch_pieces = batch_pieces
         self.spans_key = spans_key
         self.min_score = min_score
         self.overwrite_ents = overwrite_ents
         self.hashtag_heads = frozenset(hashtag_heads)
-        self.addons = tuple(addons)
-        self.lent: dict[str, str] = {}
-        self.scorer = scorer
-        self._configured_domain = default_domain
-        self.cfg: dict[str, Any] = {"default_domain": default_domain}
-
-    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Tag a stream. The results do not depend on batch_size. A doc that fails goes alone to
-        the error handler.
-
-        stream (Iterable[Doc]): Docs.
-        batch_size (int): Docs to buffer; inside the buffer they are sorted by length.
-        YIELDS (Doc): The docs, in order.
-        """
-        for batch in util.minibatch(stream, size=batch_size):
-            yield from self._tag(batch)
-
-    def _tag(self, docs: Sequence[Doc]) -> Sequence[Doc]:
-        """RETURNS (Sequence[Doc]): Those that were tagged; the error handler has the others."""
-        try:
-            self.set_annotations(docs, self.predict(docs))
-        except Exception:
-            known = self._with_domain(docs)
-            if len(known) < len(docs):  # an unknown domain costs no other doc its batch
-                return self._tag(known)
-            return [doc for doc in map(self, docs) if doc is not None]
-        return docs
-
-    def _with_domain(self, docs: Iterable[Doc]) -> list[Doc]:
-        """RETURNS (list): The docs whose domain is known; the error handler has the others."""
-        known = []
-        for doc in docs:
-            try:
-                self.domain_of(doc)
-            except Exception as e:
-                self.get_error_handler()(self.name, self, [doc], e)
-            else:
-                known.append(doc)
-        return known
 
     def predict(self, docs: Iterable[Doc]) -> list[list[Entity]]:
         """Find entities.
@@ -306,11 +240,7 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
         RETURNS (tuple): For each doc the words that are tagged, what was decoded, in these words,
             and the hidden states.
         """
-        view = self.model.view()
-        domains = [self.domain_of(doc, view.domains) for doc in docs]
-        rows, words = self._rows(docs, domains)
-        logits, states = read_rows(rows, view, self.batch_pieces, states=feeds)
-        scores = join_by_doc(rows, logits, words)
+        view, domains, rows, words, scores, states = self._read_docs(docs, states=feeds)
         keep = not self.overwrite_ents
         foreign = [foreign_words(doc, self.spans_key) if keep else None for doc in docs]
         found: list[Any] = [None] * len(docs)
@@ -322,21 +252,7 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
             decoded = decode([scores[i] for i in members], labels, transitions, barred)
             for i, own in zip(members, decoded, strict=True):
                 found[i] = own
-        return words, found, doc_trf_data(docs, rows, states, view.core) if feeds else []
-
-    def _rows(self, docs: Sequence[Doc], domains: Sequence[str]) -> tuple[list[Row], list[Words]]:
-        """RETURNS (tuple): All windows of the docs, and the words of each doc that are tagged."""
-        signs = [self.model.module.head_name(domain) in self.hashtag_heads for domain in domains]
-        rows = doc_rows(
-            docs,
-            domains,
-            self.model.core,
-            self.normalizer,
-            window=self.window,
-            overlap=self.overlap,
-            signs=signs,
-        )
-        return rows, doc_words(rows, docs, signs)
+        return list(words), found, doc_trf_data(docs, rows, states, view.core) if feeds else []
 
     def alternatives(self, doc: Doc, n: int = 3) -> list[list[tuple[Span, float]]]:
         """The most probable readings of each of our entities in a tagged doc.
@@ -368,77 +284,29 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
         (words,), (posterior,), _ = self._read([doc], posteriors)
         return [reading_spans(doc, ent, words, posterior, n) for ent in entities]
 
-    def update(
-        self,
-        examples: Iterable[Example],
-        *,
-        drop: float = 0.0,
-        sgd: Optimizer | None = None,
-        losses: dict[str, float] | None = None,
-    ) -> dict[str, float]:
-        """Learn from a batch: what was chosen with `train_only` is updated, all else is frozen.
+    def _is_annotated(self, eg: Example) -> bool:
+        return has_entities(eg)
 
-        examples (Iterable[Example]): The domain is the predicted doc's, else the default one.
-            One whose reference has no entity annotation at all says nothing, and is left out.
-        drop (float): The dropout rate in front of the head; 0 leaves it at the model's setting.
-        sgd (Optimizer): Applied if given.
-        losses (dict): The loss is added under the component's name.
-        RETURNS (dict): losses.
-        """
-        losses = {} if losses is None else losses
-        losses.setdefault(self.name, 0.0)
-        examples = list(examples)
-        validate_examples(examples, "MultibertNER.update")
-        set_dropout_rate(self.model, drop)
-        with none_on_error(self.model):
-            loss = self._learn([eg for eg in examples if has_entities(eg)])
-        if loss is not None:
-            losses[self.name] += loss
-            if sgd is not None:
-                self.finish_update(sgd)
-        return losses
+    def _labels_in(self, references: Sequence[Doc]) -> Iterable[str]:
+        return (ent.label_ for doc in references for ent in doc.ents)
 
-    def _learn(self, examples: Sequence[Example]) -> float | None:
-        """RETURNS (float): The loss, after its gradient was found; None if there is nothing."""
-        docs = [eg.predicted for eg in examples]
-        domains = [self.domain_of(doc) for doc in docs]
-        rows, words = self._rows(docs, domains)
+    def _count(self, references: Sequence[Doc], labels: Sequence[str]) -> NDArray[np.int64]:
+        return tag_pairs(references, labels)
+
+    def _signs(self, domains: Sequence[str]) -> list[bool]:
+        return [self.model.module.head_name(domain) in self.hashtag_heads for domain in domains]
+
+    def _words(
+        self, rows: Sequence[Row], docs: Sequence[Doc], signs: Sequence[bool]
+    ) -> list[Words]:
+        return doc_words(rows, docs, signs)
+
+    def _hand_over(self, docs: Sequence[Doc], rows: Sequence[Row]) -> None:
         owner = self.model.listener.feeding
         if owner is not None:
             _, states = read_rows(rows, self.model.view(), self.batch_pieces, states=True)
             data = doc_trf_data(docs, rows, states, self.model.core)
             hand_over(owner.stock_listeners, docs, data)
-        if not rows:
-            return None
-        batches = row_batches(rows, self.model, self.batch_pieces, is_train=True)
-        steps = [(index, *self.model.begin_update(batch)) for index, batch in batches]
-        logits = in_order(len(rows), ((index, parts) for index, parts, _ in steps))
-        scores = join_by_doc(rows, logits, words)
-        loss, d_scores, d_transitions = self._loss(examples, domains, scores, words)
-        d_rows = split_by_row(rows, d_scores, words)
-        for index, _, backprop in steps:
-            backprop([d_rows[i] for i in index])
-        for domain, gradient in d_transitions.items():
-            self.model.learn_transitions(domain, gradient)
-        return loss
-
-    def get_loss(
-        self, examples: Iterable[Example], scores: Sequence[Floats2d]
-    ) -> tuple[float, list[Floats2d]]:
-        """Minus the log-probability of the gold tags (see `text/crf.py`), per labelled word.
-
-        examples (Iterable[Example]): The batch.
-        scores (Sequence[Floats2d]): For each doc, logits (w, k); see `text/words.py`.
-        RETURNS (tuple): The mean loss, and for each doc its gradient (w, k). Where the gold tag
-            is missing or not aligned any tag will do.
-        RAISES (DomainError): For a label that the head does not have.
-        RAISES (ConfigError): For an infinite loss.
-        """
-        examples = list(examples)
-        docs = [eg.predicted for eg in examples]
-        domains = [self.domain_of(doc) for doc in docs]
-        _, words = self._rows(docs, domains)
-        return self._loss(examples, domains, scores, words)[:2]
 
     def _loss(
         self,
@@ -455,16 +323,8 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
         total, gradients, d_transitions = doc_loss(
             scores, gold, domains, self.model.transitions_of
         )
-        if not np.isfinite(total):
-            raise ConfigError(
-                f"The loss of '{self.name}' is {total}: lower the learning rate, or set "
-                'precision = "fp32" on the frozen_transformer'
-            )
+        self._check_loss(total)
         return total, gradients, d_transitions
-
-    def finish_update(self, sgd: Optimizer) -> None:
-        """Apply the gradients."""
-        self.model.finish_update(sgd)
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Score a batch of examples, see `multibert_spacy.domain_ner_scorer.v1`.
@@ -487,257 +347,3 @@ class MultibertNER(LinkedPipe, FolderBytes, TrainablePipe):
             given = self.scorer(with_gold_domains(self, examples), **kwargs)
             scores.update((name.replace("ents_", "ents_given_", 1), given[name]) for name in given)
         return scores
-
-    @property
-    def domains(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): Names of the domains."""
-        return self.model.module.domains
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): Union of the labels of all domains."""
-        with self.model.module.unchanged():
-            heads = self.model.module.heads.values()
-            return tuple(dict.fromkeys(chain.from_iterable(head.labels for head in heads)))
-
-    @property
-    def label_data(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): The labels, for `spacy init labels`."""
-        return self.labels
-
-    def labels_of(self, domain: str) -> tuple[str, ...]:
-        """RETURNS (tuple[str]): Labels of one domain. RAISES (DomainError): If unknown."""
-        return self.model.module.labels_of(domain)
-
-    def domain_of(self, doc: Doc, domains: Sequence[str] | None = None) -> str:
-        """The domain that a doc is tagged with.
-
-        doc (Doc): A doc. What a context of `nlp.pipe(as_tuples=True)` says of it is taken.
-        domains (Sequence[str]): Those there are; None are those there are now.
-        RETURNS (str): Its domain, or else the default one. A doc of nothing needs none.
-        RAISES (DomainError): If the domain is unknown.
-        """
-        apply_context(doc)
-        domain = doc._.domain if doc._.domain is not None else self.cfg["default_domain"]
-        domains = self.domains if domains is None else domains
-        if domain is None and domains and is_blank(doc):
-            return domains[0]  # where it has no entities either
-        if isinstance(domain, str) and domain in domains:
-            return domain
-        if not domains:
-            self._check_core()
-        raise DomainError.unknown(domain, domains, component=self.name)
-
-    def add_label(self, label: str) -> int:
-        """Labels belong to heads: RAISES (DomainError) unless the label is known."""
-        if label in self.labels:
-            return 0
-        raise DomainError(
-            f"Labels belong to heads and cannot be added to the component: {label!r}. "
-            "Add a domain with a new head instead (initialize, or add_domain of the model)"
-        )
-
-    def train_only(self, domains: Iterable[str], *, heads: bool) -> None:
-        """Choose what `update` changes.
-
-        domains (Iterable[str]): Domains whose adapters are trained.
-        heads (bool): Whether their heads are.
-        """
-        self.model.set_trainable(domains, heads=heads)
-
-    def start_domain(self, domain: str, *, copy_from: str | None, freeze_head: bool) -> None:
-        """Make a domain that starts as a copy of another one, and train only it.
-
-        domain (str): The new domain, which becomes the default one.
-        copy_from (str): The domain whose head it shares. Its adapter is copied. None takes the
-            default domain, or the only one there is, and replaces it.
-        freeze_head (bool): Whether the head stays as it is, as in the paper.
-        RAISES (DomainError): If copy_from is unknown.
-        """
-        default = self.cfg["default_domain"]
-        if default is None and len(self.domains) == 1:
-            default = self.domains[0]
-        source = copy_from if copy_from is not None else default
-        head = self.model.module.head_name(source)
-        with self.model.module.changing():
-            self.model.add_domain(check_name(domain), head=head, copy_from=source)
-            if source != domain and copy_from is None:
-                self.model.module.remove_domain(source)
-        self.cfg["default_domain"] = domain
-        self.train_only([domain], heads=not freeze_head)
-
-    def initialize(
-        self,
-        get_examples: Callable[[], Iterable[Example]],
-        *,
-        nlp: Language | None = None,
-        domain: str | None = None,
-        head: str = "default",
-        labels: Sequence[str] | None = None,
-        adapters: str | None = None,
-        start: str | None = None,
-    ) -> None:
-        """Make one domain to train, or read trained ones. A component that has domains and is told
-        nothing keeps them and their labels, and starts their weights anew, as spaCy's do.
-
-        get_examples (Callable): Examples: labels and a prefix's start values come from them.
-        nlp (Language): The pipeline.
-        domain (str): Name of the domain to make; None is the default domain, or else one for each
-            that a detector in front finds, or else the head's name. One alone becomes the default
-            domain unless there is one.
-        head (str): Name of its head.
-        labels (Sequence[str]): The head's labels; None takes those of the examples, sorted.
-        adapters (str): A folder with one folder per domain, read instead.
-        start (str): A domain's folder, whose adapter the new one starts as.
-        RAISES (DomainError): If there are no labels.
-        RAISES (AdapterError): If there is no adapter in the folder, or a damaged one.
-        """
-        for name in self.lent:
-            self.model.remove_domain(name)
-        self.lent, self._lacks_addons = {}, bool(self.addons)
-        if adapters is not None:
-            self._read_domains(Path(adapters))
-            if not self.domains:
-                raise AdapterError(f"There is no adapter in {adapters}")
-            return
-        validate_get_examples(get_examples, "MultibertNER.initialize")
-        examples = list(get_examples())
-        told = list(filter(has_entities, examples)) or examples
-        references = [eg.reference for eg in told]
-        if self.domains and domain is None and start is None and labels is None:
-            self._start_anew(references)
-            return
-        if labels is None:
-            labels = sorted({ent.label_ for doc in references for ent in doc.ents})
-        labels = check_labels(labels)
-        domain = domain or self.cfg["default_domain"]
-        names = domains_in_front(nlp, self) if domain is None else ()
-        for name in names or [domain or head]:
-            self.model.add_domain(
-                check_name(name),
-                head=head,
-                labels=labels,
-                start=None if start is None else Path(start),
-                pieces=self._pieces(references),
-                pairs=tag_pairs(references, labels),
-            )
-        if not names:
-            self.cfg["default_domain"] = self.cfg["default_domain"] or domain or head
-        self.train_only(names or [domain or head], heads=True)
-
-    def _start_anew(self, references: Sequence[Doc]) -> None:
-        module = self.model.module
-        known = {name: (module.head_name(name), self.labels_of(name)) for name in self.domains}
-        pieces = self._pieces(references)
-        with module.changing():  # other threads go on with the old ones till then
-            for name in known:
-                module.remove_domain(name)
-            for name, (head, labels) in known.items():
-                pairs = tag_pairs(references, labels)
-                self.model.add_domain(name, head=head, labels=labels, pieces=pieces, pairs=pairs)
-        self.train_only(known, heads=True)
-
-    def _pieces(self, docs: Sequence[Doc]) -> list[int]:
-        """RETURNS (list[int]): Pieces of some of the docs: a prefix's start values."""
-        core = self.model.core
-        words = [[self.normalizer(word.text) for word in doc] for doc in docs[:50]]
-        return list(chain.from_iterable(core.pieces(list(chain.from_iterable(words)))))
-
-    def _read_domains(self, folder: Path, check: Callable[[], None] = lambda: None) -> None:
-        """Replace the domains by all in a folder of folders, or by none if one is damaged.
-
-        check (Callable): Called when all have been read and none has been taken.
-        """
-        if not folder.is_dir():
-            raise AdapterError(f"{folder} is missing: it should hold one folder per domain")
-        paths = sorted(folder.iterdir())
-        names = [path.name for path in paths if path.is_dir() and path.name[0] != "."]
-        self.model.read_domains(folder, names, check)
-        self.train_only(self.domains, heads=False)
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write settings and one folder per domain, all of them or, if that fails, none. Folders
-        of domains that are no longer here are removed; what else is there stays.
-        """
-        path = Path(path)
-        part = SavedPart(path, whole=is_whole(exclude))
-        with draft_in(path) as draft:
-            cfg, hashes = dict(self.cfg), {}
-            names = ["cfg"]
-            if "model" not in exclude:
-                names.append("domains")
-                own = [name for name in self.domains if name not in self.lent]
-                cfg["domains"] = sorted(own)
-                new, old = draft / "domains", path / "domains"
-                new.mkdir()
-                self.model.write_domains(new, without=self.lent)
-                hashes = {name: file_hash(new / name / MANIFEST) for name in own}
-                ours = {path.parent.name for path in old.glob(f"*/{MANIFEST}")}
-                carry_over(old, new, skip=ours)
-            write_json(draft / "cfg", cfg | part.ids([cfg, hashes]))
-            part.put(draft, names)
-        (path / "domains").mkdir(exist_ok=True)  # whoever adds domains by hand finds the place
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "MultibertNER":
-        """Read what `to_disk` wrote: the domains are the folders that are there, so that one can
-        be copied in or taken away. A default_domain in the config overrules the saved one. Heads
-        are frozen until `train_only` says otherwise.
-        RAISES (AdapterError): If a file is missing, damaged, or made for another core.
-        """
-        path = Path(path)
-        cfg = read_settings(path, AdapterError)
-        check = partial(check_save, path, cfg, AdapterError, whole=is_whole(exclude))
-        if "model" in exclude:
-            check()
-        else:
-            self._read_domains(path / "domains", check)
-            say_domains(path, cfg.get("domains"), self.domains)
-            self.lent = {}
-            self._lacks_addons = bool(self.addons)
-        self.model.module.graph = path / GRAPH
-        self.cfg["default_domain"] = cfg.get("default_domain")
-        if self._configured_domain is not None:
-            self.cfg["default_domain"] = self._configured_domain
-        self._just_read = True
-        return self
-
-    def _linked(self, nlp: Language) -> None:
-        """Check the default domain once all is loaded, and take docs where `spacy debug model`
-        gives a model docs.
-
-        nlp (Language): The pipeline.
-        RAISES (DomainError): If the default domain was loaded and is not a domain.
-        """
-        super()._linked(nlp)
-        self.model.read_docs = self._pack_docs
-        self._add_addons(nlp)
-        just_read, self._just_read = self._just_read, False
-        default, domains = self.cfg["default_domain"], self.domains
-        if just_read and default is not None and domains and default not in domains:
-            raise DomainError(
-                f"The default_domain {default!r} of component '{self.name}' is not one of its "
-                f"domains: {', '.join(sorted(domains))}. "
-                f"Set components.{self.name}.default_domain to one of these"
-            )
-
-    def _settings_changed(self) -> None:
-        """A source's add-ons are there already."""
-        super()._settings_changed()
-        self._lacks_addons = bool(self.addons) and not self.lent
-
-    def _add_addons(self, nlp: Language) -> None:
-        """Add the domains of `addons`, once all others are there: all, or none if one fails.
-
-        nlp (Language): The pipeline, whose detectors then know them.
-        RAISES (MultibertError): If one is not installed, or cannot be read; see `join_domain`.
-        """
-        if not self._lacks_addons:
-            return
-        self._lacks_addons = False
-        for name, folder in [(name, find_addon(name, self.name)) for name in self.addons]:
-            self.lent = {**self.lent, join_domain(nlp, self, folder): name}
-
-    def _pack_docs(self, docs: Sequence[Doc]) -> WindowBatch:
-        """RETURNS (WindowBatch): All rows of the docs, whatever their number."""
-        rows, _ = self._rows(docs, [self.domain_of(doc) for doc in docs])
-        return pack(rows, self.model.core)

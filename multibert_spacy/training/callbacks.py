@@ -10,8 +10,8 @@ from spacy.util import registry
 from ..errors import ConfigError
 from ..networks.mixture import Weights
 from ..networks.mixture_model import MixtureModel
+from ..pipeline.domain_component import DomainComponent
 from ..pipeline.frozen_transformer import FrozenTransformer
-from ..pipeline.multibert_ner import MultibertNER
 from .corpus import build_group_corpus_v1
 
 __all__ = [
@@ -61,8 +61,8 @@ def build_start_domain_v1(
 
     def start_domain(nlp: Language) -> Language:
         tagger = nlp.get_pipe(component)
-        if not isinstance(tagger, MultibertNER):
-            raise ConfigError(f"'{component}' is not a multibert_ner component")
+        if not isinstance(tagger, DomainComponent):
+            raise ConfigError(f"'{component}' is not a multibert_ner, multibert_tagger or multibert_textcat component")
         for name, proc in nlp.components:  # `spacy train` has disabled those that are sourced
             if freeze_core and isinstance(proc, FrozenTransformer):
                 proc.freeze()
@@ -93,8 +93,8 @@ def build_share_adapter_v1(
 
     def share_adapter(nlp: Language) -> Language:
         tagger = nlp.get_pipe(component)
-        if not isinstance(tagger, MultibertNER):
-            raise ConfigError(f"'{component}' is not a multibert_ner component")
+        if not isinstance(tagger, DomainComponent):
+            raise ConfigError(f"'{component}' is not a multibert_ner, multibert_tagger or multibert_textcat component")
         module = tagger.model.module
         for domain, source in like.items():
             tagger.model.add_domain(domain, head=module.head_name(source), copy_from=source)

@@ -4,11 +4,26 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from spacy.scorer import PRFScore, get_ner_prf
+from spacy.scorer import PRFScore, Scorer, get_ner_prf
 from spacy.training import Example
 from spacy.util import registry
 
-__all__ = ["build_domain_ner_scorer_v1", "build_domain_scorer_v1", "score_domains", "score_ner"]
+from ..pipeline.attributes import value_of
+
+__all__ = [
+    "build_attribute_scorer_v1",
+    "build_domain_ner_scorer_v1",
+    "build_domain_scorer_v1",
+    "score_attribute",
+    "score_domains",
+    "score_ner",
+]
+
+
+@registry.scorers("multibert_spacy.attribute_scorer.v1")
+def build_attribute_scorer_v1() -> Callable[..., dict[str, Any]]:
+    """Return `score_attribute`."""
+    return score_attribute
 
 
 @registry.scorers("multibert_spacy.domain_ner_scorer.v1")
@@ -21,6 +36,22 @@ def build_domain_ner_scorer_v1() -> Callable[..., dict[str, Any]]:
 def build_domain_scorer_v1() -> Callable[..., dict[str, Any]]:
     """Return `score_domains`."""
     return score_domains
+
+
+def score_attribute(
+    examples: Iterable[Example], *, attribute: str = "tag", **kwargs: Any
+) -> dict[str, Any]:
+    """Accuracy of one attribute of words, as spaCy's `Scorer.score_token_attr` counts it.
+
+    examples (Iterable[Example]): Words whose gold attribute is empty do not count.
+    attribute (str): "tag", "pos", or "_.name"; see `multibert_tagger`.
+    RETURNS (dict): tag_acc, pos_acc or name_acc; None where nothing is annotated.
+    """
+    name = attribute.removeprefix("_.")
+    scores: dict[str, Any] = Scorer.score_token_attr(
+        examples, name, getter=lambda word, _: value_of(word, attribute), missing_values={""}
+    )
+    return scores
 
 
 def score_ner(

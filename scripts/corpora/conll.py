@@ -86,7 +86,8 @@ class Source:
 class Layout:
     """How a corpus writes a line.
 
-    columns (tuple[str, ...]): Names of the columns; the first is the token, the last the tag.
+    columns (tuple[str, ...]): Names of the columns; the first is the token, the last the tag, and
+        the second the part of speech if it is called POS.
     separator (str): What stands between two columns.
     types (Mapping[str, str]): The publisher's types in lower case to the project's.
     post_gap (int | None): This many blank lines or more begin a new post; None without posts.
@@ -136,8 +137,8 @@ def _blocks(text: str) -> Iterator[tuple[int, list[tuple[int, str]]]]:
         yield before, block
 
 
-def _read_line(source: Source, number: int, line: str, layout: Layout) -> tuple[str, str]:
-    """One line to token and translated tag."""
+def _read_line(source: Source, number: int, line: str, layout: Layout) -> tuple[str, str, str]:
+    """One line to token, part of speech ("" without such a column) and translated tag."""
     cells = line.split(layout.separator)
     shown = repr(line if len(line) <= 60 else f"{line[:60]}…")
     if len(cells) != len(layout.columns):
@@ -149,7 +150,7 @@ def _read_line(source: Source, number: int, line: str, layout: Layout) -> tuple[
     if tag is None:
         legal = "O, or B- or I- with one of " + " ".join(sorted(layout.types))
         raise CorpusError.at(source.path, number, legal, f"the tag {cells[-1].strip()!r}")
-    return cells[0], tag
+    return cells[0], cells[1].strip() if "POS" in layout.columns else "", tag
 
 
 def _is_control(char: str) -> bool:
@@ -200,19 +201,22 @@ def read_sentences(
             post += 1
         words: list[str] = []
         tags: list[str] = []
+        parts: list[str] = []
         for number, line in lines:
-            raw, tag = _read_line(source, number, line, layout)
+            raw, part, tag = _read_line(source, number, line, layout)
             token, odd = _clean(raw)
             odd_tokens.update((domain, kind) for kind in odd)
             if token:
                 words.append(token)
                 tags.append(tag)
+                parts.append(part)
         if not words:
             continue
         legal, kinds = repair_bio(tags)
         repaired.update({(domain, kind): n for kind, n in kinds.items()})
         thread = None if layout.post_gap is None else f"{domain}/{post}"
-        sentences.append(Sentence(tuple(words), legal, domain, thread))
+        pos = tuple(parts) if any(parts) else ()
+        sentences.append(Sentence(tuple(words), legal, domain, thread, pos))
     if not sentences:
         raise CorpusError.at(source.path, 1, "at least one sentence", "an empty file")
     return sentences, repaired, odd_tokens

@@ -16,7 +16,7 @@ from multibert_spacy.training.corpus import read_docs
 from .sentence import SPLITS, Corpus, Sentence
 
 # ORTH and SPACY are always stored. ENT_IOB tells an explicit O from a missing annotation.
-ATTRS = ("ENT_IOB", "ENT_TYPE")
+ATTRS = ("ENT_IOB", "ENT_TYPE", "TAG")
 
 
 def to_doc(sentence: Sentence, vocab: Vocab) -> Doc:
@@ -24,11 +24,18 @@ def to_doc(sentence: Sentence, vocab: Vocab) -> Doc:
 
     sentence (Sentence): With legal BIO tags.
     vocab (Vocab): The vocabulary of the new doc.
-    RETURNS (Doc): With `doc.ents`, `doc._.domain` and, if there is one, `doc._.thread`.
+    RETURNS (Doc): With `doc.ents`, `doc._.domain` and, if there are some, `doc._.thread` and the
+        parts of speech as `token.tag_`.
     """
     n_words = len(sentence.words)
     spaces = [True] * (n_words - 1) + [False]
-    doc = Doc(vocab, words=list(sentence.words), spaces=spaces, ents=list(sentence.tags))
+    doc = Doc(
+        vocab,
+        words=list(sentence.words),
+        spaces=spaces,
+        ents=list(sentence.tags),
+        tags=list(sentence.pos) or None,
+    )
     doc._.domain = sentence.domain
     if sentence.thread is not None:
         doc._.thread = sentence.thread

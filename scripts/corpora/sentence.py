@@ -17,12 +17,14 @@ class Sentence:
     tags (tuple[str, ...]): Legal BIO tags in the project's names, one per word.
     domain (str): Value of `doc._.domain`.
     thread (str | None): Value of `doc._.thread`: the post, where the corpus has posts.
+    pos (tuple[str, ...]): Parts of speech, one per word; empty where the corpus has none.
     """
 
     words: tuple[str, ...]
     tags: tuple[str, ...]
     domain: str
     thread: str | None = None
+    pos: tuple[str, ...] = ()
 
     @property
     def entities(self) -> Counter[str]:

@@ -81,6 +81,8 @@ def test_factories_are_entry_points():
         ("spacy_factories", "frozen_transformer"),
         ("spacy_factories", "domain_detector"),
         ("spacy_factories", "multibert_ner"),
+        ("spacy_factories", "multibert_tagger"),
+        ("spacy_factories", "multibert_textcat"),
     }
 
 
