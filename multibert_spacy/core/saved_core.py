@@ -17,13 +17,7 @@ from safetensors.torch import save_file
 from spacy.util import get_package_path, is_package
 from spacy_transformers.data_classes import HFObjects
 from thinc.api import get_torch_default_device
-from transformers import (
-    MODEL_MAPPING,
-    AutoConfig,
-    AutoModel,
-    AutoTokenizer,
-    PretrainedConfig,
-)
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from ..errors import CoreError
@@ -39,6 +33,7 @@ from ..serialization.manifest import (
     write_json,
 )
 from ..serialization.saves import SavedPart, check_part
+from .checkpoints import read_model
 from .dtypes import check_finite_tensors, exact_halves
 from .encoder import Core
 
@@ -48,7 +43,6 @@ __all__ = [
     "load_core",
     "quiet_transformers",
     "save_core",
-    "strip_pooler",
 ]
 
 logger = logging.getLogger(__name__)
@@ -62,19 +56,15 @@ LARGEST_SETTINGS = 2**24
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Silence the warning that a pooler was not initialised: it is not used."""
+    """Silence the warning that a pooler was not initialised: it is not used. What else is not
+    initialised is an error, see `checkpoints.py`.
+    """
     before = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
     try:
         yield
     finally:
         transformers_logging.set_verbosity(before)
-
-
-def strip_pooler(model: Any) -> None:
-    """Remove the pooler, which neither component uses and many cores lack."""
-    if getattr(model, "pooler", None) is not None:
-        model.pooler = None
 
 
 def drop_inputs(model: Any, tokenizer: Any) -> None:
@@ -172,30 +162,23 @@ def load_core(
             options = {"local_files_only": True, "trust_remote_code": False}
             tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)
             own = AutoConfig.from_pretrained(str(folder), return_dict=True, **options)
-            model = _model_class(own).from_pretrained(
+            model = read_model(
                 str(folder),
                 config=own,
                 use_safetensors=True,
                 torch_dtype=torch.float32,
                 **options,
             )
+    except CoreError:
+        raise
     except Exception as e:  # tokenizers raises no other type
         raise CoreError(f"The core in {folder} cannot be read: {e}") from e
     check_seal(manifest, path, CoreError)
     check_part(folder.parent, manifest, CoreError, whole=whole)
     if read_json(path, CoreError) != manifest:
         raise CoreError(f"{folder} was saved anew while it was read: load it again")
-    strip_pooler(model)
     model.to(get_torch_default_device())
     return HFObjects(tokenizer, model, None), fingerprint
-
-
-def _model_class(config: PretrainedConfig) -> Any:
-    """RETURNS (type): What `AutoModel` would choose. It imports the names of all models first,
-    which was half of the time of loading a pipeline.
-    """
-    found = MODEL_MAPPING[type(config)]
-    return found if isinstance(found, type) else AutoModel
 
 
 def _check_names(folder: Path, files: Mapping[str, str]) -> None:

@@ -18,10 +18,12 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 from spacy_transformers.annotation_setters import null_annotation_setter
+from spacy_transformers.data_classes import HFObjects
 from spacy_transformers.layers import TransformerListener
 from spacy_transformers.pipeline_component import DEFAULT_CONFIG_STR, Transformer
 from thinc.api import Config, Model, Optimizer
 
+from ..core.checkpoints import fetch_core, strip_pooler
 from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core
 from ..core.families.kinds import FAMILIES
@@ -33,9 +35,8 @@ from ..core.saved_core import (
     load_core,
     quiet_transformers,
     save_core,
-    strip_pooler,
 )
-from ..errors import ConfigError, CoreError
+from ..errors import ConfigError, CoreError, MultibertError
 from ..serialization.archive import FolderBytes
 from ..serialization.parts import is_whole
 from ..text.surrogates import check_whole, whole_docs
@@ -296,21 +297,40 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
         or the path of another that has it.
 
         RAISES (ConfigError): If no core is named.
-        RAISES (CoreError): If there is none of that name.
+        RAISES (CoreError): If there is none of that name, it cannot be read, or its weights are
+            not whole.
         """
         if not self.model.attrs["has_transformer"]:
             self._check_name()
             self.model.attrs["name"] = find_core(self.model.attrs["name"])
+            self.model.attrs["set_transformer"](self.model, self._fetch(self.model.attrs["name"]))
+        super().initialize(get_examples, nlp=nlp)
+        self._core = None
+
+    def _fetch(self, name: str) -> HFObjects:
+        """Read a core by name or path.
+
+        RAISES (CoreError): If there is none of that name, or it cannot be read.
+        """
+        tokenizer, settings = (
+            self.model._init_tokenizer_config,
+            self.model._init_transformer_config,
+        )
         try:
             with quiet_transformers():
-                super().initialize(get_examples, nlp=nlp)
-        except (OSError, ValueError) as e:  # transformers' answers to what it does not find
-            reason = str(e).strip().splitlines()[0]
+                return fetch_core(name, tokenizer, settings)
+        except MultibertError:
+            raise
+        except Exception as e:  # transformers checks little of what it reads
+            place = f"{name!r} ([components.{self.name}.model] name)"
+            if Path(name).is_dir():
+                reason = " ".join(f"{type(e).__name__}: {e}".split())
+                raise CoreError(f"The core in {place} cannot be read: {reason:.300}") from e
+            reason = (str(e).strip().splitlines() or [""])[0]
             raise CoreError(
-                f"There is no core {self.model.attrs['name']!r} ([components.{self.name}.model] "
-                f"name): it is not a folder here, and the hub did not help: {reason}"
+                f"There is no core {place}: it is not a folder here, and the hub did not help: "
+                f"{reason}"
             ) from e
-        self._core = None
 
     def _check_name(self) -> None:
         """Check that the core has a name, since it would otherwise be some default.

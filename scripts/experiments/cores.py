@@ -20,8 +20,8 @@ from tokenizers import implementations
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from multibert_spacy.adapters.kinds import LoraSettings, PrefixSettings
+from multibert_spacy.core.checkpoints import strip_pooler
 from multibert_spacy.core.encoder import QUERY_VALUE, Core
-from multibert_spacy.core.saved_core import strip_pooler
 from multibert_spacy.engines.torch_engine import TorchEngine
 from multibert_spacy.training.corpus import read_docs
 

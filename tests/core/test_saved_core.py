@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
+from multibert_spacy.core.checkpoints import strip_pooler
 from multibert_spacy.core.encoder import Core
 from multibert_spacy.core.saved_core import (
     load_core,
     quiet_transformers,
     save_core,
-    strip_pooler,
 )
 from multibert_spacy.errors import CoreError
 from multibert_spacy.serialization.manifest import file_hashes

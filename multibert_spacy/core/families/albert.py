@@ -27,6 +27,11 @@ class Albert(PostNorm):
                 "Of albert cores those with one layer in each group are supported; this one has "
                 f"inner_group_num = {config.inner_group_num}"
             )
+        if config.num_hidden_groups > config.num_hidden_layers:
+            raise CoreError(
+                f"This albert core has {config.num_hidden_groups} groups for "
+                f"{config.num_hidden_layers} layers (num_hidden_groups, num_hidden_layers)"
+            )
 
     def blocks(self, model: Any) -> Iterable[tuple[str, Any]]:
         own = [layer for _, layer in self.own_blocks(model)]
@@ -61,6 +66,11 @@ ALBERT = Albert(
     query_value=("attention.query", "attention.value"),
     settings=("embedding_size", "num_hidden_groups", "inner_group_num"),
     projection="encoder.embedding_hidden_mapping_in",
+    counts=(
+        *("intermediate_size", "type_vocab_size", "embedding_size"),
+        *("num_hidden_groups", "inner_group_num"),
+    ),
+    positive=("layer_norm_eps",),
     attention_norm="attention.LayerNorm",
     activation="activation",
     output_norm="full_layer_layer_norm",

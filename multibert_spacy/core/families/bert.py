@@ -16,6 +16,8 @@ BERT = PostNorm(
         "output.dense",
     ),
     query_value=("attention.self.query", "attention.self.value"),
+    counts=("intermediate_size", "type_vocab_size"),
+    positive=("layer_norm_eps",),
     attention_norm="attention.output.LayerNorm",
     activation="intermediate.intermediate_act_fn",
     output_norm="output.LayerNorm",

@@ -17,6 +17,7 @@ DISTILBERT = PostNorm(
     ),
     query_value=("attention.q_lin", "attention.v_lin"),
     settings=("activation", "hidden_dim"),
+    counts=("hidden_dim",),
     attention_norm="sa_layer_norm",
     activation="ffn.activation",
     output_norm="output_layer_norm",

@@ -7,5 +7,9 @@ from .bert import BERT
 __all__ = ["ELECTRA"]
 
 ELECTRA = replace(
-    BERT, kind="electra", settings=("embedding_size",), projection="embeddings_project"
+    BERT,
+    kind="electra",
+    settings=("embedding_size",),
+    projection="embeddings_project",
+    counts=(*BERT.counts, "embedding_size"),
 )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..packing import Layout
 from ..row_adapter import RowAdapter
+from .limits import check_counts, check_encoder, check_positive
 
 __all__ = ["Family", "Step"]
 
@@ -40,6 +41,8 @@ class Family(ABC):
         value, or what corresponds to them.
     settings (tuple[str, ...]): What changes a result besides what `core/settings.py` lists.
     projection (str): A linear layer between embeddings and blocks, where there is one.
+    counts, positive (tuple[str, ...]): Settings besides those of all kinds that must be whole
+        numbers from 1 on, and finite numbers above 0.
     """
 
     kind: str
@@ -48,14 +51,18 @@ class Family(ABC):
     query_value: tuple[str, ...]
     settings: tuple[str, ...] = ()
     projection: str = ""
+    counts: tuple[str, ...] = ()
+    positive: tuple[str, ...] = ()
 
-    @abstractmethod
     def check(self, config: Any) -> None:
-        """Check what a core of this kind may be set to.
+        """Check what a core of this kind may be set to, before its model is made.
 
         config (PretrainedConfig): Of the core.
-        RAISES (CoreError): If the walk does not know how.
+        RAISES (CoreError): If a size is impossible, or the walk does not know how.
         """
+        check_counts(config, self.counts)
+        check_positive(config, self.positive)
+        check_encoder(config, self.first_position(config))
 
     def first_position(self, config: Any) -> int:
         """RETURNS (int): Index of the embedding of a row's first position."""

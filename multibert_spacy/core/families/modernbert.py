@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from ...errors import CoreError
 from ..row_adapter import RowAdapter
 from .family import Family, Step
+from .limits import check_positive
 
 __all__ = ["MODERNBERT"]
 
@@ -27,6 +28,18 @@ class ModernBert(Family):
     """ModernBERT."""
 
     def check(self, config: Any) -> None:
+        super().check(config)
+        if config.local_rope_theta is not None:
+            check_positive(config, ["local_rope_theta"])
+        for name, size in (
+            ("local_attention", config.local_attention),
+            (
+                "hidden_size / num_attention_heads",
+                config.hidden_size // config.num_attention_heads,
+            ),
+        ):
+            if size % 2:
+                raise CoreError(f"This modernbert core has {name} = {size}; it must be even")
         scaling = getattr(config, "rope_scaling", None)
         if scaling is not None:
             raise CoreError(
@@ -93,6 +106,8 @@ MODERNBERT = ModernBert(
     layers="layers",
     sites=(QKV, OUT, INNER, OUTER),
     query_value=(QKV,),
+    counts=("intermediate_size", "local_attention", "global_attn_every_n_layers"),
+    positive=("global_rope_theta", "norm_eps"),
     settings=(
         *("hidden_activation", "norm_eps", "local_attention", "global_attn_every_n_layers"),
         *("global_rope_theta", "local_rope_theta"),

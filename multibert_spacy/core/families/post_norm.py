@@ -38,6 +38,7 @@ class PostNorm(Family):
         )
 
     def check(self, config: Any) -> None:
+        super().check(config)
         kind = getattr(config, "position_embedding_type", "absolute")
         if kind != "absolute":
             raise CoreError(
