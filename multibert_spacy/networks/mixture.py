@@ -155,7 +155,9 @@ class Mixture:
         trust = _sigmoid(w.gate * (_logit(expert.max(1)) - needed))[:, None]
         weight, bias = self._topic_gaussians
         by_topic = embeddings @ weight.T + bias
-        like = by_topic - by_topic[:, trained].mean(1, keepdims=True)
+        like = by_topic - by_topic[:, trained if trained.any() else ~trained].mean(
+            1, keepdims=True
+        )
         cosines = self.cosines(embeddings, self.described)
         others = self.cosines(embeddings, self._left_topics)
         own, other = w.cosine * cosines + w.topic * like, w.cosine * others
@@ -173,8 +175,12 @@ class Mixture:
 
     @cached_property
     def _late(self) -> list[int]:
-        """RETURNS (list[int]): Domains that were added later, of which the bag says something."""
+        """RETURNS (list[int]): Domains that were added later, of which the bag says something.
+        Where all others are gone there is nothing to be later than: topics alone decide.
+        """
         trained = np.array(self.trained)
+        if not trained.any():
+            return []
         away = self.means - self.means[trained].mean(0)
         far = (away * np.linalg.solve(self.spread.astype(np.float64), away.T).T).sum(1)
         return [int(i) for i in np.flatnonzero(~trained & (far >= KNOWN))]

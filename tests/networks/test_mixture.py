@@ -1,6 +1,7 @@
 """Two experts and the gate between them: the arithmetic, on arrays written by hand."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -123,6 +124,28 @@ def test_what_was_added_can_be_taken_away():
     back = more.without_domain("art")
     assert back.labels == MIXTURE.labels
     assert np.array_equal(told(AXES[0], UNSURE, back), told(AXES[0], UNSURE))
+
+
+SUBSETS = [subset for n in (1, 2, 3, 4) for subset in combinations([*LABELS, "sea", "law"], n)]
+
+
+@pytest.mark.parametrize("kept", SUBSETS, ids="-".join)
+@pytest.mark.filterwarnings("error")
+def test_any_of_its_domains_may_be_all_that_are_left(kept):
+    """Also where the bag was trained on none of them."""
+    mixture = MIXTURE
+    logits = np.array([[0, 3, 0]], dtype=np.float32)
+    for label, axis in (("sea", 4), ("law", 3)):
+        mixture = mixture.with_domain(label, f"about {label}", AXES[axis], AXES[[axis]], logits)
+    for label in {*LABELS, "sea", "law"} - {*kept}:
+        mixture = mixture.without_domain(label)
+    axes = {"news": 0, "sports": 1, "travel": 2, "law": 3, "sea": 4}
+    for i, label in enumerate(mixture.labels):
+        scores = told(AXES[axes[label]], UNSURE, mixture)
+        assert scores.shape == (len(kept),)
+        assert np.isfinite(scores).all()
+        assert scores.argmax() == i
+        assert 0.5 < scores[i] <= scores.sum() <= 1 + 1e-6
 
 
 def test_a_domain_without_groups_is_an_error():
