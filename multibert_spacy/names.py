@@ -11,13 +11,17 @@ from collections.abc import Iterable
 
 from .errors import ConfigError, DomainError
 
-__all__ = ["check_head_name", "check_labels", "check_name", "check_new_name"]
+__all__ = ["check_description", "check_head_name", "check_labels", "check_name", "check_new_name"]
 
 MOST_CHARACTERS = 100
 MOST_BYTES = 200
 """Of a name in UTF-8. File systems take 255; the rest is for a draft's and an archive's ending."""
 MOST_OF_A_HEAD = 1000
 """Characters of a head's name: one that was tuned with its domain has that one's added."""
+MOST_OF_A_DESCRIPTION = 1000
+"""Characters. The detector reads a few dozen pieces of them, and the descriptions of all domains
+stand in one file.
+"""
 DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(10))}
 """Names that Windows keeps, with any ending."""
 
@@ -107,6 +111,29 @@ def check_labels(labels: Iterable[object]) -> tuple[str, ...]:
     if len(set(labels)) < len(labels):
         raise ConfigError(f"A label stands twice in {list(labels)!r:.500}")
     return tuple(str(label) for label in labels)
+
+
+def check_description(description: object) -> str:
+    """Check what somebody says belongs to a domain.
+
+    description (str): A sentence or two, in any letters; "" says nothing.
+    RETURNS (str): The same.
+    RAISES (ConfigError): If it is no text, too long to be stored with those of other domains, or
+        holds half a surrogate pair or a control character other than a line break or tab.
+    """
+    if not isinstance(description, str):
+        raise ConfigError(f"A description must be a text, got {description!r:.100}")
+    if len(description) > MOST_OF_A_DESCRIPTION:
+        raise ConfigError(
+            f"A description of {len(description)} characters ({description[:40]!r}…): say in at "
+            f"most {MOST_OF_A_DESCRIPTION} what belongs to the domain"
+        )
+    odd = [c for c in description if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t"]
+    if odd:
+        raise ConfigError(
+            f"A description must be printable text; {description!r:.100} holds {odd[0]!r}"
+        )
+    return description
 
 
 def _is_text(name: object, most: int) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multibert_spacy.errors import ConfigError
-from multibert_spacy.names import check_head_name, check_labels, check_name
+from multibert_spacy.names import check_description, check_head_name, check_labels, check_name
 
 PIECES = [
     "a",
@@ -120,3 +120,14 @@ def test_labels_that_are_no_list(labels):
 def test_labels():
     assert check_labels(["PER", "work of art", "شخص\u200cها", "A-B", "x" * 100])[0] == "PER"
     assert check_labels(()) == ()
+
+
+@pytest.mark.parametrize("text", ["", "قانون", "two\nlines\tand a tab", "😀 می‌روم", "x" * 1000])
+def test_descriptions_that_are_taken(text):
+    assert check_description(text) == text
+
+
+@pytest.mark.parametrize("text", [None, 3, b"x", ["x"], "x" * 1001, "a\ud800", "\0", "\x1b[31m"])
+def test_descriptions_that_are_refused(text):
+    with pytest.raises(ConfigError, match="description"):
+        check_description(text)

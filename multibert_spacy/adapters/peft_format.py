@@ -51,6 +51,8 @@ UNSUPPORTED = (
     *("kasa_config", "velora_config", "monteclora_config"),
 )
 """PEFT's options that change what an adapter computes, off in every adapter that we can run."""
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""Of tensors that are read; of 8-bit ones torch cannot even say whether they are finite."""
 PATTERN_SECONDS = 2.0
 MOST_PATTERNS = 100
 LARGEST = 2**20
@@ -160,7 +162,8 @@ def check_tensors(
     path (Path): The file.
     tensors (Mapping): Its tensors by name.
     shapes (Mapping): Those that there should be.
-    RAISES (AdapterError): If there are others, or a value is not finite.
+    RAISES (AdapterError): If there are others, one is of another type, or a value is not finite
+        in fp16, in which some are kept and most are stored.
     """
     if shapes.keys() != tensors.keys():
         odd = sorted(shapes.keys() ^ tensors.keys())[:3]
@@ -172,8 +175,16 @@ def check_tensors(
                 f"{path} does not fit the core: {name} has shape {tuple(found.shape)}, "
                 f"expected {shape}"
             )
-        if not found.is_floating_point() or not torch.isfinite(found).all():
-            raise AdapterError(f"{path} is damaged: {name} has values that are not finite numbers")
+        if found.dtype not in DTYPES:
+            raise AdapterError(
+                f"{path} cannot be read: {name} is of type {str(found.dtype).split('.')[-1]}, "
+                f"adapters have {', '.join(str(own).split('.')[-1] for own in DTYPES)}"
+            )
+        if not torch.isfinite(found.half()).all():  # as it will be stored
+            raise AdapterError(
+                f"{path} is damaged: {name} has values that are not finite numbers, or are none "
+                "in fp16"
+            )
 
 
 def _settings(

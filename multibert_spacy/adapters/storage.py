@@ -27,7 +27,7 @@ from ..core.dtypes import check_finite_tensors, exact_halves
 from ..core.encoder import Core
 from ..core.settings import differences
 from ..errors import AdapterError, ConfigError
-from ..names import check_labels, check_name
+from ..names import check_description, check_labels, check_name
 from ..serialization.drafts import draft_in, swap
 from ..serialization.manifest import (
     FORMAT,
@@ -51,6 +51,7 @@ from .peft_format import (
 __all__ = [
     "SETTINGS",
     "check_head",
+    "check_saved_description",
     "check_saved_labels",
     "read_folder",
     "read_manifest",
@@ -182,6 +183,18 @@ def check_saved_labels(path: Path, labels: object) -> None:
         raise AdapterError(f"{path} is damaged: labels must be a list of names, got {labels!r}")
     try:
         check_labels(labels)
+    except ConfigError as e:
+        raise AdapterError(f"{path} is damaged: {e}") from e
+
+
+def check_saved_description(path: Path, description: object) -> None:
+    """Check what is said of a domain.
+
+    path (Path): Where it was read from.
+    RAISES (AdapterError): If it is no description that could be saved again.
+    """
+    try:
+        check_description(description)
     except ConfigError as e:
         raise AdapterError(f"{path} is damaged: {e}") from e
 

@@ -44,14 +44,17 @@ def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def check_finite_tensors(name: str, tensors: Mapping[str, Tensor]) -> None:
+def check_finite_tensors(name: str, tensors: Mapping[str, Tensor], *, halves: bool = True) -> None:
     """Check what is to be saved, before anything is replaced.
 
     name (str): Whose it is.
+    halves (bool): Whether it has to be finite in fp16 too, as all but a core's weights have, to
+        be read.
     RAISES (ConfigError): If a value is not a finite number.
     """
     for key, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        kept = tensor.half() if halves and tensor.is_floating_point() else tensor
+        if not torch.isfinite(kept).all():
             raise ConfigError(
                 f"{name!r} is not saved: its weights ({key}) have values that are not finite "
                 "numbers, so that it could not be read again. Train it with a lower learning "

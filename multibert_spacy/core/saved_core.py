@@ -95,7 +95,7 @@ def save_core(
     part = SavedPart(folder.parent, whole=whole)
     with draft_in(folder.parent) as root:
         tensors = exact_halves(core.model.state_dict())
-        check_finite_tensors(folder.name, tensors)
+        check_finite_tensors(folder.name, tensors, halves=False)
         draft = root / folder.name
         draft.mkdir()
         save_file(tensors, str(draft / "model.safetensors"), metadata={"format": "pt"})

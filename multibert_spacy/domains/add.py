@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..core.seeds import same_seed
 from ..errors import ConfigError, DomainError
-from ..names import check_head_name, check_labels, check_new_name
+from ..names import check_description, check_head_name, check_labels, check_new_name
 from ..pipeline.multibert_ner import MultibertNER
 from .components import follow, tagger_of
 from .data import check_data, labels_in, read_examples
@@ -158,8 +158,8 @@ def _check_settings(
         raise DomainError.unknown(start, tagger.domains, component=tagger.name)
     if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
         raise ConfigError(f"steps must be a whole number of at least 1, got {steps!r}")
-    if description is not None and not isinstance(description, str):
-        raise ConfigError(f"description must be a text, got {description!r:.100}")
+    if description is not None:
+        check_description(description)
 
 
 def _candidates(

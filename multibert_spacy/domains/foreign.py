@@ -15,7 +15,7 @@ from spacy.language import Language
 from ..adapters.foreign import ForeignAdapter, read_foreign
 from ..adapters.kinds import PrefixAdapter
 from ..errors import AdapterError, ConfigError
-from ..names import check_labels, check_new_name
+from ..names import check_description, check_labels, check_new_name
 from ..networks.tagger import Head
 from ..networks.trained_folders import ReadDomain
 from ..serialization.manifest import MANIFEST
@@ -54,7 +54,7 @@ def import_domain(
     RAISES (AdapterError): If the folder is damaged, of another kind, task or core, if its core is
         not proven, or if it has no head.
     RAISES (DomainError): If there is a domain of the name, or none to take a head from.
-    RAISES (ConfigError): If the labels do not fit, or a name is illegal.
+    RAISES (ConfigError): If the labels do not fit, or a name or the description is illegal.
     """
     folder = find_folder(folder)
     if (folder / MANIFEST).is_file():
@@ -64,6 +64,7 @@ def import_domain(
         return
     tagger = tagger_of(nlp)
     check_new_name(name, tagger.domains)
+    check_description(description or "")
     before = tagger.domains
     found = read_foreign(folder, tagger.model.core)
     tagger.model.check_kind(folder, found.adapter)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..adapters.peft_format import check_tensors, read_tensors
+from ..adapters.storage import check_saved_description
 from ..errors import AdapterError
 from ..serialization.manifest import MANIFEST
 from ..types import Floats2d
@@ -118,6 +119,7 @@ def read_knowledge(folder: Path, manifest: Mapping[str, Any], width: int) -> Kno
         raise AdapterError(
             f"{folder / MANIFEST} is damaged: {KNOWLEDGE!r} is not what was written"
         )
+    check_saved_description(folder / MANIFEST, about["description"])
     tensors = read_tensors(folder / WEIGHTS, largest=LARGEST)
     shapes = {"described": (width,), "topic": (width,), "outputs": (about["classes"],)}
     check_tensors(folder / WEIGHTS, tensors, shapes)

@@ -26,6 +26,7 @@ from ..core.precision import upload
 from ..engines.adapted_module import AdaptedModule
 from ..engines.threads import run_batches
 from ..errors import ConfigError
+from ..names import check_description
 from ..text.align import pack_rows
 from ..text.content import content_words, spread
 from ..types import Floats2d
@@ -169,7 +170,11 @@ class MixtureModel(DetectorModel[MixtureModule]):
         return module.embed(self.listener.core, rows, self.batch_pieces)
 
     def describe(self, descriptions: Sequence[str]) -> Floats2d:
-        """RETURNS (n, h): Sentence embeddings of descriptions."""
+        """RETURNS (n, h): Sentence embeddings of descriptions.
+        RAISES (ConfigError): If one could not be saved.
+        """
+        for text in descriptions:
+            check_description(text)
         return self.embed([text.split() for text in descriptions], self.module.view())
 
     def read_groups(

@@ -18,7 +18,7 @@ from ..core.dtypes import check_finite_tensors
 from ..core.encoder import Core
 from ..core.listener import CoreListener, ModuleShim
 from ..errors import AdapterError, DomainError
-from ..names import check_head_name, check_labels, check_name
+from ..names import check_description, check_head_name, check_labels, check_name
 from ..serialization.files import inside
 from ..types import Floats2d, WindowBatch
 from .knowledge import KNOWLEDGE, WEIGHTS, Knowledge, read_knowledge
@@ -168,11 +168,13 @@ class TaggerModel(Model[WindowBatch, Logits]):
         return made
 
     def check_savable(self) -> None:
-        """Check that all weights are finite.
+        """Check that all weights are finite, and all descriptions can be written.
 
-        RAISES (ConfigError): If a weight is not a finite number.
+        RAISES (ConfigError): If a weight is not a finite number, or a description is illegal.
         """
         module = self.module
+        for description in self.descriptions.values():
+            check_description(description)
         for domain in module.domains:
             head = module.heads[module.head_name(domain)]
             tensors = {**module.adapter_of(domain).export(), **head.tensors()}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..adapters.kinds import Adapter
 from ..adapters.peft_format import check_tensors
-from ..adapters.storage import check_head, read_folder
+from ..adapters.storage import check_head, check_saved_description, read_folder
 from ..core.encoder import Core
 from ..errors import AdapterError, ConfigError
 from ..names import check_head_name, check_name
@@ -75,8 +75,7 @@ def read_domain(
     head = Head(labels, core.width, standardised=standardised, task=task)
     head.load(tensors)
     description = manifest.get("description", "")
-    if not isinstance(description, str):
-        raise AdapterError(f"{folder / MANIFEST} is damaged: its description is not a text")
+    check_saved_description(folder / MANIFEST, description)
     return ReadDomain(domain, name, head, adapter, description), manifest
 
 
@@ -182,11 +181,12 @@ def read_mixture(
         or not isinstance(trained, list)
         or len(trained) != len(labels)
         or list(known) != list(labels)
-        or not all(isinstance(text, str) for text in (*others, *known.values()))
         or not all(isinstance(value, int | float) for value in weights.values())
         or not weights.keys() <= Weights.__dataclass_fields__.keys()
     ):
         raise AdapterError(f"{folder / MANIFEST} is damaged: 'mixture' is not what was written")
+    for text in (*others, *known.values()):
+        check_saved_description(folder / MANIFEST, text)
     own_shapes = array_shapes(len(labels), len(others), core.width, n_classes)
     shapes |= {f"mixture.{name}": size for name, size in own_shapes.items()}
     check_tensors(folder / "head.safetensors", tensors, shapes)

@@ -351,7 +351,7 @@ class FrozenTransformer(LinkedPipe, FolderBytes, Transformer):
         RAISES (ConfigError): If a weight of the core is not a finite number.
         """
         if self.model.attrs["has_transformer"]:
-            check_finite_tensors(self.name, self.core.model.state_dict())
+            check_finite_tensors(self.name, self.core.model.state_dict(), halves=False)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write the core as a Hugging Face folder, unless "model" is excluded. All settings are

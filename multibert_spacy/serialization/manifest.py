@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import MultibertError
+from ..errors import ConfigError, MultibertError
 from .files import hash_regular, inside, read_regular
 
 __all__ = [
@@ -32,8 +32,10 @@ FORMAT = 1
 """Of all that is saved; a newer one is not read."""
 MANIFEST = "multibert.json"
 """Its name, in every folder that has one."""
-LARGEST = 2**18
-"""Bytes of the largest JSON file that is read. Ours have one to four thousand."""
+LARGEST = 2**22
+"""Bytes of the largest JSON file that is read or written. Ours have one to four thousand; that of
+a detector has the descriptions of all domains.
+"""
 SEAL = "seal"
 
 
@@ -59,9 +61,17 @@ def check_seal(data: Mapping[str, Any], path: Path, error: type[MultibertError])
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Write a sealed file."""
-    text = json.dumps(seal(data), ensure_ascii=False, indent=2)
-    path.write_text(text + "\n", encoding="utf8")
+    """Write a sealed file.
+
+    RAISES (ConfigError): If it is so large that nobody would read it again.
+    """
+    text = json.dumps(seal(data), ensure_ascii=False, indent=2).encode("utf8")
+    if len(text) >= LARGEST:
+        raise ConfigError(
+            f"{path.name} of {path.parent.name!r} is not written: it would have {len(text)} "
+            f"bytes, and at most {LARGEST} are read. Shorten names and descriptions"
+        )
+    path.write_bytes(text + b"\n")
 
 
 def read_json(

@@ -197,6 +197,8 @@ def test_an_error_in_training_leaves_the_pipeline_as_it_was(mixed: Language, mon
         ({"labels": []}, ConfigError, "labels is empty"),
         ({"head": "law"}, DomainError, "Unknown head 'law'; there are: formal, social"),
         ({"labels": ["LOC"], "head": "social"}, DomainError, "another name"),
+        ({"description": "\ud800"}, ConfigError, "holds '.ud800'"),
+        ({"description": "ا" * 1001}, ConfigError, "description of 1001 characters"),
         ({"train": "none.spacy"}, CorpusError, "none.spacy is missing"),
         ({"train": []}, CorpusError, "no text"),
         ({"train": [1]}, ConfigError, "one of it is a int"),

@@ -149,6 +149,68 @@ def test_what_is_damaged_changes_nothing(mixed, folder):
     assert sorted(mixed.get_pipe("domain_detector").labels) == list(DOMAINS)
 
 
+DESCRIPTIONS = ["\ud800", "ا" * 140_000, "\0", 3]
+
+
+@pytest.mark.parametrize("whose", ["domain", "detector"])
+@pytest.mark.parametrize("description", DESCRIPTIONS, ids=["surrogate", "long", "NUL", "number"])
+def test_a_description_that_could_not_be_saved(mixed, folder, whose, description):
+    manifest = json.loads((folder / MANIFEST).read_text("utf8"))
+    about = manifest if whose == "domain" else manifest["detector"]
+    about["description"] = description
+    del manifest["seal"]
+    (folder / MANIFEST).write_text(json.dumps(seal(manifest)), "utf8")
+    with pytest.raises(AdapterError, match="damaged"):
+        load_domain(mixed, folder, "press")
+    assert mixed.get_pipe("multibert_ner").domains == ("news", "sports", "travel")
+
+
+def test_a_description_that_was_written_into_the_tagger_saves_nothing(mixed, tmp_path):
+    mixed.get_pipe("multibert_ner").model.descriptions["news"] = "\ud800"
+    with pytest.raises(ConfigError, match="description"):
+        mixed.to_disk(tmp_path / "out")
+
+
+def test_descriptions_of_many_domains_are_saved_and_read(mixed, tmp_path):
+    detector = mixed.get_pipe("domain_detector")
+    mixture = detector.model.mixture
+    arrays = mixture.described[0], mixture.topics[:1], mixture.means[:1]
+    for i in range(160):
+        mixture = mixture.with_domain(f"law{i}", "قانون و مجلس " * 76, *arrays)
+    detector.model.set_mixture(mixture)
+    detector.cfg["labels"] = mixture.labels
+    detector.to_disk(tmp_path / "out")
+    detector.from_disk(tmp_path / "out")
+    assert detector.model.mixture.descriptions == mixture.descriptions
+
+
+@pytest.mark.parametrize(
+    "file, key",
+    [
+        ("detector.safetensors", "topic"),
+        ("detector.safetensors", "outputs"),
+        ("head.safetensors", "weight"),
+        ("adapter_model.safetensors", None),
+    ],
+)
+@pytest.mark.parametrize(
+    "value, kind", [(3e38, np.float32), (1e300, np.float64), (-7e4, np.float32)]
+)
+def test_values_that_fp16_does_not_have(mixed, folder, file, key, value, kind):
+    """What is kept in fp16 would become infinite behind the check."""
+    tensors = load_file(folder / file)
+    key = key or sorted(tensors)[0]
+    tensors[key] = np.full_like(tensors[key], value, dtype=kind)
+    save_file(tensors, folder / file)
+    manifest = json.loads((folder / MANIFEST).read_text("utf8"))
+    manifest["files"][file] = file_hash(folder / file)
+    del manifest["seal"]
+    (folder / MANIFEST).write_text(json.dumps(seal(manifest)), "utf8")
+    with pytest.raises(AdapterError, match=f"{file} is damaged: .*not finite numbers"):
+        load_domain(mixed, folder, "press")
+    assert mixed.get_pipe("domain_detector").labels == DOMAINS
+
+
 def test_another_core(make_nlp, folder):
     with pytest.raises(AdapterError, match="made for another core"):
         load_domain(make_nlp(), folder, "press")

@@ -20,7 +20,7 @@ from multibert_spacy.adapters import peft_format
 from multibert_spacy.adapters.kinds import LoraSettings, PrefixSettings
 from multibert_spacy.adapters.storage import read_folder, write_folder
 from multibert_spacy.core.saved_core import load_core
-from multibert_spacy.errors import AdapterError, CoreError, MultibertError
+from multibert_spacy.errors import AdapterError, ConfigError, CoreError, MultibertError
 from multibert_spacy.serialization.manifest import file_hashes, read_json, seal, write_json
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
 from scripts.checks.faults import damages, run_faults
@@ -100,6 +100,15 @@ def test_a_label_that_was_changed(core, folder):
     path.write_text(path.read_text(encoding="utf8").replace("LOC", "LNC"), encoding="utf8")
     with pytest.raises(AdapterError, match="multibert.json is damaged.*seal"):
         read_folder(folder, core, CORE)
+
+
+def test_what_would_not_be_read_is_not_written(tmp_path):
+    path = tmp_path / "multibert.json"
+    write_json(path, {"text": "x" * (2**22 - 200)})
+    assert len(read_json(path, AdapterError)["text"]) == 2**22 - 200
+    with pytest.raises(ConfigError, match="multibert.json of .* is not written"):
+        write_json(tmp_path / "multibert.json", {"text": "x" * 2**22})
+    assert len(read_json(path, AdapterError)["text"]) == 2**22 - 200
 
 
 def test_a_manifest_without_a_seal_is_read(core, folder):
@@ -277,7 +286,7 @@ def edit_config(folder: Path, **changes: object) -> None:
             },
             "101 patterns",
         ),
-        ("lora", {"comment": "x" * 2**18}, "at most"),
+        ("lora", {"comment": "x" * 2**22}, "at most"),
     ],
 )
 def test_a_config_that_asks_for_too_much(core, tmp_path, monkeypatch, kind, changes, message):
