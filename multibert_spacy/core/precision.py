@@ -16,8 +16,13 @@ __all__ = ["ENGINES", "check_engine", "resolve_precision", "upload"]
 ENGINES = ("torch", "openvino")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
-"""Values of ONEDNN_MAX_CPU_ISA below AVX512_CORE_BF16."""
+LEVELS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""How oneDNN is told what to leave alone: the first that says anything counts."""
+WITHOUT_BF16 = (
+    *("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2"),
+    *("AVX512_CORE", "AVX512_CORE_VNNI"),
+)
+"""Levels without the bf16 products of AVX512 and AMX. What oneDNN does not know it ignores."""
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -84,7 +89,8 @@ def _cpu_has(feature: str) -> bool:
     """Whether this CPU has bf16 products; torch has no public name for the question. Neither torch
     nor OpenVINO has them where oneDNN was told to leave them alone.
     """
-    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in WITHOUT_BF16:
+    level = next(filter(None, map(os.environ.get, LEVELS)), "")
+    if level.upper() in WITHOUT_BF16:
         return False
     ask: Callable[[], bool] = getattr(torch.cpu, f"_is_{feature}_supported", lambda: False)
     return ask()

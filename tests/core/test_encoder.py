@@ -282,6 +282,7 @@ class TestPrecision:
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
         monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+        monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
         assert resolve_precision("auto", CPU) == dtype
 
     @pytest.mark.parametrize(
@@ -289,13 +290,35 @@ class TestPrecision:
         [
             ("AVX2", torch.float32),
             ("avx512_core_vnni", torch.float32),
+            ("AVX2_VNNI_2", torch.float32),
             ("AVX512_CORE_BF16", torch.bfloat16),
+            ("avx512_core_fp16", torch.bfloat16),
+            ("AVX512_CORE_AMX_FP16", torch.bfloat16),
+            ("AVX10_1_512_AMX", torch.bfloat16),
+            ("DEFAULT", torch.bfloat16),
+            ("no_such_level", torch.bfloat16),
             ("ALL", torch.bfloat16),
         ],
     )
-    def test_auto_is_fp32_where_onednn_is_held_back(self, monkeypatch, level, dtype):
+    @pytest.mark.parametrize("name", ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"])
+    def test_auto_is_fp32_where_onednn_is_held_back(self, monkeypatch, name, level, dtype):
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", level)
+        monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+        monkeypatch.setenv(name, level)
+        assert resolve_precision("auto", CPU) == dtype
+
+    @pytest.mark.parametrize(
+        "new, old, dtype",
+        [
+            ("ALL", "AVX2", torch.bfloat16),
+            ("AVX2", "ALL", torch.float32),
+            ("", "AVX2", torch.float32),
+        ],
+    )
+    def test_the_new_name_of_the_level_counts_more(self, monkeypatch, new, old, dtype):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", new)
+        monkeypatch.setenv("DNNL_MAX_CPU_ISA", old)
         assert resolve_precision("auto", CPU) == dtype
 
     def test_auto_is_fp32_where_torch_cannot_tell(self, monkeypatch):
