@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -20,6 +20,7 @@ from ..core.seeds import same_seed
 from ..errors import ConfigError, DomainError
 from ..names import check_description, check_head_name, check_labels, check_new_name
 from ..pipeline.multibert_ner import MultibertNER
+from ..pipeline.undo import all_or_nothing
 from .components import follow, tagger_of
 from .data import check_data, labels_in, read_examples
 from .learning import able_detectors, learn_domain
@@ -31,6 +32,8 @@ __all__ = ["add_domain"]
 logger = logging.getLogger(__name__)
 
 AUTO = "auto"
+MOST_SEEDS = 2**32
+"""That numpy takes."""
 
 
 def add_domain(
@@ -48,7 +51,8 @@ def add_domain(
     seed: int = 0,
 ) -> dict[str, Any]:
     """Add a domain to a pipeline: an adapter of its own is trained, the other domains stay bit for
-    bit as they were. A Ctrl-C ends the training early and keeps what is best so far.
+    bit as they were. A Ctrl-C ends the training early and keeps what is best so far; one before or
+    after it leaves the pipeline as it was.
 
     nlp (Language): A loaded pipeline, which is ready to run and to save afterwards.
     name (str): The new domain's.
@@ -75,7 +79,9 @@ def add_domain(
     """
     begin = time.monotonic()
     tagger = tagger_of(nlp)
-    _check_settings(tagger, name, labels, head, start, description, steps)
+    labels = None if labels is None else check_labels(labels)
+    _check_settings(tagger, name, labels, head, start, description)
+    _check_numbers(steps, seed, detect=detect)
     detectors = able_detectors(nlp) if detect else []
     examples = read_examples(train, nlp.vocab, name, "train")
     held_out = [] if dev is None else read_examples(dev, nlp.vocab, name, "dev")
@@ -120,12 +126,15 @@ def add_domain(
     _round(bench, name, heads=bool(own_labels))
     scores = score_entities(bench, held_out) if held_out else {}
     before = tagger.domains
-    _take(tagger, bench, name, head, description)
-    for detector in detectors:
-        docs = [eg.predicted for eg in examples]
-        learn_domain(detector, name, docs, description, seed=seed)
+    with all_or_nothing(nlp):
+        _take(tagger, bench, name, head, description)
+        for detector in detectors:
+            docs = [eg.predicted for eg in examples]
+            learn_domain(detector, name, docs, description, seed=seed)
+        follow(nlp, before, {})
+        _note(nlp, name, scores)
     keys = ("ents_f", "ents_p", "ents_r", "ents_per_type")
-    result = {
+    return {
         **{key: scores.get(key) for key in keys},
         "domain": name,
         "start": None if found is None else found.name,
@@ -135,9 +144,6 @@ def add_domain(
         "step": step,
         "minutes": round((time.monotonic() - begin) / 60, 2),
     }
-    follow(nlp, before, {})
-    _note(nlp, name, scores)
-    return result
 
 
 def _check_settings(
@@ -147,19 +153,33 @@ def _check_settings(
     head: str | None,
     start: str,
     description: str | None,
-    steps: int | None,
 ) -> None:
     check_new_name(name, tagger.domains)
     if head is not None:
         check_head_name(head)
-    if labels is not None and not check_labels(labels):
+    if labels is not None and not labels:
         raise ConfigError("labels is empty: name some, or give None to keep the head of the start")
+    if not isinstance(start, str):
+        raise ConfigError(f'start must be a domain\'s name or "{AUTO}", got {start!r:.100}')
     if start != AUTO and start not in tagger.domains:
         raise DomainError.unknown(start, tagger.domains, component=tagger.name)
-    if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
-        raise ConfigError(f"steps must be a whole number of at least 1, got {steps!r}")
     if description is not None:
         check_description(description)
+
+
+def _check_numbers(steps: object, seed: object, *, detect: object) -> None:
+    if steps is not None and not (_is_whole(steps) and steps >= 1):
+        raise ConfigError(f"steps must be a whole number of at least 1, got {steps!r:.100}")
+    if not (_is_whole(seed) and 0 <= seed < MOST_SEEDS):
+        raise ConfigError(
+            f"seed must be a whole number from 0 to {MOST_SEEDS - 1}, got {seed!r:.100}"
+        )
+    if not isinstance(detect, bool):
+        raise ConfigError(f"detect must be True or False, got {detect!r:.100}")
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _candidates(

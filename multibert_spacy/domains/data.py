@@ -48,8 +48,13 @@ def read_examples(
     if isinstance(source, str | Path):
         docs: Iterable[Example | Doc] = read_docs(source, vocab)
         name = str(source)
-    else:
+    elif isinstance(source, Iterable) and not isinstance(source, bytes | dict | Doc):
         docs, name = source, what
+    else:
+        raise ConfigError(
+            f"{what} must be a path to .spacy files, Examples or annotated Docs, got a "
+            f"{type(source).__name__}"
+        )
     examples, others = [], Counter[str]()
     for one in docs:
         if not isinstance(one, Example | Doc):
@@ -147,6 +152,11 @@ def check_data(
                 (f"label {label!r} with fewer than {FEWEST} examples", counts[label], "train")
             )
     for what, own in (("train", train), ("dev", dev)):
+        apart = [eg.reference.text.strip()[:40] for eg in own if not _aligns(eg)]
+        if apart:
+            found.errors.append(
+                ("Examples whose two docs are different texts", len(apart), _some(what, apart))
+            )
         cut = [place for eg in own for place in _misaligned(nlp, eg)]
         if cut:
             found.doubts.append(("names that end inside a word", len(cut), _some(what, cut)))
@@ -168,6 +178,14 @@ def check_data(
 def _some(what: str, places: Sequence[str]) -> str:
     shown = ", ".join(dict.fromkeys(places[:MOST_SHOWN]))
     return f"{what}: {shown}{', …' if len(places) > MOST_SHOWN else ''}"
+
+
+def _aligns(eg: Example) -> bool:
+    """Whether spaCy can align the words of an Example's docs."""
+    try:
+        return eg.alignment is not None
+    except ValueError:
+        return False
 
 
 def _misaligned(nlp: Language, eg: Example) -> list[str]:

@@ -3,6 +3,7 @@
 from spacy.language import Language
 
 from ..errors import DomainError
+from ..pipeline.undo import all_or_nothing
 from .components import (
     check_known,
     detectors_of,
@@ -42,10 +43,11 @@ def remove_domain(nlp: Language, name: str, *, fallback: str | None = None) -> N
         check_known(nlp, fallback)
         if fallback == name:
             raise DomainError(f"{name!r} cannot take its own place as fallback")
-    for component, key in named:
-        set_setting(nlp, component, key, fallback)
-    for detector in detectors_of(nlp):
-        detector.forget(name)
-    tagger.model.remove_domain(name)
-    no_longer_lent(nlp, name)
-    follow(nlp, before, {name: None})
+    with all_or_nothing(nlp):
+        for component, key in named:
+            set_setting(nlp, component, key, fallback)
+        for detector in detectors_of(nlp):
+            detector.forget(name)
+        tagger.model.remove_domain(name)
+        no_longer_lent(nlp, name)
+        follow(nlp, before, {name: None})

@@ -3,6 +3,7 @@
 from spacy.language import Language
 
 from ..names import check_new_name
+from ..pipeline.undo import all_or_nothing
 from .components import (
     check_known,
     detectors_of,
@@ -31,12 +32,13 @@ def rename_domain(nlp: Language, old: str, new: str) -> None:
     if new == old:
         return
     named = settings_that_name(nlp, old)
-    for detector in detectors_of(nlp):
-        if new in detector.labels:  # of a tagger's folder that was deleted by hand
-            detector.forget(new)
-        detector.rename(old, new)
-    no_longer_lent(nlp, old)
-    tagger.model.rename_domain(old, new)
-    for component, key in named:
-        set_setting(nlp, component, key, new)
-    follow(nlp, before, {old: new})
+    with all_or_nothing(nlp):
+        for detector in detectors_of(nlp):
+            if new in detector.labels:  # of a tagger's folder that was deleted by hand
+                detector.forget(new)
+            detector.rename(old, new)
+        no_longer_lent(nlp, old)
+        tagger.model.rename_domain(old, new)
+        for component, key in named:
+            set_setting(nlp, component, key, new)
+        follow(nlp, before, {old: new})

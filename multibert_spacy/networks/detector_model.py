@@ -53,6 +53,16 @@ class DetectorModel(Model[list[Doc], Floats2d], Generic[M]):
         if self.n_layers > n_layers:
             raise ConfigError(f"layers = {self.n_layers}, but the core has {n_layers}")
 
+    def remember(self) -> Callable[[], None]:
+        """RETURNS (Callable): Puts the network back that is there now."""
+        shims, n_outputs = list(self.shims), self._dims["nO"]
+
+        def put_back() -> None:
+            self.shims[:] = shims
+            self._dims["nO"] = n_outputs
+
+        return put_back
+
     def _install(self, module: M, n_outputs: int) -> None:
         """Set the network. Last, since other threads predict with what is there."""
         module.graph = self.graph

@@ -232,6 +232,18 @@ class MixtureModel(DetectorModel[MixtureModule]):
             self.module.mixture = mixture
         self._dims["nO"] = len(mixture.labels)
 
+    def remember(self) -> Callable[[], None]:
+        """See `DetectorModel.remember`; what was fitted is put back, too."""
+        network, mixture = super().remember(), self.mixture if self.shims else None
+
+        def put_back() -> None:
+            network()
+            if self.shims:
+                with self.module.changing():
+                    self.module.mixture = mixture
+
+        return put_back
+
     def bag_id(self) -> str:
         """RETURNS (str): The identity of the bag's weights; see `knowledge.py`."""
         return hash_tensors(self.module.tensors())

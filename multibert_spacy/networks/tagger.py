@@ -6,7 +6,7 @@ a domain's own adapter is tuned. Heads of different sizes in one batch cost one 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -270,6 +270,17 @@ class TaggerModule(AdaptedModule):
                 raise DomainError(f"There is a domain {new!r} already")
             self._domains = {new if n == old else n: own for n, own in self._domains.items()}
             self._register()
+
+    def remember(self) -> Callable[[], None]:
+        """RETURNS (Callable): Puts the domains and heads back that are there now."""
+        heads, domains = self.heads, self._domains
+
+        def put_back() -> None:
+            with self.changing():
+                self.heads, self._domains = heads, domains
+                self._register()
+
+        return put_back
 
     def share_adapter(self, adapter: Adapter) -> None:
         """Give all domains one adapter, which is then trained on all of them together.

@@ -280,6 +280,16 @@ class TaggerModel(Model[WindowBatch, Logits]):
                     f"{theirs}{beside} each: one component has adapters of one kind and length"
                 )
 
+    def remember(self) -> Callable[[], None]:
+        """See `TaggerModule.remember`; descriptions are put back, too."""
+        module, descriptions = self.module.remember(), dict(self.descriptions)
+
+        def put_back() -> None:
+            module()
+            self.descriptions = descriptions
+
+        return put_back
+
     def rename_domain(self, old: str, new: str) -> None:
         """See `TaggerModule.rename_domain`; its description goes along."""
         self.module.rename_domain(old, new)

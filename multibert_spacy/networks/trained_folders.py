@@ -181,6 +181,7 @@ def read_mixture(
         or not isinstance(trained, list)
         or len(trained) != len(labels)
         or list(known) != list(labels)
+        or not all(isinstance(text, str) for text in (*others, *known.values()))
         or not all(isinstance(value, int | float) for value in weights.values())
         or not weights.keys() <= Weights.__dataclass_fields__.keys()
     ):

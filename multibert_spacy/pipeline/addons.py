@@ -20,6 +20,7 @@ from spacy.language import Language
 
 from ..errors import DomainError
 from ..names import check_new_name
+from .undo import all_or_nothing
 
 __all__ = [
     "ADDONS",
@@ -82,9 +83,10 @@ def join_domain(
     """
     own, known = tagger.model.open_domain(folder, name)
     check_new_name(own.name, tagger.domains)
-    tagger.model.take_domain(own)
-    if detect:
-        _teach([proc for _, proc in pipes_of(nlp, "domain_detector")], own.name, known)
+    with all_or_nothing(nlp):
+        tagger.model.take_domain(own)
+        if detect:
+            _teach([proc for _, proc in pipes_of(nlp, "domain_detector")], own.name, known)
     return str(own.name)
 
 

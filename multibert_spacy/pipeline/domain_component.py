@@ -588,6 +588,18 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
         for name, folder in [(name, find_addon(name, self.name)) for name in self.addons]:
             self.lent = {**self.lent, join_domain(nlp, self, folder): name}
 
+    def remember(self) -> Callable[[], None]:
+        """Return a function that puts domains and settings back as they are now."""
+        model, cfg = self.model.remember(), dict(self.cfg)
+        lent, addons, fallback_domain = self.lent, self.addons, self.fallback_domain
+
+        def put_back() -> None:
+            model()
+            self.cfg.update(cfg)
+            self.lent, self.addons, self.fallback_domain = lent, addons, fallback_domain
+
+        return put_back
+
     def _pack_docs(self, docs: Sequence[Doc]) -> WindowBatch:
         """Return all rows of the docs, whatever their number."""
         rows, _ = self._rows(docs, [self.domain_of(doc) for doc in docs])

@@ -466,6 +466,19 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         if self.fallback_domain == old:
             self.fallback_domain = new
 
+    def remember(self) -> Callable[[], None]:
+        """Return a function that puts domains and settings back as they are now."""
+        model = self.model.remember() if isinstance(self.model, OURS) else None
+        cfg, fallback_domain = dict(self.cfg), self.fallback_domain
+
+        def put_back() -> None:
+            if model is not None:
+                model()
+            self.cfg.update(cfg)
+            self.fallback_domain = fallback_domain
+
+        return put_back
+
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write the labels, and our classifier as an adapter folder or another as `model`. The
         settings are the config's, so that one given to `spacy.load` is not overruled.

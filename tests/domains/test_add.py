@@ -194,6 +194,22 @@ def test_an_error_in_training_leaves_the_pipeline_as_it_was(mixed: Language, mon
         ({"name": "travel"}, DomainError, "There is a domain 'travel' already"),
         ({"start": "law"}, DomainError, "Unknown domain 'law'"),
         ({"steps": 0}, ConfigError, "steps must be a whole number"),
+        ({"steps": -1}, ConfigError, "steps must be a whole number"),
+        ({"steps": 1.5}, ConfigError, "steps must be a whole number"),
+        ({"steps": True}, ConfigError, "steps must be a whole number"),
+        ({"seed": "a"}, ConfigError, "seed must be a whole number"),
+        ({"seed": None}, ConfigError, "seed must be a whole number"),
+        ({"seed": -1}, ConfigError, "seed must be a whole number"),
+        ({"seed": 2**32}, ConfigError, "seed must be a whole number"),
+        ({"detect": "no"}, ConfigError, "detect must be True or False"),
+        ({"start": ["travel"]}, ConfigError, "start must be a domain"),
+        ({"start": None}, ConfigError, "start must be a domain"),
+        ({"labels": "PER"}, ConfigError, "labels must be a list of names, got 'PER'"),
+        ({"labels": 3}, ConfigError, "labels must be a list of names, got 3"),
+        ({"train": None}, ConfigError, "train must be a path .* got a NoneType"),
+        ({"train": 3}, ConfigError, "train must be a path .* got a int"),
+        ({"train": b"x.spacy"}, ConfigError, "train must be a path .* got a bytes"),
+        ({"dev": 3}, ConfigError, "dev must be a path .* got a int"),
         ({"labels": []}, ConfigError, "labels is empty"),
         ({"head": "law"}, DomainError, "Unknown head 'law'; there are: formal, social"),
         ({"labels": ["LOC"], "head": "social"}, DomainError, "another name"),
@@ -211,6 +227,28 @@ def test_mistakes_are_said_before_anything_is_trained(mixed, settings, error, sa
     with pytest.raises(error, match=said):
         add_domain(mixed, settings.pop("name"), settings.pop("train"), **settings)
     assert list(state(mixed)) == before
+
+
+def test_examples_of_two_texts_are_found_before_anything_is_trained(mixed, monkeypatch) -> None:
+    """In the middle of training spaCy would say that it cannot align them."""
+    from multibert_spacy.domains import add
+
+    monkeypatch.setattr(add, "own_tagger", lambda *a, **k: pytest.fail("it was trained"))
+    good = texts_of(mixed, 8)
+    apart = Example(mixed.make_doc("هتل تبریز"), Doc(mixed.vocab, words=["گل"], ents=["B-LOC"]))
+    said = (
+        r"Nothing was trained: Examples whose two docs are different texts \(1 times\), train: گل"
+    )
+    with pytest.raises(DomainError, match=said):
+        add_domain(mixed, "matches", [*good, apart], steps=1)
+    with pytest.raises(DomainError, match=said.replace("train: گ", "dev: گ")):
+        add_domain(mixed, "matches", good, dev=[apart], steps=1)
+
+
+def test_labels_may_come_one_by_one(mixed) -> None:
+    train = texts_of(mixed, 8, ORG="CLUB")
+    done = add_domain(mixed, "matches", train, labels=iter(["CLUB"]), steps=1)
+    assert done["labels"] == ["CLUB"]
 
 
 def test_a_second_domain_with_labels_of_its_own_joins_the_first_ones_head(mixed) -> None:
