@@ -6,7 +6,7 @@ under `modules_to_save`. Here the names are made those of the core, and the clas
 apart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,6 +71,7 @@ def read_foreign(folder: Path, core: Core) -> ForeignAdapter:
         if name not in heads
     }
     nested = any(name.startswith(f"{PEFT_PREFIX}{prefix}") for name in tensors)
+    _check_names(folder / WEIGHTS, tensors, inside, f"{PEFT_PREFIX}{prefix}")
     own = {**config, "modules_to_save": None}
     adapter = build_adapter(own, rest, folder, core, inside=prefix if nested else "")
     weight, bias = _classifier(folder, heads, core)
@@ -90,6 +91,26 @@ def _check_task(folder: Path, config: Mapping[str, Any]) -> None:
         raise AdapterError(
             f"{folder} has trained parts of the core itself (modules_to_save: {saved!r:.80}), "
             "which all domains share"
+        )
+
+
+def _check_names(
+    path: Path, tensors: Iterable[str], inside: Mapping[str, Tensor], begin: str
+) -> None:
+    """Check that names are of one model: of two that mean the same tensor the last would count.
+
+    tensors (Iterable[str]): Names in the file. inside (Mapping): Those in the core.
+    begin (str): Of names where the core is inside another model.
+    RAISES (AdapterError): If some are of a core alone, and others of a core inside a model.
+    """
+    names = list(tensors)
+    of_core = [name for name in names if any(f".{part}." in name for part in ("lora_A", "lora_B"))]
+    nested = [name for name in of_core if name.startswith(begin)]
+    if len(inside) < len(names) or (nested and len(nested) < len(of_core)):
+        odd = next((name for name in of_core if name not in nested), names[0])
+        raise AdapterError(
+            f"{path} names tensors of two models, some by {begin}… and some not ({odd!r:.200}): "
+            "save the adapter of one"
         )
 
 
@@ -132,7 +153,10 @@ def _tags(folder: Path) -> list[str] | None:
 def _fingerprint(base: str) -> str | None:
     """RETURNS (str): The core's, if it was a folder of ours which is still there."""
     path = Path(base) / MANIFEST
-    if not base or "\0" in base or not path.is_file():
+    try:
+        if not base or "\0" in base or not path.is_file():
+            return None
+    except OSError:  # a name that is too long for a folder's is none
         return None
     found = read_json(path, AdapterError).get("core")
     return found if isinstance(found, str) else None

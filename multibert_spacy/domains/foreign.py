@@ -62,6 +62,11 @@ def import_domain(
             raise ConfigError(f"{folder} has a head and labels of its own: name none")
         load_domain(nlp, folder, name)
         return
+    if head_from is not None and labels is not None:
+        raise ConfigError(
+            f"head_from = {head_from!r:.100} has labels of its own: name it (--head-from), or the "
+            "labels of the folder's classifier (labels, --labels), not both"
+        )
     tagger = tagger_of(nlp)
     check_new_name(name, tagger.domains)
     check_description(description or "")

@@ -12,6 +12,7 @@ import filecmp
 import os
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from spacy.util import load_config
@@ -50,20 +51,39 @@ def check_place(out: str | Path) -> Path:
 
     out (Path): The folder.
     RETURNS (Path): The same, links followed.
-    RAISES (ConfigError): If something else than a pipeline is there.
+    RAISES (ConfigError): If something else than a pipeline is there, or nothing can be written.
     """
-    out = Path(out).resolve()
-    if out.is_dir():
-        names = {path.name for path in out.iterdir() if not path.name.startswith(PREFIX)}
-        other = sorted(names - _parts(out))
-    else:
-        other = [out.name] if os.path.lexists(out) else []
+    try:
+        place = Path(out).resolve()
+        other = _others_in(place)
+        _try_to_write(place.parent)
+    except (OSError, RuntimeError, ValueError) as e:  # links in a circle are a RuntimeError
+        reason = getattr(e, "strerror", None) or e
+        raise ConfigError(f"No pipeline can be written to {str(out)!r:.200}: {reason}") from e
     if other:
         raise ConfigError(
-            f"{out} is there and no pipeline, and would be replaced: it holds {other[0]!r}. Name "
-            "a new folder"
+            f"{place} is there and no pipeline, and would be replaced: it holds {other[0]!r}. "
+            "Name a new folder"
         )
-    return out
+    return place
+
+
+def _others_in(out: Path) -> list[str]:
+    """Return what is there and of no pipeline."""
+    if out.is_dir():
+        names = {path.name for path in out.iterdir() if not path.name.startswith(PREFIX)}
+        return sorted(names - _parts(out))
+    return [out.name] if os.path.lexists(out) else []
+
+
+def _try_to_write(folder: Path) -> None:
+    """Write into a folder, or into the first above it that there is: it would be made in there.
+
+    RAISES (OSError): If nothing can be written.
+    """
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    with TemporaryDirectory(prefix=PREFIX, dir=there):
+        pass
 
 
 def _parts(folder: Path) -> set[str]:

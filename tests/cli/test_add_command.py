@@ -58,6 +58,7 @@ def test_labels_and_a_start_that_are_given(mixed_folder, texts, tmp_path) -> Non
     [
         (["sports", "{texts}", "{out}"], "There is a domain 'sports' already"),
         (["matches", "none.spacy", "{out}"], "none.spacy is missing"),
+        (["matches", "{texts}", "{texts}/out"], "No pipeline can be written to"),
         (["matches", "{texts}", "{here}"], "is there and no pipeline"),
         (["matches", "{texts}", "{out}", "--labels", "CLUB"], "label 'ORG' that the head lacks"),
         (["matches", "{texts}", "{out}", "--start", "law"], "Unknown domain 'law'"),

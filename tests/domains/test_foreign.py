@@ -259,3 +259,50 @@ def test_a_folder_of_ours(mixed, tmp_path):
     assert "press" in mixed.get_pipe("domain_detector").labels
     with pytest.raises(ConfigError, match="has a head and labels of its own"):
         import_domain(mixed, tmp_path / "news", "press2", head_from="news")
+
+
+@pytest.mark.parametrize("begin", ["base_model.model.", "base_model."])
+@pytest.mark.parametrize("both", [False, True])
+def test_names_of_two_models_in_one_file(trained, make_foreign, begin, both):
+    """Of two names for one tensor the last would have counted."""
+
+    def rename(tensors):
+        name = next(name for name in tensors if ".lora_A." in name)
+        own = tensors[name] if both else tensors.pop(name)
+        tensors[name.replace("base_model.model.bert.", begin)] = own.clone()
+
+    folder = make_foreign(lora())
+    edit(folder, rename)
+    with pytest.raises(AdapterError, match="names tensors of two models"):
+        import_domain(trained, folder, "law", labels=TAGS, trust_core=True)
+
+
+def test_labels_and_another_domains_head(trained, make_foreign):
+    with pytest.raises(ConfigError, match="head_from = 'news' has labels of its own"):
+        import_domain(
+            trained, make_foreign(lora()), "law", labels=TAGS, head_from="news", trust_core=True
+        )
+    assert "law" not in trained.get_pipe("multibert_ner").domains
+
+
+@pytest.mark.parametrize("base", ["a" * 10_000, "a/" * 5000, "\ud800", "a\0b", "/proc/self/mem"])
+def test_a_base_that_no_folder_can_be(trained, make_foreign, base):
+    folder = make_foreign(lora())
+    change(folder, base_model_name_or_path=base)
+    with pytest.raises(AdapterError, match="does not prove which core"):
+        import_domain(trained, folder, "law", labels=TAGS)
+    import_domain(trained, folder, "law", labels=TAGS, trust_core=True)
+    assert ours_of(trained, "law") is not None
+
+
+@pytest.mark.parametrize("what", ["lora_A", "classifier.weight"])
+@pytest.mark.parametrize("kind", ["float8_e4m3fn", "float8_e5m2", "int8", "bool"])
+def test_types_of_numbers_that_are_not_read(trained, make_foreign, what, kind):
+    folder = make_foreign(lora())
+    path = folder / "adapter_model.safetensors"
+    tensors = load_file(path)
+    name = next(name for name in tensors if what in name)
+    tensors[name] = tensors[name].to(getattr(torch, kind))
+    save_file(tensors, path)
+    with pytest.raises(AdapterError, match=f"is of type {kind}, adapters have float16"):
+        import_domain(trained, folder, "law", labels=TAGS, trust_core=True)

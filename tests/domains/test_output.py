@@ -90,6 +90,29 @@ def test_a_folder_of_something_else_stays(trained, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "thesis.txt"]
 
 
+def test_a_place_where_nothing_can_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x", encoding="utf8")
+    os.symlink("loop", tmp_path / "loop")
+    for name in ("file/out", "file/a/out", "loop", "loop/out", "a" * 300, "a\0b"):
+        with pytest.raises(
+            ConfigError, match="No pipeline can be written|is there and no pipeline"
+        ):
+            check_place(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop"]
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    with pytest.raises(ConfigError, match="No pipeline can be written to .*: Permission denied"):
+        check_place(tmp_path / "out")
+
+
+def test_a_place_that_is_made(tmp_path):
+    assert check_place(tmp_path / "new" / "out") == tmp_path / "new" / "out"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_where_nothing_can_be_exchanged_the_old_one_stays(trained, tmp_path, monkeypatch):
     write_pipeline(trained, None, tmp_path / "out")
     monkeypatch.setattr(drafts, "_exchange", lambda one, other: False)
