@@ -10,6 +10,8 @@ import re
 import shutil
 import subprocess
 import sys
+import unicodedata
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -47,10 +49,13 @@ def package_domain(
     version (str): Of the wheel; None takes the pipeline's.
     RETURNS (Path): The wheel.
     RAISES (DomainError): If there is no such domain.
-    RAISES (ConfigError): If no package can have the name, or setuptools cannot build.
+    RAISES (ConfigError): If no package can have the name or what the meta says, or setuptools
+        cannot build.
     """
-    check_known(nlp, name)
+    tagger = check_known(nlp, name)
     package = package_name(name)
+    _check_alone(name, tagger.domains)
+    about = _about(nlp, name, package, version or nlp.meta["version"])
     with draft_in(Path(folder)) as draft:
         project = draft / "project"
         (project / package).mkdir(parents=True)
@@ -62,7 +67,6 @@ def package_domain(
         for licence in LICENCES:
             if nlp.path is not None and (nlp.path / licence).is_file():
                 shutil.copy2(nlp.path / licence, project / licence)
-        about = _about(nlp, name, package, version or nlp.meta["version"])
         about["long_description"] = (project / "README.md").read_text("utf8")
         (project / "setup.json").write_text(json.dumps(about), "utf8")
         (project / "setup.py").write_text(SETUP, "utf8")
@@ -84,6 +88,33 @@ def package_name(domain: str) -> str:
     return f"{PREFIX}{name}"
 
 
+def _check_alone(domain: str, domains: Iterable[str]) -> None:
+    """RAISES (ConfigError): If pip could not tell the package from another domain's."""
+    for other in domains:
+        if other != domain and _normal(other) == _normal(domain):
+            raise ConfigError(
+                f"The packages of {domain!r} and {other!r} would have the same name: rename one "
+                "of the two first"
+            )
+
+
+def _normal(name: str) -> str:
+    """RETURNS (str): What pip takes a package's name for."""
+    return re.sub(r"[-_.]+", "-", name).casefold()
+
+
+def _check_lines(fields: Mapping[str, object]) -> None:
+    """RAISES (ConfigError): If a field is no text of one line: a second line would be another
+    field of the package.
+    """
+    for key, value in fields.items():
+        if not isinstance(value, str) or any(unicodedata.category(c) == "Cc" for c in value):
+            raise ConfigError(
+                f"The {key} of a package must be a text of one line, got {value!r:.100}: see "
+                "nlp.meta"
+            )
+
+
 def _about(nlp: Language, name: str, package: str, version: str) -> dict[str, object]:
     """Return what setuptools' `setup` takes."""
     tagger = check_known(nlp, name)
@@ -94,12 +125,14 @@ def _about(nlp: Language, name: str, package: str, version: str) -> dict[str, ob
         "author": meta.get("author", ""),
         "author_email": meta.get("email", ""),
         "url": meta.get("url", ""),
-        "license": " ".join(meta.get("license", "").split()),
-    }
-    return {
-        **{key: value for key, value in fields.items() if value},
-        "name": package,
+        "license": meta.get("license", ""),
         "version": version,
+    }
+    fields = {key: value for key, value in fields.items() if value}
+    _check_lines(fields)
+    return {
+        **fields,
+        "name": package,
         "description": f"The domain {name} of multibert_spacy. {described}".strip()[:500],
         "long_description_content_type": "text/markdown",
         "packages": [package],

@@ -11,15 +11,15 @@ module's file is read as a stranger's folder is.
 
 import logging
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from spacy.language import Language
 
-from ..errors import DomainError
-from ..names import check_new_name
+from ..errors import ConfigError, DomainError
+from ..names import check_name, check_new_name
 from .undo import all_or_nothing
 
 __all__ = [
@@ -40,9 +40,26 @@ DOMAIN = "domain"
 """The folder in an add-on's package."""
 
 
-def installed_addons() -> dict[str, EntryPoint]:
-    """Return domain -> entry point of all add-ons that are installed."""
-    return {entry.name: entry for entry in sorted(entry_points(group=ADDONS))}
+def installed_addons() -> dict[str, str]:
+    """Return domain -> package of all add-ons that are installed. One whose entry point is none is
+    left out, with a log message, and costs the others nothing.
+    """
+    found = {}
+    for entry in sorted(entry_points(group=ADDONS)):
+        try:
+            check_name(entry.name)
+            package = entry.value.strip()
+            if not package.isidentifier():
+                raise ConfigError(f"{package!r:.120} is no package")
+        except ConfigError as e:
+            whose = entry.dist.name if entry.dist is not None else "a distribution"
+            logger.warning(
+                "The add-on %r of %s is left out, its entry point in %s is damaged: %s",
+                *(entry.name[:120], whose, ADDONS, e),
+            )
+        else:
+            found[entry.name] = package
+    return found
 
 
 def addon_folder(name: str) -> Path | None:
@@ -51,10 +68,13 @@ def addon_folder(name: str) -> Path | None:
     name (str): Of its domain (`legal`) or its package (`fa_multibert_legal`).
     RETURNS (Path): None if no such add-on is installed.
     """
-    for domain, entry in installed_addons().items():
-        if name in (domain, entry.module):
-            spec = find_spec(entry.module) if "." not in entry.module else None
-            if spec is not None and spec.origin is not None:
+    for domain, package in installed_addons().items():
+        if name in (domain, package):
+            try:
+                spec = find_spec(package)
+            except (ImportError, ValueError):  # `__main__`, or one that somebody half removed
+                spec = None
+            if spec is not None and spec.has_location and spec.origin is not None:
                 return Path(spec.origin).parent / DOMAIN
     return None
 

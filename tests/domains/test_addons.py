@@ -196,4 +196,69 @@ def test_a_build_that_fails_says_what_to_install(mixed, tmp_path):
 
 def test_the_package_is_a_distribution(install):
     assert distribution("fa_multibert_law").version == "1.2.3"
-    assert installed_addons()["law"].module == "fa_multibert_law"
+    assert installed_addons()["law"] == "fa_multibert_law"
+
+
+BROKEN = [
+    "os:system",
+    "os.path",
+    "evil [extra]",
+    "..",
+    "",
+    "/tmp/x",
+    "evil;evil",
+    "evil evil",
+    "-",
+]
+
+
+@pytest.mark.parametrize("value", [*BROKEN, "no_such_package", "builtins"])
+def test_a_broken_addon_costs_itself_alone(mixed_folder, install, tmp_path, value, caplog):
+    about = tmp_path / "site" / "broken-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n", "utf8")
+    (about / "entry_points.txt").write_text(f"[multibert_domains]\nfirst = {value}\n", "utf8")
+    assert "law" in spacy.load(mixed_folder, config=ADDONS).get_pipe("multibert_ner").domains
+    if value in BROKEN:
+        assert "The add-on 'first' of broken is left out" in caplog.text
+        assert "first" not in installed_addons()
+    with pytest.raises(DomainError, match="'first' of component 'multibert_ner' is not installed"):
+        spacy.load(mixed_folder, config={"components.multibert_ner.addons": ["first"]})
+
+
+def test_an_addon_whose_name_no_domain_can_have(mixed_folder, install, tmp_path, caplog):
+    about = tmp_path / "site" / "broken-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n", "utf8")
+    (about / "entry_points.txt").write_text("[multibert_domains]\n../x = os\n", "utf8")
+    assert list(installed_addons()) == ["law"]
+    assert "The add-on '../x' of broken is left out" in caplog.text
+
+
+@pytest.mark.parametrize("one, other", [("a.b", "a-b"), ("a-b", "a_b"), ("a__b", "a.b")])
+def test_two_domains_whose_packages_pip_cannot_tell_apart(mixed, tmp_path, one, other):
+    rename_domain(mixed, "news", one)
+    rename_domain(mixed, "sports", other)
+    with pytest.raises(ConfigError, match="would have the same name: rename one"):
+        package_domain(mixed, one, tmp_path / "dist")
+    assert not (tmp_path / "dist").exists()
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"author": "a\nb"},
+        {"author": 3},
+        {"license": "MIT\nClassifier: other"},
+        {"license": ["MIT"]},
+        {"email": "x\r\ny"},
+        {"url": "x\ny"},
+        {"version": "1.0\nName: other"},
+    ],
+)
+def test_a_second_line_in_the_meta_is_no_field_of_a_package(mixed, tmp_path, meta):
+    mixed.meta.update(meta)
+    (key,) = meta
+    with pytest.raises(ConfigError, match=f"The .*{key} of a package must be a text of one line"):
+        package_domain(mixed, "news", tmp_path / "dist")
+    assert not (tmp_path / "dist").exists()
