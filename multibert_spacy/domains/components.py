@@ -32,16 +32,23 @@ PER_DOMAIN = ("ents_per_domain", "ents_given_per_domain", "domain_per_type")
 
 
 def tagger_of(nlp: Language) -> "MultibertNER":
-    """Return the pipeline's first tagger.
+    """Return the pipeline's tagger.
 
-    RAISES (ConfigError): If it has none.
+    RAISES (ConfigError): If it has none, or several: a domain that only one of them has would be
+        an error in the others for each doc that is given it.
     """
-    for _, tagger in pipes_of(nlp, "multibert_ner"):
-        found: MultibertNER = tagger
-        return found
-    raise ConfigError(
-        f"The pipeline has no multibert_ner, but {', '.join(nlp.component_names) or 'nothing'}"
-    )
+    taggers = pipes_of(nlp, "multibert_ner")
+    if not taggers:
+        names = ", ".join(nlp.component_names) or "nothing"
+        raise ConfigError(f"The pipeline has no multibert_ner, but {names}")
+    if len(taggers) > 1:
+        names = ", ".join(name for name, _ in taggers)
+        raise ConfigError(
+            f"The pipeline has several multibert_ner: {names}. Domains are looked up and changed "
+            f"in a pipeline that has one: spacy.load(…, exclude=[{taggers[1][0]!r}])"
+        )
+    found: MultibertNER = taggers[0][1]
+    return found
 
 
 def detectors_of(nlp: Language) -> "list[DomainDetector]":

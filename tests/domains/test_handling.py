@@ -3,10 +3,19 @@
 import numpy as np
 import pytest
 import spacy
-from conftest import assert_same_predictions, entities, toy_examples, toy_text
+from conftest import LORA, assert_same_predictions, entities, toy_examples, toy_text
 
 import multibert_spacy
-from multibert_spacy import ConfigError, DomainError, remove_domain, rename_domain
+from multibert_spacy import (
+    ConfigError,
+    DomainError,
+    add_domain,
+    import_domain,
+    load_domain,
+    remove_domain,
+    rename_domain,
+    save_domain,
+)
 
 DOMAINS = ("news", "sports", "travel")
 TEXTS = [toy_text(domain, seed=i) for i in range(3) for domain in DOMAINS]
@@ -234,3 +243,27 @@ def test_they_are_public():
     for name in ("load_domain", "remove_domain", "rename_domain", "save_domain"):
         assert name in multibert_spacy.__all__
         assert callable(getattr(multibert_spacy, name))
+
+
+def test_two_taggers_are_an_error_that_names_them(mixed, tmp_path):
+    """The second would raise for each doc of a domain that only the first has."""
+    save_domain(mixed, "news", tmp_path / "news")
+    before = mixed.get_pipe("multibert_ner").domains
+    mixed.add_pipe("multibert_ner", name="second", config={"model": {"adapter": LORA}})
+    said = r"several multibert_ner: multibert_ner, second\. .*exclude=\['second'\]"
+    for change in (
+        lambda: add_domain(mixed, "law", toy_examples(mixed, "news", 6), steps=1),
+        lambda: load_domain(mixed, tmp_path / "news", "law"),
+        lambda: import_domain(mixed, tmp_path / "news", "law"),
+        lambda: rename_domain(mixed, "news", "law"),
+        lambda: remove_domain(mixed, "news"),
+        lambda: save_domain(mixed, "news", tmp_path / "out"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            change()
+    assert mixed.get_pipe("multibert_ner").domains == before
+    mixed.disable_pipe("second")
+    with pytest.raises(ConfigError, match=said):
+        remove_domain(mixed, "news")
+    mixed.remove_pipe("second")
+    remove_domain(mixed, "news")
