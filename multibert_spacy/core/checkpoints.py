@@ -63,8 +63,10 @@ def _model_class(config: PretrainedConfig) -> Any:
 
 
 def _check_whole(place: str, missing: Iterable[str]) -> None:
-    """RAISES (CoreError): If a tensor is missing that is not the pooler's, whose values would be
-    others each time the core is loaded.
+    """Check that no tensor is missing but the pooler's: its values would be others each time the
+    core is loaded.
+
+    RAISES (CoreError): If one is.
     """
     lacks = sorted(name for name in missing if name.split(".")[0] != POOLER)
     if lacks:

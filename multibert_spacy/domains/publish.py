@@ -89,7 +89,10 @@ def package_name(domain: str) -> str:
 
 
 def _check_alone(domain: str, domains: Iterable[str]) -> None:
-    """RAISES (ConfigError): If pip could not tell the package from another domain's."""
+    """Check that pip can tell a domain's package from those of the others.
+
+    RAISES (ConfigError): If it cannot.
+    """
     for other in domains:
         if other != domain and _normal(other) == _normal(domain):
             raise ConfigError(
@@ -99,13 +102,14 @@ def _check_alone(domain: str, domains: Iterable[str]) -> None:
 
 
 def _normal(name: str) -> str:
-    """RETURNS (str): What pip takes a package's name for."""
+    """Return what pip takes a package's name for."""
     return re.sub(r"[-_.]+", "-", name).casefold()
 
 
 def _check_lines(fields: Mapping[str, object]) -> None:
-    """RAISES (ConfigError): If a field is no text of one line: a second line would be another
-    field of the package.
+    """Check fields of a package, of which a second line would be another field.
+
+    RAISES (ConfigError): If one is no text of one line.
     """
     for key, value in fields.items():
         if not isinstance(value, str) or any(unicodedata.category(c) == "Cc" for c in value):

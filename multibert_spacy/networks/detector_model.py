@@ -54,7 +54,7 @@ class DetectorModel(Model[list[Doc], Floats2d], Generic[M]):
             raise ConfigError(f"layers = {self.n_layers}, but the core has {n_layers}")
 
     def remember(self) -> Callable[[], None]:
-        """RETURNS (Callable): Puts the network back that is there now."""
+        """Return a function that puts the network back which is there now."""
         shims, n_outputs = list(self.shims), self._dims["nO"]
 
         def put_back() -> None:

@@ -272,7 +272,7 @@ class TaggerModule(AdaptedModule):
             self._register()
 
     def remember(self) -> Callable[[], None]:
-        """RETURNS (Callable): Puts the domains and heads back that are there now."""
+        """Return a function that puts domains and heads back which are there now."""
         heads, domains = self.heads, self._domains
 
         def put_back() -> None:

@@ -35,7 +35,10 @@ def check_encoder(config: Any, first_position: int) -> None:
 
 
 def check_counts(config: Any, names: Iterable[str]) -> None:
-    """RAISES (CoreError): If a setting is no whole number from 1 on that memory could hold."""
+    """Check settings that count something.
+
+    RAISES (CoreError): If one is no whole number from 1 on that memory could hold.
+    """
     for name in names:
         value = getattr(config, name, None)
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST:
@@ -43,7 +46,10 @@ def check_counts(config: Any, names: Iterable[str]) -> None:
 
 
 def check_positive(config: Any, names: Iterable[str]) -> None:
-    """RAISES (CoreError): If a setting is no finite number above 0."""
+    """Check settings that measure something.
+
+    RAISES (CoreError): If one is no finite number above 0.
+    """
     for name in names:
         value: Any = getattr(config, name, None)
         number = isinstance(value, int | float) and not isinstance(value, bool)
