@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from wasabi import msg
 
 from ..errors import ConfigError
-from .group import Model, load_pipeline, multibert, readable_errors
+from .group import Model, load_pipeline, multibert, printer, readable_errors
 
 __all__ = ["evaluate_command", "score"]
 
@@ -87,6 +86,7 @@ def score(nlp: Any, docs: Sequence[Any], mode: str) -> dict[str, Any]:
 
 def _show(title: str, scores: dict[str, Any]) -> None:
     """Print the scores as tables."""
+    msg = printer()
     msg.divider(title)
     for name in ("ents_p", "ents_r", "ents_f", "ents_macro_f", "domain_acc"):
         if name in scores:

@@ -1,5 +1,7 @@
 """The group of commands, and what they share: arguments, loading, what a mistake says."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from wasabi import Printer
 
 from ..domains.components import tagger_of
 
@@ -15,9 +18,11 @@ __all__ = [
     "Model",
     "Out",
     "changed_pipeline",
+    "console",
     "load_pipeline",
     "multibert",
     "names_in",
+    "printer",
     "readable_errors",
     "tagger_of",
 ]
@@ -37,6 +42,23 @@ Domain = Annotated[str, typer.Argument(help="The domain", show_default=False)]
 Model = Annotated[str, typer.Argument(help="Installed package or folder", show_default=False)]
 
 
+def printer() -> Printer:
+    """What commands print with: coloured on a terminal, unless NO_COLOR is set (no-color.org).
+
+    wasabi by itself colours what goes into a file, too.
+    """
+    made = Printer()
+    made.show_color &= sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return made
+
+
+def console(*, stderr: bool = False) -> Console:
+    """What tables and errors are printed on. With NO_COLOR it writes no code at all; by itself
+    rich would leave out the colours and keep bold.
+    """
+    return Console(stderr=stderr, color_system=None if os.environ.get("NO_COLOR") else "auto")
+
+
 @contextmanager
 def readable_errors() -> Iterator[None]:
     """End the command with one line and exit code 1 where a user made a mistake.
@@ -48,7 +70,7 @@ def readable_errors() -> Iterator[None]:
         yield
     except (ValueError, OSError) as err:
         line = " ".join(str(err).split())
-        Console(stderr=True, soft_wrap=True).print(line, style="red", markup=False)
+        console(stderr=True).print(line, style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from err
 
 

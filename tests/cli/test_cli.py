@@ -1,5 +1,6 @@
 """`python -m spacy multibert ...`: what each command does, and what a mistake says."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
 import multibert_spacy.cli  # noqa: F401  (spaCy imports it through its entry point)
+from multibert_spacy.cli.group import console, printer
 from multibert_spacy.cli.serve import streamlit_command
 from tests.scale.texts import read_jsonl, toy_rows, write_jsonl
 
@@ -112,6 +114,28 @@ def test_a_mistake_is_one_line_and_exit_code_1(
     done = CliRunner().invoke(app, ["multibert", *(names.get(arg, arg) for arg in args)])
     assert done.exit_code == 1
     assert said in done.stderr and done.stderr.count("\n") == 1
+
+
+class Terminal(io.StringIO):
+    """Somebody looks at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_only_a_terminal_is_coloured_and_not_with_no_color(
+    monkeypatch: pytest.MonkeyPatch, looked_at: bool, no_color: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("TERM", "xterm")
+    shown = Terminal() if looked_at else io.StringIO()
+    monkeypatch.setattr("sys.stdout", shown)
+    printer().good("done")
+    console().print("[bold]table")
+    lines = shown.getvalue().splitlines()
+    assert ["\x1b" in line for line in lines] == [looked_at and not no_color] * 2
 
 
 def test_a_pipeline_without_a_tagger(tmp_path: Path) -> None:
