@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from wasabi import Printer
+from wasabi.printer import Printer
 
 from ..domains.components import tagger_of
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from spacy.util import get_package_path, is_package
 from spacy_transformers.data_classes import HFObjects
 from thinc.api import get_torch_default_device
@@ -39,7 +38,7 @@ from ..serialization.manifest import (
     write_json,
 )
 from ..serialization.saves import SavedPart, check_part
-from .dtypes import check_finite_tensors, exact_halves
+from .dtypes import check_finite_tensors, exact_halves, save_tensors
 from .encoder import Core
 
 __all__ = [
@@ -108,7 +107,7 @@ def save_core(
         check_finite_tensors(folder.name, tensors)
         draft = root / folder.name
         draft.mkdir()
-        save_file(tensors, str(draft / "model.safetensors"), metadata={"format": "pt"})
+        save_tensors(tensors, draft / "model.safetensors")
         own = {k: v for k, v in core.model.config.to_diff_dict().items() if k != "_name_or_path"}
         own["model_type"] = core.model.config.model_type
         (draft / "config.json").write_text(json.dumps(own, indent=2) + "\n", encoding="utf8")
