@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from wasabi.printer import Printer
 
-from ..domains.components import tagger_of
+from ..domains.components import check_ours, tagger_of
+from ..errors import ConfigError, nearest
 
 __all__ = [
     "Domain",
@@ -101,8 +102,16 @@ def load_pipeline(model: str) -> Any:
 
     model (str): Installed package or folder.
     RETURNS (Language): The pipeline.
-    RAISES (OSError): If there is none.
+    RAISES (ConfigError): If there is none, or if it has no component of ours.
     """
     import spacy
 
-    return spacy.load(model)
+    if not Path(model).exists() and not spacy.util.is_package(model):
+        beside = [path.name for path in Path().iterdir() if (path / "meta.json").is_file()]
+        meant = nearest(model, [*spacy.util.get_installed_models(), *beside])
+        raise ConfigError(
+            f"There is no pipeline {model!r}: expected an installed package or a folder.{meant}"
+        )
+    nlp = spacy.load(model)
+    check_ours(model, {name: nlp.get_pipe_meta(name).factory for name in nlp.component_names})
+    return nlp

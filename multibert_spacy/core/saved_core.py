@@ -38,7 +38,7 @@ from ..serialization.manifest import (
     write_json,
 )
 from ..serialization.saves import SavedPart, check_part
-from .dtypes import check_finite_tensors, exact_halves, save_tensors
+from .dtypes import check_finite_tensors, save_tensors
 from .encoder import Core
 
 __all__ = [
@@ -103,7 +103,7 @@ def save_core(
     """
     part = SavedPart(folder.parent, whole=whole)
     with draft_in(folder.parent) as root:
-        tensors = exact_halves(core.model.state_dict())
+        tensors = core.model.state_dict()
         check_finite_tensors(folder.name, tensors)
         draft = root / folder.name
         draft.mkdir()

@@ -75,6 +75,15 @@ def test_docs_without_a_domain_cannot_be_given_one(trained_folder: Path, tmp_pat
     assert "Doc 1 has no domain to give: take --domains detected" in done.output
 
 
+def test_docs_without_a_domain_are_scored_detected(trained_folder: Path, tmp_path: Path) -> None:
+    DocBin(docs=[spacy.blank("fa")("تبریز")]).to_disk(tmp_path / "docs.spacy")
+    output = tmp_path / "scores.json"
+    done = run("evaluate", trained_folder, tmp_path / "docs.spacy", "--output", output)
+    assert done.exit_code == 0, done.output
+    assert "1 of 1 docs have no domain: only detected is scored" in done.output
+    assert list(json.loads(output.read_text("utf8"))) == ["detected"]
+
+
 def test_apply(trained_folder: Path, tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "in.jsonl", [*toy_rows(8), {"text": 5}])
     out = tmp_path / "out"
@@ -93,7 +102,13 @@ def test_apply(trained_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "args, said",
     [
-        (["domains", "nowhere"], "nowhere"),
+        (["domains", "nowhere"], "There is no pipeline 'nowhere'"),
+        (["remove", "MODEL", "newss", "OUT"], "Did you mean 'news'?"),
+        (["export", "MODEL", "sport", "OUT"], "Did you mean 'sports'?"),
+        (["domains", "BLANK"], "no multibert_ner"),
+        (["evaluate", "BLANK", "x.spacy"], "no multibert_ner"),
+        (["show", "BLANK", "TEXTS"], "no multibert_ner"),
+        (["apply", "BLANK", "TEXTS", "OUT"], "no multibert_ner"),
         (["show", "nowhere", "missing.jsonl"], "missing.jsonl"),
         (["show", "MODEL", "LATIN"], "can't decode byte 0xff"),
         (["evaluate", "MODEL", "missing.spacy"], "missing.spacy is missing"),
@@ -110,6 +125,9 @@ def test_a_mistake_is_one_line_and_exit_code_1(
     pytest.importorskip("streamlit")
     (tmp_path / "latin.jsonl").write_bytes(b'{"text": "\xff"}')
     names = {"MODEL": str(trained_folder), "OUT": str(tmp_path / "out")}
+    (tmp_path / "texts.jsonl").write_text('{"text": "x"}')
+    spacy.blank("fa").to_disk(tmp_path / "blank")
+    names |= {"BLANK": str(tmp_path / "blank"), "TEXTS": str(tmp_path / "texts.jsonl")}
     names["LATIN"] = str(tmp_path / "latin.jsonl")
     done = CliRunner().invoke(app, ["multibert", *(names.get(arg, arg) for arg in args)])
     assert done.exit_code == 1
