@@ -52,8 +52,9 @@ class DomainError(MultibertError):
                 'nlp.pipe([(text, {"domain": …})], as_tuples=True)), or found by a '
                 f"'domain_detector' in front of '{component}', or it is its default_domain."
             )
+        meant = nearest(domain, known)
         return cls(
-            f"{begin}Set doc._.domain to one of these, or add an adapter for {domain!r}.{nearest(domain, known)}"
+            f"{begin}Set doc._.domain to one of these, or add an adapter for {domain!r}.{meant}"
         )
 
 
