@@ -13,7 +13,6 @@ ValueError, which is what spaCy's own components raise.
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 
 __all__ = [
@@ -24,14 +23,7 @@ __all__ = [
     "DomainError",
     "EngineError",
     "MultibertError",
-    "nearest",
 ]
-
-
-def nearest(name: object, known: Iterable[str]) -> str:
-    """What somebody may have meant, as the end of a message; "" if nothing is like it."""
-    found = get_close_matches(str(name), list(known), n=1)
-    return f" Did you mean {found[0]!r}?" if found else ""
 
 
 class MultibertError(ValueError):
@@ -43,8 +35,7 @@ class DomainError(MultibertError):
 
     @classmethod
     def unknown(cls, domain: object, known: Iterable[str], *, component: str) -> "DomainError":
-        known = sorted(known)
-        names = ", ".join(known) or "(none yet)"
+        names = ", ".join(sorted(known)) or "(none yet)"
         begin = f"Unknown domain {domain!r} in component '{component}'. It has: {names}. "
         if domain is None:
             return cls(
@@ -52,10 +43,7 @@ class DomainError(MultibertError):
                 'nlp.pipe([(text, {"domain": …})], as_tuples=True)), or found by a '
                 f"'domain_detector' in front of '{component}', or it is its default_domain."
             )
-        meant = nearest(domain, known)
-        return cls(
-            f"{begin}Set doc._.domain to one of these, or add an adapter for {domain!r}.{meant}"
-        )
+        return cls(f"{begin}Set doc._.domain to one of these, or add an adapter for {domain!r}.")
 
 
 class AdapterError(MultibertError):

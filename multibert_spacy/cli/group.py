@@ -12,7 +12,8 @@ from rich.console import Console
 from wasabi.printer import Printer
 
 from ..domains.components import check_ours, tagger_of
-from ..errors import ConfigError, nearest
+from ..errors import ConfigError
+from ..names import nearest
 
 __all__ = [
     "Domain",

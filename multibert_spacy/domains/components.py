@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from spacy.language import Language
 
-from ..errors import ConfigError, DomainError, nearest
+from ..errors import ConfigError, DomainError
+from ..names import nearest
 from ..pipeline.addons import pipes_of
 
 if TYPE_CHECKING:
