@@ -8,10 +8,18 @@ otherwise train for an hour and fail when it is saved, or be saved and then not 
 import re
 import unicodedata
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from .errors import ConfigError, DomainError
 
-__all__ = ["check_description", "check_head_name", "check_labels", "check_name", "check_new_name"]
+__all__ = [
+    "check_description",
+    "check_head_name",
+    "check_labels",
+    "check_name",
+    "check_new_name",
+    "nearest",
+]
 
 MOST_CHARACTERS = 100
 MOST_BYTES = 200
@@ -134,6 +142,12 @@ def check_description(description: object) -> str:
             f"A description must be printable text; {description!r:.100} holds {odd[0]!r}"
         )
     return description
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """What somebody may have meant, as the end of a message; "" if nothing is like it."""
+    found = get_close_matches(str(name), list(known), n=1)
+    return f" Did you mean {found[0]!r}?" if found else ""
 
 
 def _is_text(name: object, most: int) -> bool:

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 from torch import Tensor
 
-from ..core.dtypes import exact_halves
+from ..core.dtypes import save_tensors
 from ..core.encoder import Core, layer_of
 from ..errors import AdapterError, ConfigError
 from ..serialization.files import read_regular
@@ -72,9 +72,11 @@ def write_adapter(adapter: Adapter, folder: Path) -> None:
     """
     if isinstance(adapter, NoAdapter):
         return
-    adapter.peft_config().save_pretrained(str(folder))
-    tensors = exact_halves(adapter.export())
-    save_file(tensors, str(folder / WEIGHTS), metadata={"format": "pt"})
+    config = adapter.peft_config()
+    if isinstance(adapter, LoraAdapter):  # PEFT has a set, and equal adapters are equal files
+        config.target_modules = sorted(config.target_modules)
+    config.save_pretrained(str(folder))
+    save_tensors(adapter.export(), folder / WEIGHTS)
 
 
 def read_adapter(

@@ -20,10 +20,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import Tensor
 
-from ..core.dtypes import check_finite_tensors, exact_halves
+from ..core.dtypes import check_finite_tensors, save_tensors
 from ..core.encoder import Core
 from ..core.settings import differences
 from ..errors import AdapterError, ConfigError
@@ -141,7 +140,7 @@ def write_files(
     folder.mkdir(parents=True)
     write_adapter(adapter, folder)
     for name, tensors in {"head.safetensors": head, **more}.items():
-        save_file(exact_halves(tensors), str(folder / name), metadata={"format": "pt"})
+        save_tensors(tensors, folder / name)
     manifest = {
         "format": FORMAT,
         "kind": adapter.settings.kind,

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from wasabi import msg
 
-from .group import Model, Out, changed_pipeline, multibert, names_in
+from .group import Model, Out, changed_pipeline, multibert, names_in, printer
 
 __all__ = ["add_command"]
 
@@ -49,7 +48,10 @@ def add_command(
             steps=steps,
             detect=not no_detect,
         )
-    msg.good(f"{out} has the domain {name!r}, {_told(scores)}")
+    if scores["stopped"] is not None:
+        kept = f"what was best so far is kept, that of step {scores['step']}"
+        printer().warn(f"Stopped at step {scores['stopped']}: {kept}")
+    printer().good(f"{out} has the domain {name!r}, {_told(scores)}")
 
 
 def _told(scores: dict[str, Any]) -> str:

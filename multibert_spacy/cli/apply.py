@@ -3,10 +3,8 @@
 from typing import Annotated
 
 import typer
-from tqdm import tqdm
-from wasabi import msg
 
-from .group import Model, multibert, readable_errors
+from .group import Model, multibert, printer, readable_errors
 
 __all__ = ["apply_command"]
 
@@ -38,12 +36,14 @@ def apply_command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a killed run")] = False,
 ) -> None:
     """Tag files of texts: a folder of Parquet or JSONL comes out."""
+    from ..domains.progress import progress_bar
     from ..scale import apply
 
+    msg = printer()
     with readable_errors():
         if group_by is not None:
             msg.info(f"The texts are sorted by {group_by} first, on this machine's disk")
-        with tqdm(unit=" texts", dynamic_ncols=True, disable=None) as bar:
+        with progress_bar(unit=" texts") as bar:
 
             def progress(done: int, total: int) -> None:
                 if bar.total is None:

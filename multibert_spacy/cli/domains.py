@@ -4,9 +4,8 @@ import json
 from typing import Annotated, Any
 
 import typer
-from wasabi import msg
 
-from .group import Model, load_pipeline, multibert, readable_errors, tagger_of
+from .group import Model, load_pipeline, multibert, printer, readable_errors, tagger_of
 
 __all__ = ["describe_domains", "domains_command"]
 
@@ -26,7 +25,7 @@ def domains_command(
         (own["name"], own["head"], " ".join(own["labels"]), "yes" if own["detected"] else "no")
         for own in domains
     ]
-    msg.table(rows, header=("domain", "head", "labels", "detected"), divider=True)
+    printer().table(rows, header=("domain", "head", "labels", "detected"), divider=True)
 
 
 def describe_domains(nlp: Any) -> list[dict[str, Any]]:

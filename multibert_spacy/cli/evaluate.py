@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from wasabi import msg
 
 from ..errors import ConfigError
-from .group import Model, load_pipeline, multibert, readable_errors
+from .group import Model, load_pipeline, multibert, printer, readable_errors
 
 __all__ = ["evaluate_command", "score"]
 
@@ -24,10 +23,13 @@ MODES = ("given", "detected")
 def evaluate_command(
     model: Model,
     data: Annotated[str, typer.Argument(help="A .spacy file or a folder of them")],
-    domains: Annotated[str, typer.Option(help="given, detected or both")] = "both",
+    domains: Annotated[
+        str, typer.Option(help="given, detected or both, where docs have one")
+    ] = "both",
     output: Annotated[Path | None, typer.Option(help="Write the scores as JSON")] = None,
 ) -> None:
     """Score entities by domain and type, and the domains that are detected."""
+    from ..text.keys import is_missing
     from ..training.corpus import read_docs
 
     with readable_errors():
@@ -36,6 +38,11 @@ def evaluate_command(
             raise ConfigError(f"Unknown --domains {domains!r}: take given, detected or both")
         nlp = load_pipeline(model)
         docs = read_docs(data, nlp.vocab)
+        n_without = sum(is_missing(doc._.domain) for doc in docs)
+        if domains == "both" and n_without:
+            modes = ("detected",)
+            told = f"{n_without} of {len(docs)} docs have no domain: only detected is scored"
+            printer().info(told)
         scores = {mode: score(nlp, docs, mode) for mode in modes}
         if output is not None:
             output.parent.mkdir(parents=True, exist_ok=True)
@@ -87,6 +94,7 @@ def score(nlp: Any, docs: Sequence[Any], mode: str) -> dict[str, Any]:
 
 def _show(title: str, scores: dict[str, Any]) -> None:
     """Print the scores as tables."""
+    msg = printer()
     msg.divider(title)
     for name in ("ents_p", "ents_r", "ents_f", "ents_macro_f", "domain_acc"):
         if name in scores:

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from wasabi import msg
 
-from .group import Domain, Model, load_pipeline, multibert, readable_errors
+from .group import Domain, Model, load_pipeline, multibert, printer, readable_errors
 
 __all__ = ["export_command"]
 
@@ -24,4 +23,4 @@ def export_command(
 
     with readable_errors():
         save_domain(load_pipeline(model), name, folder)
-    msg.good(f"{name!r} is in {folder}")
+    printer().good(f"{name!r} is in {folder}")

@@ -1,5 +1,7 @@
 """The group of commands, and what they share: arguments, loading, what a mistake says."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,17 +9,22 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from wasabi.printer import Printer
 
-from ..domains.components import tagger_of
+from ..domains.components import check_ours, tagger_of
+from ..errors import ConfigError
+from ..names import nearest
 
 __all__ = [
     "Domain",
     "Model",
     "Out",
     "changed_pipeline",
+    "console",
     "load_pipeline",
     "multibert",
     "names_in",
+    "printer",
     "readable_errors",
     "tagger_of",
 ]
@@ -37,6 +44,23 @@ Domain = Annotated[str, typer.Argument(help="The domain", show_default=False)]
 Model = Annotated[str, typer.Argument(help="Installed package or folder", show_default=False)]
 
 
+def printer() -> Printer:
+    """What commands print with: coloured on a terminal, unless NO_COLOR is set (no-color.org).
+
+    wasabi by itself colours what goes into a file, too.
+    """
+    made = Printer()
+    made.show_color &= sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return made
+
+
+def console(*, stderr: bool = False) -> Console:
+    """What tables and errors are printed on. With NO_COLOR it writes no code at all; by itself
+    rich would leave out the colours and keep bold.
+    """
+    return Console(stderr=stderr, color_system=None if os.environ.get("NO_COLOR") else "auto")
+
+
 @contextmanager
 def readable_errors() -> Iterator[None]:
     """End the command with one line and exit code 1 where a user made a mistake.
@@ -48,7 +72,7 @@ def readable_errors() -> Iterator[None]:
         yield
     except (ValueError, OSError) as err:
         line = " ".join(str(err).split())
-        Console(stderr=True, soft_wrap=True).print(line, style="red", markup=False)
+        console(stderr=True).print(line, style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from err
 
 
@@ -79,8 +103,16 @@ def load_pipeline(model: str) -> Any:
 
     model (str): Installed package or folder.
     RETURNS (Language): The pipeline.
-    RAISES (OSError): If there is none.
+    RAISES (ConfigError): If there is none, or if it has no component of ours.
     """
     import spacy
 
-    return spacy.load(model)
+    if not Path(model).exists() and not spacy.util.is_package(model):
+        beside = [path.name for path in Path().iterdir() if (path / "meta.json").is_file()]
+        meant = nearest(model, [*spacy.util.get_installed_models(), *beside])
+        raise ConfigError(
+            f"There is no pipeline {model!r}: expected an installed package or a folder.{meant}"
+        )
+    nlp = spacy.load(model)
+    check_ours(model, {name: nlp.get_pipe_meta(name).factory for name in nlp.component_names})
+    return nlp

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from wasabi import msg
 
-from .group import Model, Out, changed_pipeline, multibert, names_in
+from .group import Model, Out, changed_pipeline, multibert, names_in, printer
 
 __all__ = ["import_command"]
 
@@ -41,4 +40,4 @@ def import_command(
             description=description,
             trust_core=trust_core,
         )
-    msg.good(f"{out} has the domain {name!r}")
+    printer().good(f"{out} has the domain {name!r}")

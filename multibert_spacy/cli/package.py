@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from wasabi import msg
 
-from .group import Domain, Model, load_pipeline, multibert, readable_errors
+from .group import Domain, Model, load_pipeline, multibert, printer, readable_errors
 
 __all__ = ["package_command"]
 
@@ -25,4 +24,4 @@ def package_command(
 
     with readable_errors():
         wheel = package_domain(load_pipeline(model), name, folder, version=version)
-    msg.good(f"pip install {wheel}")
+    printer().good(f"pip install {wheel}")

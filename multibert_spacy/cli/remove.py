@@ -3,9 +3,8 @@
 from typing import Annotated
 
 import typer
-from wasabi import msg
 
-from .group import Model, Out, changed_pipeline, multibert
+from .group import Model, Out, changed_pipeline, multibert, printer
 
 __all__ = ["remove_command"]
 
@@ -25,4 +24,4 @@ def remove_command(
 
     with changed_pipeline(model, out) as nlp:
         remove_domain(nlp, name, fallback=fallback)
-    msg.good(f"{out} has no domain {name!r}")
+    printer().good(f"{out} has no domain {name!r}")

@@ -3,9 +3,8 @@
 from typing import Annotated
 
 import typer
-from wasabi import msg
 
-from .group import Model, Out, changed_pipeline, multibert
+from .group import Model, Out, changed_pipeline, multibert, printer
 
 __all__ = ["rename_command"]
 
@@ -22,4 +21,4 @@ def rename_command(
 
     with changed_pipeline(model, out) as nlp:
         rename_domain(nlp, old, new)
-    msg.good(f"{out} has {old!r} as {new!r}")
+    printer().good(f"{out} has {old!r} as {new!r}")

@@ -5,17 +5,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from tqdm import tqdm
 
+from ..domains.progress import progress_bar
 from ..errors import CorpusError
 from .drawing import coloured, heading, read_threads, render
-from .group import Model, load_pipeline, multibert, readable_errors
+from .group import Model, console, load_pipeline, multibert, readable_errors
 
 __all__ = ["show", "show_command"]
-
-console = Console()
 
 
 @multibert.command("show")
@@ -46,13 +43,16 @@ def show(
     docs = []
     threads = list(threads)
     tagged = nlp.pipe(threads, as_tuples=True)
-    for doc, _ in tqdm(tagged, total=len(threads), unit=" texts", delay=1, leave=False):
+    for doc, _ in progress_bar(
+        iterable=tagged, total=len(threads), unit=" texts", delay=1, leave=False
+    ):
         found = [f"{ent.text} {ent.label_} {ent._.score:.2f}" for ent in doc.ents]
         table.add_row(heading(doc), coloured(doc), "\n".join(found))
         docs.append(doc)
-    console.print(table)
+    out = console()
+    out.print(table)
     if html is not None:
         html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(render(docs), encoding="utf8")
-        console.print(f"{html}: the same with displaCy, right to left")
+        out.print(f"{html}: the same with displaCy, right to left")
     return docs

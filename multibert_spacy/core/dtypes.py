@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import ConfigError
 
-__all__ = ["cast", "check_finite_tensors", "exact_halves", "hash_tensors"]
+__all__ = ["cast", "check_finite_tensors", "exact_halves", "hash_tensors", "save_tensors"]
 
 
 def exact_halves(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -21,6 +23,19 @@ def exact_halves(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     halves = {k: v.half() if v.is_floating_point() else v for k, v in own.items()}
     exact = all(torch.equal(halves[k].to(v.dtype), v) for k, v in own.items())
     return halves if exact else own
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write a file of tensors, with the rights that the user's umask gives any new file:
+    safetensors by itself lets nobody else read it.
+
+    tensors (Mapping): What is to be stored, see `exact_halves`.
+    path (Path): A new file.
+    """
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(exact_halves(tensors), str(path), metadata={"format": "pt"})
+    path.chmod(mode)
 
 
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from spacy.util import get_package_path, is_package
 from spacy_transformers.data_classes import HFObjects
 from thinc.api import get_torch_default_device
@@ -34,7 +33,7 @@ from ..serialization.manifest import (
 )
 from ..serialization.saves import SavedPart, check_part
 from .checkpoints import read_model
-from .dtypes import check_finite_tensors, exact_halves
+from .dtypes import check_finite_tensors, save_tensors
 from .encoder import Core
 
 __all__ = [
@@ -94,11 +93,11 @@ def save_core(
     """
     part = SavedPart(folder.parent, whole=whole)
     with draft_in(folder.parent) as root:
-        tensors = exact_halves(core.model.state_dict())
+        tensors = core.model.state_dict()
         check_finite_tensors(folder.name, tensors, halves=False)
         draft = root / folder.name
         draft.mkdir()
-        save_file(tensors, str(draft / "model.safetensors"), metadata={"format": "pt"})
+        save_tensors(tensors, draft / "model.safetensors")
         own = {k: v for k, v in core.model.config.to_diff_dict().items() if k != "_name_or_path"}
         own["model_type"] = core.model.config.model_type
         (draft / "config.json").write_text(json.dumps(own, indent=2) + "\n", encoding="utf8")

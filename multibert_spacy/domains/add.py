@@ -14,7 +14,6 @@ from typing import Any, TypeGuard
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
-from tqdm import tqdm
 
 from ..core.seeds import same_seed
 from ..errors import ConfigError, DomainError
@@ -24,6 +23,7 @@ from ..pipeline.undo import all_or_nothing
 from .components import follow, tagger_of
 from .data import check_data, labels_in, read_examples
 from .learning import able_detectors, learn_domain
+from .progress import progress_bar
 from .starts import choose_start, new_head
 from .training import budget_for, own_tagger, score_entities, train_domain
 
@@ -71,7 +71,8 @@ def add_domain(
     seed (int): Of all that is drawn.
     RETURNS (dict): Scores on dev as spaCy names them (`ents_f`, `ents_p`, `ents_r`,
         `ents_per_type`; None without dev), `start_f`, the F1 of the start before training,
-        `domain`, `start`, `head`, `labels`, `step`, and `minutes`.
+        `domain`, `start`, `head`, `labels`, `step`, the one that was kept, `stopped`, the one at
+        which Ctrl-C ended it (None if none did), and `minutes`.
     RAISES (DomainError): If there is such a domain already, no such start or head, or if the
         labels do not fit.
     RAISES (CorpusError): If texts are missing, damaged or of other domains.
@@ -92,9 +93,11 @@ def add_domain(
     n_words = sum(len(eg.predicted) for eg in examples)
     budget = budget_for(n_words, kind=kind, steps=steps)
     bench = own_tagger(tagger, core_dropout=budget.core_dropout)
-    with same_seed(seed):
+    bar = progress_bar(unit="step", total=budget.steps, desc=name)
+    with same_seed(seed), bar:
         found = None
         if candidates:
+            bar.set_postfix_str("looks for the best start")
             found = choose_start(
                 tagger,
                 bench,
@@ -105,24 +108,25 @@ def add_domain(
                 seed=seed,
             )
         head = _put(tagger, bench, name, head, own_labels, found, examples)
-        with tqdm(total=budget.steps, desc=name, unit="step", disable=None) as bar:
+        bar.set_postfix_str("")
+        bar.reset()  # the time that a step takes begins here
 
-            def tell(step: int, f: float | None) -> None:
-                bar.update()
-                if f is not None:
-                    bar.set_postfix_str(f"dev F1 {100 * f:.1f}")
+        def tell(step: int, f: float | None) -> None:
+            bar.update()
+            if f is not None:
+                bar.set_postfix_str(f"dev F1 {100 * f:.1f}")
 
-            step = train_domain(
-                nlp,
-                bench,
-                name,
-                examples,
-                budget,
-                heads=bool(own_labels),
-                dev=held_out,
-                seed=seed,
-                tell=tell,
-            )
+        course = train_domain(
+            nlp,
+            bench,
+            name,
+            examples,
+            budget,
+            heads=bool(own_labels),
+            dev=held_out,
+            seed=seed,
+            tell=tell,
+        )
     _round(bench, name, heads=bool(own_labels))
     scores = score_entities(bench, held_out) if held_out else {}
     before = tagger.domains
@@ -141,7 +145,8 @@ def add_domain(
         "start_f": None if found is None else found.f,
         "head": head,
         "labels": list(tagger.labels_of(name)),
-        "step": step,
+        "step": course.kept,
+        "stopped": course.stopped,
         "minutes": round((time.monotonic() - begin) / 60, 2),
     }
 

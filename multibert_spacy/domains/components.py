@@ -4,11 +4,13 @@ A domain stands in a tagger, in the detectors, in their settings and in the meta
 this room change all of them, or raise before they have changed any.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from spacy.language import Language
 
 from ..errors import ConfigError, DomainError
+from ..names import nearest
 from ..pipeline.addons import pipes_of
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_known",
+    "check_ours",
     "detectors_of",
     "follow",
     "no_longer_lent",
@@ -27,6 +30,8 @@ __all__ = [
 
 SETTINGS = (("domain_detector", "fallback_domain"), ("multibert_ner", "default_domain"))
 """Of which component, and its name."""
+OURS = ("multibert_ner", "multibert_tagger", "multibert_textcat", "domain_detector")
+"""Factories, of which a pipeline has one or more."""
 PER_DOMAIN = ("ents_per_domain", "ents_given_per_domain", "domain_per_type")
 """Where in a meta's performance there is a row for each domain."""
 
@@ -66,8 +71,23 @@ def check_known(nlp: Language, name: str) -> "MultibertNER":
     tagger = tagger_of(nlp)
     if name not in tagger.domains:
         known = ", ".join(sorted(tagger.domains)) or "(none yet)"
-        raise DomainError(f"Unknown domain {name!r}; the pipeline has: {known}")
+        meant = nearest(name, tagger.domains)
+        raise DomainError(f"Unknown domain {name!r}; the pipeline has: {known}.{meant}")
     return tagger
+
+
+def check_ours(model: str, factories: Mapping[str, str]) -> None:
+    """Check that a pipeline is one for this package.
+
+    model (str): What the user called it.
+    factories (Mapping): Name of each of its components -> its factory.
+    RAISES (ConfigError): If none is of ours.
+    """
+    if not set(OURS) & set(factories.values()):
+        raise ConfigError(
+            f"{model} has no multibert_ner, nor another component of multibert_spacy, but "
+            f"{', '.join(factories) or 'nothing'}"
+        )
 
 
 def settings_that_name(nlp: Language, domain: str) -> list[tuple[str, str]]:

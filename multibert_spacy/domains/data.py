@@ -27,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 FEWEST = 5
 """Examples of a label, from which on something can be learnt of it."""
+FEWEST_TEXTS = 30
+"""Texts, from which on a domain is learnt rather than a few sentences."""
+FEWEST_NAMES = 20
+"""Names in dev, from which on one more or less does not decide."""
 MOST_SHOWN = 5
 OF_PERSIAN = frozenset("که از به در را است این با برای های می شد آن".split())
 URDU = frozenset("ٹڈڑےںھ")
@@ -151,6 +155,14 @@ def check_data(
             found.doubts.append(
                 (f"label {label!r} with fewer than {FEWEST} examples", counts[label], "train")
             )
+    if len(train) < FEWEST_TEXTS:
+        found.doubts.append(
+            (f"fewer than {FEWEST_TEXTS} texts: too few to learn from", len(train), "train")
+        )
+    if dev and sum(of_dev.values()) < FEWEST_NAMES:
+        found.doubts.append(
+            (f"fewer than {FEWEST_NAMES} names: scores are noise", sum(of_dev.values()), "dev")
+        )
     for what, own in (("train", train), ("dev", dev)):
         apart = [eg.reference.text.strip()[:40] for eg in own if not _aligns(eg)]
         if apart:

@@ -28,7 +28,7 @@ from ..pipeline.domain_detector import join_docs
 from ..pipeline.multibert_ner import MultibertNER
 from ..training.augmenters import build_entity_swap_v1
 
-__all__ = ["Budget", "budget_for", "own_tagger", "score_entities", "train_domain"]
+__all__ = ["Budget", "Course", "budget_for", "own_tagger", "score_entities", "train_domain"]
 
 Tell = Callable[[int, float | None], None]
 """Is told the number of the step, and the F1 on dev if it was just measured."""
@@ -71,6 +71,18 @@ def budget_for(n_words: int, *, kind: str, steps: int | None = None) -> Budget:
     return Budget(
         steps=steps or round(float(np.exp(np.interp(np.log(n_words), xs, ys)))), learn_rate=rate
     )
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a training went.
+
+    kept (int): The step whose weights were kept.
+    stopped (int): The last step that was done, where Ctrl-C ended it; else None.
+    """
+
+    kept: int
+    stopped: int | None
 
 
 WARM_UP = 0.1
@@ -134,14 +146,14 @@ def train_domain(
     dev: Sequence[Example] = (),
     seed: int = 0,
     tell: Tell = lambda step, f: None,
-) -> int:
+) -> Course:
     """Train a domain's adapter; afterwards its weights are those of the best evaluation, or of the
     last step where there is no dev part. Ctrl-C ends it early.
 
     tagger (MultibertNER): See `own_tagger`.
     train, dev (Sequence[Example]): Their predicted docs have the domain.
     heads (bool): Whether its head learns, too.
-    RETURNS (int): The step that was kept.
+    RETURNS (Course): Which step was kept, and at which it was stopped.
     """
     module = tagger.model.module
     tagger.train_only([domain], heads=heads)
@@ -154,10 +166,13 @@ def train_domain(
     batches = _batches(nlp, train, budget, seed)
     every = max(-(-budget.steps // MOST_EVALUATIONS), FEWEST_STEPS_BETWEEN)
     best, kept, weights = -1.0, 0, [p.data for p in learnt]
+    done = 0
+    stopped: int | None = None
     try:
         for step in range(1, budget.steps + 1):
             tagger.update(next(batches), sgd=sgd)
             sgd.step_schedules()
+            done = step
             f = None
             if dev and (step % every == 0 or step == budget.steps):
                 f = score_entities(tagger, dev)["ents_f"] or 0.0
@@ -165,13 +180,14 @@ def train_domain(
                 best, kept, weights = -1.0 if f is None else f, step, [p.data for p in learnt]
             tell(step, f)
     except KeyboardInterrupt:
+        stopped = done
         if dev and not kept:
-            kept, weights = step, [p.data for p in learnt]
+            kept, weights = done, [p.data for p in learnt]
     with module.changing():
         for p, own in zip(learnt, weights, strict=True):
             p.data = own
             p.grad = None
-    return kept
+    return Course(kept, stopped)
 
 
 def _batches(

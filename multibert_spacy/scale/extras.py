@@ -8,11 +8,12 @@ from ..errors import ConfigError
 __all__ = ["need"]
 
 
-def need(module: str, extra: str) -> Any:
+def need(module: str, extra: str, *, instead: str = "") -> Any:
     """Import an optional library.
 
     module (str): Its name.
     extra (str): The extra of this distribution that installs it.
+    instead (str): What can be done without it.
     RETURNS (Any): The module.
     RAISES (ConfigError): If it is not installed.
     """
@@ -21,6 +22,5 @@ def need(module: str, extra: str) -> Any:
     except ModuleNotFoundError as e:
         if e.name != module.partition(".")[0]:
             raise
-        raise ConfigError(
-            f"{module} is not installed: pip install 'multibert-spacy[{extra}]'"
-        ) from e
+        install = f'{module} is not installed: pip install "multibert-spacy[{extra}]"'
+        raise ConfigError(f"{install}, or {instead}" if instead else install) from e

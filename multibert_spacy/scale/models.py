@@ -7,6 +7,8 @@ from typing import NamedTuple
 from spacy import util
 from spacy.language import Language
 
+from ..domains.components import check_ours
+
 __all__ = ["Known", "describe_model"]
 
 
@@ -27,6 +29,7 @@ def describe_model(model: str) -> Known:
     model (str): Installed package or folder.
     RETURNS (Known): The facts that a plan needs.
     RAISES (OSError): If there is no such pipeline.
+    RAISES (ConfigError): If it has no component of ours.
     """
     if util.is_package(model):
         package = util.get_package_path(model)
@@ -36,6 +39,7 @@ def describe_model(model: str) -> Known:
         folder = Path(model)
         meta = util.load_meta(folder / "meta.json")
     components = util.load_config(folder / "config.cfg")["components"]
+    check_ours(model, {name: own.get("factory", "") for name, own in components.items()})
     sizes = [own["group_size"] for own in components.values() if "group_size" in own]
     return Known(
         f"{meta['lang']}_{meta['name']}-{meta['version']}",

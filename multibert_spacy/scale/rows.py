@@ -12,6 +12,8 @@ __all__ = ["SHUFFLED", "BadRow", "Columns", "Row", "is_whole", "read_rows"]
 
 SHUFFLED = "shuffled"
 """The format of what `shuffle.py` writes: rows that have been checked."""
+TEXT_ALONE = ("csv", "tsv")
+"""Formats whose values are all text."""
 
 
 @dataclass(frozen=True)
@@ -89,17 +91,26 @@ def _check(record: Record, source: Source, columns: Columns, max_length: int) ->
     error = record.error if values is None else _error(values, columns, max_length)
     if values is None or error:
         return BadRow(source.name, record.line, record.start, error)
-    key, thread = values.get(columns.id), values.get(columns.thread)
-    domain = values.get(columns.domain)
+    key, thread, domain = (
+        None if _is_hole(values.get(name), source) else values[name]
+        for name in (columns.id, columns.thread, columns.domain)
+    )
     return Row(
         source.name,
         record.line,
         record.start,
-        None if is_missing(key) else _plain(key),
+        None if key is None else _plain(key),
         values[columns.text],
-        None if is_missing(thread) else thread,
-        None if is_missing(domain) else domain,
+        thread,
+        domain,
     )
+
+
+def _is_hole(value: Any, source: Source) -> bool:
+    """Return whether a value means "not given". A table of text alone can write NaN only as text;
+    in the other formats a text is what it says.
+    """
+    return is_missing(value) or (source.format in TEXT_ALONE and value in ("NaN", "nan"))
 
 
 def _plain(key: Any) -> int | str:

@@ -68,7 +68,7 @@ def apply(
     columns = _columns(text, id, thread, domain, group_by)
     _check(engine, workers, format, part_size)
     if format == "parquet":
-        need("pyarrow", "apply")
+        need("pyarrow", "apply", instead="write JSON: --format jsonl")
     place, is_new = _open_output(str(output), resume)
     known = describe_model(str(model))
     settings = Settings(

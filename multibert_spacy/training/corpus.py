@@ -53,6 +53,8 @@ def read_docs(
         )
     if not Path(path).exists():
         raise CorpusError(f"{path} is missing: expected a .spacy file or a folder of them")
+    if Path(path).is_file() and not str(path).endswith(".spacy"):
+        raise CorpusError(f"{path} is no .spacy file: expected what DocBin.to_disk writes")
     own_files = [Path(path) / f"{domain}.spacy" for domain in domains]
     by_name = bool(own_files) and all(file.is_file() for file in own_files)
     if not by_name and Path(path).is_dir() and not any(Path(path).rglob("*.spacy")):
@@ -62,7 +64,11 @@ def read_docs(
         try:
             docs.extend(DocBin().from_disk(file).get_docs(vocab))
         except Exception as e:  # zlib, msgpack and spaCy each have their own
-            raise CorpusError(f"{file} is damaged or no .spacy file: {e!r}") from e
+            raise CorpusError(
+                f"{file} is damaged or no .spacy file: expected what DocBin.to_disk writes ({e!r})"
+            ) from e
+    if not docs:
+        raise CorpusError(f"{path} holds no doc: expected annotated docs, by DocBin.to_disk")
     found = {doc._.domain for doc in docs}
     missing = set(domains) - found
     if missing:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import shutil
+import stat
 
 import pytest
 import torch
@@ -99,6 +101,22 @@ class TestRoundTrip:
         ]
         assert torch.equal(read_folder(folder, core, CORE)[1]["bias"], head["bias"])
 
+    @pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o027, 0o640)])
+    def test_files_have_the_rights_that_the_user_gives(self, core, tmp_path, umask, mode):
+        before = os.umask(umask)
+        try:
+            adapter = make_adapter(core, KINDS["lora"])
+            write_folder(tmp_path / "news", adapter, head_tensors(), META, CORE)
+        finally:
+            os.umask(before)
+        files = (tmp_path / "news").iterdir()
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {mode}
+
+    def test_modules_are_in_order(self, folder):
+        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf8"))
+        assert config["target_modules"] == sorted(config["target_modules"])
+        assert len(config["target_modules"]) > 1
+
     def test_parents_are_made(self, core, tmp_path):
         path = tmp_path / "a" / "b" / "news"
         write_folder(path, make_adapter(core, KINDS["lora"]), head_tensors(), META, CORE)
@@ -123,7 +141,7 @@ class TestRoundTrip:
         def fail(*args, **kwargs):
             raise OSError("disk full")
 
-        monkeypatch.setattr("multibert_spacy.adapters.storage.save_file", fail)
+        monkeypatch.setattr("multibert_spacy.adapters.storage.save_tensors", fail)
         with pytest.raises(OSError, match="disk full"):
             write_folder(folder, make_adapter(core, KINDS["lora"], 3), head_tensors(), META, CORE)
         assert file_hashes(folder) == before

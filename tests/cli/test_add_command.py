@@ -13,6 +13,7 @@ from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
 import multibert_spacy.cli  # noqa: F401  (spaCy imports it through its entry point)
+from multibert_spacy.pipeline.multibert_ner import MultibertNER
 
 CORE = "transformer/model/model.safetensors"
 
@@ -51,6 +52,22 @@ def test_labels_and_a_start_that_are_given(mixed_folder, texts, tmp_path) -> Non
     assert tagger.labels_of("matches") == ("ORG", "CLUB")
     assert tagger.model.descriptions["matches"] == "تیم و گل"
     assert "matches" not in nlp.get_pipe("domain_detector").labels
+
+
+def test_a_training_that_was_stopped_says_so(mixed_folder, texts, tmp_path, monkeypatch) -> None:
+    n, update = iter(range(100)), MultibertNER.update
+
+    def stop(self, *args, **kwargs):
+        if next(n) == 2:
+            raise KeyboardInterrupt
+        return update(self, *args, **kwargs)
+
+    monkeypatch.setattr(MultibertNER, "update", stop)
+    done = run(mixed_folder, "matches", texts, tmp_path / "out", "--steps", 9)
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert "Stopped at step 2: what was best so far is kept, that of step 2" in said
+    assert "matches" in spacy.load(tmp_path / "out").get_pipe("multibert_ner").domains
 
 
 @pytest.mark.parametrize(

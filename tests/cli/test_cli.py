@@ -1,5 +1,6 @@
 """`python -m spacy multibert ...`: what each command does, and what a mistake says."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
 import multibert_spacy.cli  # noqa: F401  (spaCy imports it through its entry point)
+from multibert_spacy.cli.group import console, printer
 from multibert_spacy.cli.serve import streamlit_command
 from tests.scale.texts import read_jsonl, toy_rows, write_jsonl
 
@@ -73,6 +75,15 @@ def test_docs_without_a_domain_cannot_be_given_one(trained_folder: Path, tmp_pat
     assert "Doc 1 has no domain to give: take --domains detected" in done.output
 
 
+def test_docs_without_a_domain_are_scored_detected(trained_folder: Path, tmp_path: Path) -> None:
+    DocBin(docs=[spacy.blank("fa")("تبریز")]).to_disk(tmp_path / "docs.spacy")
+    output = tmp_path / "scores.json"
+    done = run("evaluate", trained_folder, tmp_path / "docs.spacy", "--output", output)
+    assert done.exit_code == 0, done.output
+    assert "1 of 1 docs have no domain: only detected is scored" in done.output
+    assert list(json.loads(output.read_text("utf8"))) == ["detected"]
+
+
 def test_apply(trained_folder: Path, tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "in.jsonl", [*toy_rows(8), {"text": 5}])
     out = tmp_path / "out"
@@ -91,7 +102,13 @@ def test_apply(trained_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "args, said",
     [
-        (["domains", "nowhere"], "nowhere"),
+        (["domains", "nowhere"], "There is no pipeline 'nowhere'"),
+        (["remove", "MODEL", "newss", "OUT"], "Did you mean 'news'?"),
+        (["export", "MODEL", "sport", "OUT"], "Did you mean 'sports'?"),
+        (["domains", "BLANK"], "no multibert_ner"),
+        (["evaluate", "BLANK", "x.spacy"], "no multibert_ner"),
+        (["show", "BLANK", "TEXTS"], "no multibert_ner"),
+        (["apply", "BLANK", "TEXTS", "OUT"], "no multibert_ner"),
         (["show", "nowhere", "missing.jsonl"], "missing.jsonl"),
         (["show", "MODEL", "LATIN"], "can't decode byte 0xff"),
         (["evaluate", "MODEL", "missing.spacy"], "missing.spacy is missing"),
@@ -108,10 +125,35 @@ def test_a_mistake_is_one_line_and_exit_code_1(
     pytest.importorskip("streamlit")
     (tmp_path / "latin.jsonl").write_bytes(b'{"text": "\xff"}')
     names = {"MODEL": str(trained_folder), "OUT": str(tmp_path / "out")}
+    (tmp_path / "texts.jsonl").write_text('{"text": "x"}')
+    spacy.blank("fa").to_disk(tmp_path / "blank")
+    names |= {"BLANK": str(tmp_path / "blank"), "TEXTS": str(tmp_path / "texts.jsonl")}
     names["LATIN"] = str(tmp_path / "latin.jsonl")
     done = CliRunner().invoke(app, ["multibert", *(names.get(arg, arg) for arg in args)])
     assert done.exit_code == 1
     assert said in done.stderr and done.stderr.count("\n") == 1
+
+
+class Terminal(io.StringIO):
+    """Somebody looks at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_only_a_terminal_is_coloured_and_not_with_no_color(
+    monkeypatch: pytest.MonkeyPatch, looked_at: bool, no_color: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("TERM", "xterm")
+    shown = Terminal() if looked_at else io.StringIO()
+    monkeypatch.setattr("sys.stdout", shown)
+    printer().good("done")
+    console().print("[bold]table")
+    lines = shown.getvalue().splitlines()
+    assert ["\x1b" in line for line in lines] == [looked_at and not no_color] * 2
 
 
 def test_a_pipeline_without_a_tagger(tmp_path: Path) -> None:

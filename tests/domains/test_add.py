@@ -1,5 +1,6 @@
 """A domain is added to a loaded pipeline: what it learns, and what stays as it was."""
 
+import io
 import random
 from typing import Any
 
@@ -61,6 +62,7 @@ def test_it_learns_labels_of_its_own_from_the_best_start(mixed: Language) -> Non
     done = add_domain(mixed, "matches", train, dev=dev, labels=["CLUB"], steps=30)
     assert (done["start"], done["head"], done["labels"]) == ("sports", "matches", ["CLUB"])
     assert done["start_f"] == 1.0
+    assert done["stopped"] is None
     assert done["ents_f"] == 1.0
     assert done["ents_per_type"]["CLUB"]["f"] == 1.0
     assert done["minutes"] >= 0
@@ -171,8 +173,24 @@ def test_an_interrupted_training_keeps_what_there_is(mixed: Language, monkeypatc
 
     monkeypatch.setattr(MultibertNER, "update", stop)
     done = add_domain(mixed, "matches", texts_of(mixed, 12), steps=50)
-    assert done["step"] == 3
+    assert (done["step"], done["stopped"]) == (3, 3)
     assert "matches" in mixed.get_pipe("multibert_ner").domains
+
+
+class Terminal(io.StringIO):
+    """Somebody looks at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_a_terminal_shows_step_and_score(mixed, monkeypatch, looked_at) -> None:
+    shown = Terminal() if looked_at else io.StringIO()
+    monkeypatch.setattr("sys.stderr", shown)
+    add_domain(mixed, "matches", texts_of(mixed, 40), dev=texts_of(mixed, 20, 1), steps=2)
+    assert ("2/2" in shown.getvalue()) == looked_at
+    assert ("dev F1" in shown.getvalue()) == looked_at
 
 
 def test_an_error_in_training_leaves_the_pipeline_as_it_was(mixed: Language, monkeypatch) -> None:

@@ -6,7 +6,17 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 
 from multibert_spacy import CorpusError, DomainError
+from multibert_spacy.domains import data
 from multibert_spacy.domains.data import check_data, is_persian, read_examples
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """How many texts and names are few; here a handful is enough unless a test says otherwise."""
+    usual = data.FEWEST_TEXTS, data.FEWEST_NAMES
+    monkeypatch.setattr(data, "FEWEST_TEXTS", 0)
+    monkeypatch.setattr(data, "FEWEST_NAMES", 0)
+    return usual
 
 
 @pytest.fixture
@@ -48,6 +58,25 @@ def test_all_doubts_stand_in_one_table(words, caplog):
     findings.say()
     (record,) = caplog.records
     assert all(what in record.getMessage() for what in found(findings))
+
+
+@pytest.mark.parametrize("n_train, n_dev, n", [(29, 19, 2), (30, 20, 0), (30, 0, 0)])
+def test_far_too_few_are_said(words, monkeypatch, few, n_train, n_dev, n):
+    monkeypatch.setattr(data, "FEWEST_TEXTS", few[0])
+    monkeypatch.setattr(data, "FEWEST_NAMES", few[1])
+    train, dev = (
+        examples(words, *[doc_of(words, f"رای {i} دیوان", "O", "O", "B-ORG") for i in numbers])
+        if numbers
+        else []
+        for numbers in (range(n_train), range(100, 100 + n_dev))
+    )
+    told = found(check_data(words, train, dev, ["ORG"]))
+    assert told == dict(
+        [
+            ("fewer than 30 texts: too few to learn from", (29, "train")),
+            ("fewer than 20 names: scores are noise", (19, "dev")),
+        ][:n]
+    )
 
 
 def test_labels_without_an_example_are_a_doubt_of_a_new_head(words):
@@ -124,7 +153,15 @@ def test_examples_of_another_vocabulary(words):
     assert eg.predicted.vocab is words.vocab
 
 
-@pytest.mark.parametrize("content, said", [(b"junk", "damaged or no .spacy"), (None, "missing")])
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"junk", "train.spacy is damaged or no .spacy file: expected what DocBin.to_disk"),
+        (b'{"text": "x"}', "train.spacy is damaged or no .spacy file: expected"),
+        (DocBin().to_bytes(), "train.spacy holds no doc: expected annotated docs"),
+        (None, "train.spacy is missing: expected a .spacy file"),
+    ],
+)
 def test_files_that_cannot_be_read(words, tmp_path, content, said):
     path = tmp_path / "train.spacy"
     if content is not None:

@@ -193,7 +193,7 @@ def test_a_save_that_fails_leaves_the_old_one_or_an_error(two, tmp_path, monkeyp
     nlp = spacy.load(two[1])
     with monkeypatch.context() as m:
         m.setattr(
-            "multibert_spacy.adapters.storage.save_file",
+            "multibert_spacy.adapters.storage.save_tensors",
             lambda *args, **kwargs: (_ for _ in ()).throw(OSError("disk full")),
         )
         with pytest.raises(OSError, match="disk full"):

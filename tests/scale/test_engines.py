@@ -131,8 +131,11 @@ def test_without_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_library_that_is_not_there() -> None:
-    with pytest.raises(ConfigError, match=r"pip install 'multibert-spacy\[ray\]'"):
+    with pytest.raises(ConfigError, match=r'pip install "multibert-spacy\[ray\]"$'):
         need("no_such_library", "ray")
+    told = r'"multibert-spacy\[apply\]", or write JSON: --format jsonl'
+    with pytest.raises(ConfigError, match=told):
+        need("no_such_library", "apply", instead="write JSON: --format jsonl")
 
 
 @needs_ray

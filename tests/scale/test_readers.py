@@ -134,6 +134,22 @@ def test_nothing_stands_for_no_thread_and_no_domain(tmp_path: Path) -> None:
         assert (row.thread, row.domain) == (None, None)
 
 
+@pytest.mark.parametrize("hole", ["", "NaN", "nan"])
+def test_a_hole_in_a_table_of_text_is_not_given(tmp_path: Path, hole: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"text,thread,domain,id\na,{hole},{hole},{hole}\nb,t,news,1\n", "utf8")
+    first, second = read_rows(FS, Source(str(path), "rows.csv", "csv"), Columns(), max_length=10)
+    assert (first.thread, first.domain, first.id) == (None, None, None)
+    assert (second.thread, second.domain, second.id) == ("t", "news", "1")
+
+
+def test_in_json_a_text_is_what_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "a", "domain": "nan"}', "utf8")
+    (row,) = read_rows(FS, Source(str(path), "rows.jsonl", "jsonl"), Columns(), max_length=10)
+    assert row.domain == "nan"
+
+
 def test_the_files_of_a_folder_and_of_a_pattern(tmp_path: Path) -> None:
     for name in ("b/2.csv", "a.jsonl", "_parts/x.jsonl", ".y.jsonl", "notes.txt", "c.parquet"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
