@@ -8,6 +8,7 @@ import srsly
 import typer
 from wasabi import msg
 
+from ..errors import CorpusError
 from .group import Model, load_pipeline, multibert, readable_errors
 
 __all__ = ["suggest_command"]
@@ -45,6 +46,9 @@ def suggest_command(
                     yield row.text, {"thread": row.thread, "domain": row.domain}
 
         found = suggest(nlp, stream(), n, domain=domain, seed=seed)
+        where = f"{bad[0].file}, line {bad[0].line}: {bad[0].error}" if bad else ""
+        if bad and not found:
+            raise CorpusError(f"{texts} has no text; {where}")
         rows = [
             {"rank": i, "score": round(own.score, 4), "domain": own.domain, "text": own.text}
             for i, own in enumerate(found, 1)
@@ -53,5 +57,4 @@ def suggest_command(
     if output is not None:
         msg.good(f"{len(rows)} texts in {output}")
     if bad:
-        where = f"{bad[0].file}, line {bad[0].line}: {bad[0].error}"
         msg.warn(f"{len(bad)} rows were left out; the first, {where}")
