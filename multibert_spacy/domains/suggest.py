@@ -95,19 +95,25 @@ def _judge(
     """Say of each text how unsure the tagger is. A text of nothing is left out."""
     detectors = detectors_of(nlp)
     others = [name for name, proc in nlp.pipeline if proc not in detectors]
-    given = {} if domain is None else {"domain": domain}
     place = 0
     for chunk in util.minibatch(texts, CHUNK):
-        pairs = [
-            (own, given) if isinstance(own, str) else (own[0], own[1] | given) for own in chunk
-        ]
         with nlp.memory_zone():
-            docs = [doc for doc, _ in nlp.pipe(pairs, as_tuples=True, disable=others)]
+            made = (_make_doc(nlp, own, domain) for own in chunk)
+            docs = list(nlp.pipe(made, disable=others))
             for doc, certainty in zip(docs, tagger.certainty(docs), strict=True):
                 if len(certainty):
                     doubt = (1 - np.sort(certainty)[:WORDS]).sum() / WORDS
                     yield Suggestion(place, doc.text, tagger.domain_of(doc), float(doubt))
                 place += 1
+
+
+def _make_doc(nlp: Language, text: Text, domain: str | None) -> Doc:
+    """Make a doc with what is known of it."""
+    text, known = (text, {}) if isinstance(text, str) else text
+    doc = nlp.make_doc(text)
+    doc._.domain = known.get("domain") if domain is None else domain
+    doc._.thread = known.get("thread")
+    return doc
 
 
 def _least_sure(found: Iterable[Suggestion], size: int) -> list[Suggestion]:

@@ -12,12 +12,12 @@ random adapter and head (`scratch`), with labels of its own (`own`), with the se
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any
 
-import numpy as np
 import spacy
 import typer
 from rich.console import Console
@@ -40,40 +40,39 @@ app = typer.Typer(add_completion=False)
 console = Console()
 
 Scores = dict[str, Any]
+Way = Callable[..., Scores]
+Key = tuple[int, int, str, str]
+"""Draw, number of sentences (-1 is all), domain, way."""
 OWN = {"PER": "PERSON", "ORG": "BODY", "LOC": "PLACE", "MISC": "VALUE"}
 """Labels that no head has."""
 
 
-def add(model: str, domain: str, train: Sequence[Doc], dev: Sequence[Doc], draw: int) -> Scores:
+def add(model: str, domain: str, train: Sequence[Doc], dev: Sequence[Doc], **given: Any) -> Scores:
     """Add the domain as a user would; without texts, tag with what it would start as."""
     nlp = spacy.load(model)
-    tagger = tagger_of(nlp)
     if train:
-        add_domain(nlp, domain, train, seed=draw)
+        add_domain(nlp, domain, train, **given)
     else:
-        rename_domain(nlp, tagger.domains[0], domain)
-    return score_entities(tagger, read_examples(dev, nlp.vocab, domain, "dev"))
+        rename_domain(nlp, tagger_of(nlp).domains[0], domain)
+    return score_entities(tagger_of(nlp), read_examples(dev, nlp.vocab, domain, "dev"))
 
 
 def scratch(
-    model: str, domain: str, train: Sequence[Doc], dev: Sequence[Doc], draw: int
+    model: str, domain: str, train: Sequence[Doc], dev: Sequence[Doc], **given: Any
 ) -> Scores:
     """Learn it from a random adapter and head."""
     nlp = spacy.load(model)
     tagger = tagger_of(nlp)
-    (shared,) = tagger.domains
-    labels = tagger.labels_of(shared)
-    tagger.model.remove_domain(shared)
-    add_domain(nlp, domain, train, labels=labels, seed=draw)
+    labels = tagger.labels
+    tagger.model.remove_domain(tagger.domains[0])
+    add_domain(nlp, domain, train, labels=labels, **given)
     return score_entities(tagger, read_examples(dev, nlp.vocab, domain, "dev"))
 
 
-def own(model: str, domain: str, train: Sequence[Doc], dev: Sequence[Doc], draw: int) -> Scores:
+def own(model: str, domain: str, train: Sequence[Doc], dev: Sequence[Doc], **given: Any) -> Scores:
     """Add it with labels that are new, which makes a head."""
-    nlp = spacy.load(model)
-    add_domain(nlp, domain, [_renamed(d) for d in train], labels=[*OWN.values()], seed=draw)
-    examples = read_examples([_renamed(doc) for doc in dev], nlp.vocab, domain, "dev")
-    return score_entities(tagger_of(nlp), examples)
+    renamed = ([_renamed(doc) for doc in part] for part in (train, dev))
+    return add(model, domain, *renamed, labels=[*OWN.values()], **given)
 
 
 def _renamed(doc: Doc) -> Doc:
@@ -82,19 +81,17 @@ def _renamed(doc: Doc) -> Doc:
     return doc
 
 
-def crf(model: str, domain: str, train: Sequence[Doc], dev: Sequence[Doc], draw: int) -> Scores:
+def crf(model: str, domain: str, train: Sequence[Doc], dev: Sequence[Doc], **given: Any) -> Scores:
     """Fit a CRF, with crfsuite's own settings."""
     found = crf_tags(train, [doc_tags(doc) for doc in train], dev)
-    examples = [
-        Example(Doc(doc.vocab, [word.text for word in doc], ents=list(repair_bio(tags)[0])), doc)
-        for doc, tags in zip(dev, found, strict=True)
-    ]
+    examples = []
+    for doc, tags in zip(dev, found, strict=True):
+        tagged = Doc(doc.vocab, [word.text for word in doc], ents=list(repair_bio(tags)[0]))
+        examples.append(Example(tagged, doc))
     return dict(get_ner_prf(examples))
 
 
-WAYS: dict[str, Callable[..., Scores]] = {
-    **{"added": add, "suggest": add, "own": own, "crf": crf, "scratch": scratch}
-}
+WAYS: dict[str, Way] = {"added": add, "suggest": add, "own": own, "crf": crf, "scratch": scratch}
 
 
 def in_order(model: str, train: Sequence[Doc], way: str, most: int, draw: int) -> list[Doc]:
@@ -104,22 +101,16 @@ def in_order(model: str, train: Sequence[Doc], way: str, most: int, draw: int) -
         return shuffled
     texts = [doc.text for doc in shuffled]
     nlp = spacy.load(model)
-    (shared,) = tagger_of(nlp).domains
+    shared = tagger_of(nlp).domains[0]
     return [shuffled[one.place] for one in suggest(nlp, texts, most, domain=shared, seed=draw)]
 
 
-def fill(
-    cells: dict[str, Any],
-    keys: Sequence[tuple[int, int, str, str]],
-    model: str,
-    corpus: Path,
-    write: Callable[[], None],
-) -> None:
+def fill(cells: Scores, keys: Sequence[Key], model: str, corpus: Path) -> Iterator[str]:
     """Make the cells that are not there yet.
 
     cells (dict): Domain -> way -> number of sentences -> draw -> what was found.
-    keys (Sequence): Draw, number of sentences (-1 is all), domain, way, in the order of making.
-    write (Callable): Called after each.
+    keys (Sequence): Which, in the order of making.
+    YIELDS (str): What to tell of each.
     """
     vocab = spacy.blank("fa").vocab
     ordered: dict[Any, list[Doc]] = {}
@@ -128,23 +119,20 @@ def fill(
         made = made.setdefault("all" if size < 0 else str(size), {})
         if str(draw) in made:
             continue
-        train, dev = (
-            read_docs(corpus / part, vocab, domains=[domain]) for part in ("train", "dev")
-        )
+        train, dev = (read_docs(corpus / p, vocab, domains=[domain]) for p in ("train", "dev"))
         begin = time.perf_counter()
         if (key := (domain, way, draw)) not in ordered:
             most = max(own for d, own, *rest in keys if (*rest, d) == key)
             ordered[key] = in_order(model, train, way, most, draw)
         texts = ordered[key] if size < 0 else ordered[key][:size]
-        found = WAYS[way](model, domain, texts, dev, draw)
+        found = WAYS[way](model, domain, texts, dev, seed=draw)
         made[str(draw)] = {
             **{key: found[f"ents_{key}"] for key in "fpr"},
             "words": sum(map(len, texts)),
             "entities": sum(len(doc.ents) for doc in texts),
             "minutes": (time.perf_counter() - begin) / 60,
         }
-        console.print(f"{domain} {way} {size}: {100 * found['ents_f']:.1f}")
-        write()
+        yield f"{domain} {way} {size}: {100 * found['ents_f']:.1f}"
 
 
 @app.command(help=__doc__)
@@ -158,20 +146,21 @@ def main(
     metrics: Metrics = None,
 ) -> None:
     path = metrics or Path("metrics/grow.json")
-    report = json.loads(path.read_text("utf8")) if path.is_file() else {"cells": {}}
+    report: Scores = {"split": "dev", "cells": {}}
+    report |= json.loads(path.read_text("utf8")) if path.is_file() else {}
     what = (range(draws), map(int, sizes.split(",")), domains.split(","), ways.split(","))
     commands = {command_line("scripts.experiments.grow"), *report.get("commands", ())}
-    report["commands"] = sorted(commands)
-    report |= {"commit": commit(), "corpus": corpus.name, "split": "dev"}
+    report |= {"commands": sorted(commands), "commit": commit(), "corpus": corpus.name}
     with readable_errors():
         keys = [key for key in product(*what) if key[1] or key[3] == "added"]
-        fill(report["cells"], keys, model, corpus, lambda: save(report, path))
-    shown = [
-        {"domain": domain, "way": way}
-        | {n: 100 * float(np.mean([one["f"] for one in own.values()])) for n, own in row.items()}
-        for domain, by_way in report["cells"].items()
-        for way, row in by_way.items()
-    ]
+        for told in fill(report["cells"], keys, model, corpus):
+            console.print(told)
+            save(report, path)
+    shown = []
+    for domain, way in product(domains.split(","), ways.split(",")):
+        row = report["cells"][domain][way]
+        f = {n: 100 * fmean(one["f"] for one in own.values()) for n, own in row.items()}
+        shown.append({"domain": domain, "way": way, **f})
     console.print(table("F1 on dev, means", shown))
 
 

@@ -110,12 +110,8 @@ def main(
         for doc, gold in zip(bare, docs, strict=True):
             doc._.domain = gold._.domain
         ours = [[word.tag_ for word in doc] for doc in nlp.pipe(bare)]
-    tags = [[word.tag_ for word in doc] for doc in train]
-    systems = {
-        "frequent": frequent_tags(train, docs),
-        "crf": crf_tags(train, tags, docs),
-        "ours": ours,
-    }
+    crf = crf_tags(train, [[word.tag_ for word in doc] for doc in train], docs)
+    systems = {"frequent": frequent_tags(train, docs), "crf": crf, "ours": ours}
     report["words"] = sum(map(len, docs))
     report["silver"] = "the tags were written by a tagger"
     report["systems"] = {name: score(docs, own, seed=seed) for name, own in systems.items()}
