@@ -24,6 +24,7 @@ def shared(trained_folder, tmp_path, monkeypatch):
     add = grow.add_domain
     monkeypatch.setattr(grow, "add_domain", lambda *a, **given: add(*a, steps=2, **given))
     monkeypatch.setattr(grow, "OWN", LABELS)
+    monkeypatch.setattr(grow, "DRAWS", 1)
     return tmp_path
 
 
@@ -50,10 +51,11 @@ def test_cells_of_all_ways(shared):
     assert report["split"] == "dev"
 
 
-def test_a_cell_is_made_once(shared):
+def test_a_cell_is_made_once(shared, monkeypatch):
     first, said = run(shared, "--ways", "crf", "--sizes", "4")
     assert "sports crf 4: " in said
-    again, said = run(shared, "--ways", "crf", "--sizes", "4", "--draws", "2")
+    monkeypatch.setattr(grow, "DRAWS", 2)
+    again, said = run(shared, "--ways", "crf", "--sizes", "4")
     assert said.count("sports crf 4: ") == 1
     cells = [own["cells"]["sports"]["crf"]["4"] for own in (first, again)]
     assert cells[1]["0"] == cells[0]["0"]
