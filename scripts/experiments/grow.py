@@ -6,8 +6,7 @@ The pipeline has one domain of the head `social`, trained without those asked ab
 is added to it from the first sentences of its train part, shuffled, as a user would, without a dev
 part, and scored on its dev part; the test part stays unseen. Beside it stand the same from a
 random adapter and head (`scratch`), with labels of its own (`own`), with the sentences that
-`suggest` names (`suggest`), and a CRF. A cell that is in the file is not made again;
-first are those of the first draw of sentences, which is the seed as well.
+`suggest` names, and a CRF. Cells of the first draw are made first, those in the file never again.
 """
 
 import json
