@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .domains.publish import package_domain
     from .domains.remove import remove_domain
     from .domains.rename import rename_domain
+    from .domains.suggest import suggest
     from .pipeline.domain_detector import DomainDetector
     from .pipeline.frozen_transformer import FrozenTransformer
     from .pipeline.multibert_ner import MultibertNER
@@ -56,6 +57,7 @@ __all__ = [
     "remove_domain",
     "rename_domain",
     "save_domain",
+    "suggest",
 ]
 
 _LAZY = {
@@ -71,6 +73,7 @@ _LAZY = {
     "remove_domain": ".domains.remove",
     "rename_domain": ".domains.rename",
     "save_domain": ".domains.folders",
+    "suggest": ".domains.suggest",
 }
 """What is imported when it is first asked for, since it imports torch."""
 

@@ -7,7 +7,20 @@ heavy is imported here. A further command is a module that decorates a function 
 
 from spacy.cli._util import app
 
-from . import add, apply, domains, evaluate, export, import_, package, remove, rename, serve, show  # noqa: F401  (each adds its command)
+from . import (  # noqa: F401  (each adds its command)
+    add,
+    apply,
+    domains,
+    evaluate,
+    export,
+    import_,
+    package,
+    remove,
+    rename,
+    serve,
+    show,
+    suggest,
+)
 from .group import multibert
 
 app.add_typer(multibert)

@@ -28,7 +28,15 @@ from ..pipeline.domain_detector import join_docs
 from ..pipeline.multibert_ner import MultibertNER
 from ..training.augmenters import build_entity_swap_v1
 
-__all__ = ["Budget", "Course", "budget_for", "own_tagger", "score_entities", "train_domain"]
+__all__ = [
+    "Budget",
+    "Course",
+    "budget_for",
+    "lent_core",
+    "own_tagger",
+    "score_entities",
+    "train_domain",
+]
 
 Tell = Callable[[int, float | None], None]
 """Is told the number of the step, and the F1 on dev if it was just measured."""
@@ -106,6 +114,13 @@ class _Lender:
         self.core.engine = "torch"
 
 
+def lent_core(tagger: MultibertNER) -> CoreListener:
+    """Lend the core of a tagger's pipeline to a model that is not in it, in torch."""
+    listener = CoreListener()
+    listener.receive(_Lender(tagger.model.listener))
+    return listener
+
+
 def own_tagger(tagger: MultibertNER, *, core_dropout: float) -> MultibertNER:
     """A tagger without domains on the same core, with the same settings.
 
@@ -119,11 +134,9 @@ def own_tagger(tagger: MultibertNER, *, core_dropout: float) -> MultibertNER:
             "others: set trainable = false on the frozen_transformer"
         )
     module = tagger.model.module
-    listener = CoreListener()
-    listener.receive(_Lender(tagger.model.listener))
     return MultibertNER(
         tagger.vocab,
-        TaggerModel(module.settings, listener, module.dropout.p, core_dropout),
+        TaggerModel(module.settings, lent_core(tagger), module.dropout.p, core_dropout),
         tagger.name,
         normalizer=tagger.normalizer,
         window=tagger.window,

@@ -19,7 +19,7 @@ from ..errors import ConfigError
 from ..networks.tagger_model import TaggerModel
 from ..networks.tasks import ENTITIES
 from ..text.readings import posteriors
-from ..text.spans import decode_entities
+from ..text.spans import certainties, decode_entities
 from ..text.words import Words
 from ..types import Entity, Floats2d
 from .batching import (
@@ -283,6 +283,17 @@ class MultibertNER(DomainComponent):
             return []
         (words,), (posterior,), _ = self._read([doc], posteriors)
         return [reading_spans(doc, ent, words, posterior, n) for ent in entities]
+
+    def certainty(self, docs: Iterable[Doc]) -> list[NDArray[np.float32]]:
+        """How sure the network is of each word: the probability of its most probable tag, given
+        the whole doc. Low ones are what it would learn most from.
+
+        docs (Iterable[Doc]): Docs with a domain. They are not changed.
+        RETURNS (list): For each doc (w,), of the words that get a tag, in order.
+        RAISES (DomainError): If a doc's domain is unknown.
+        """
+        _, found, _ = self._read(list(docs), certainties)
+        return found
 
     def _is_annotated(self, eg: Example) -> bool:
         return has_entities(eg)

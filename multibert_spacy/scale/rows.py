@@ -6,9 +6,10 @@ from typing import Any
 
 from ..text.keys import is_missing
 from ..text.surrogates import error_of
-from .readers import Record, Source, read_records
+from .places import open_place
+from .readers import Record, Source, find_sources, read_records
 
-__all__ = ["SHUFFLED", "BadRow", "Columns", "Row", "is_whole", "read_rows"]
+__all__ = ["SHUFFLED", "BadRow", "Columns", "Row", "is_whole", "read_all", "read_rows"]
 
 SHUFFLED = "shuffled"
 """The format of what `shuffle.py` writes: rows that have been checked."""
@@ -83,6 +84,19 @@ def read_rows(
             yield kind(**(record.values | {"start": record.start}))
         else:
             yield _check(record, source, columns, max_length)
+
+
+def read_all(input: str, columns: Columns, *, max_length: int) -> Iterator[Row | BadRow]:
+    """Read the rows of all files of an input, in order, and check each.
+
+    input (str): A file, a folder or a glob pattern; a path or a URL.
+    columns, max_length: See `read_rows`.
+    YIELDS (Row | BadRow): One for each record.
+    RAISES (CorpusError): If there is no file that can be read.
+    """
+    place = open_place(input)
+    for source in find_sources(place.fs, place.root):
+        yield from read_rows(place.fs, source, columns, max_length=max_length)
 
 
 def _check(record: Record, source: Source, columns: Columns, max_length: int) -> Row | BadRow:

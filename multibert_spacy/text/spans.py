@@ -9,7 +9,7 @@ from ..errors import MultibertError
 from ..types import Entity, Floats2d
 from .crf import best_tags, tag_probabilities
 
-__all__ = ["bar", "bio_tags", "check_finite", "decode_entities", "tags_to_entities"]
+__all__ = ["bar", "bio_tags", "certainties", "check_finite", "decode_entities", "tags_to_entities"]
 
 
 def bio_tags(labels: Sequence[str]) -> list[str]:
@@ -96,3 +96,19 @@ def decode_entities(
         scores = probabilities[np.arange(len(tags[i])), tags[i]]
         entities[i] = tags_to_entities(tags[i], labels, scores.tolist())
     return entities
+
+
+def certainties(
+    logits: Sequence[Floats2d],
+    labels: Sequence[str],
+    transitions: Floats2d,
+    barred: Sequence[NDArray[np.bool_] | None],
+) -> list[NDArray[np.float32]]:
+    """Decode as `decode_entities`, with how probable each word's most probable tag is.
+
+    RETURNS (list): For each doc (w,).
+    """
+    for own in logits:
+        check_finite(own, "multibert_ner")
+    own_logits = [bar(own, tags) for own, tags in zip(logits, barred, strict=True)]
+    return [own.max(1) for own in tag_probabilities(own_logits, transitions)]

@@ -58,11 +58,13 @@ def _cuts(n: int) -> list[tuple[str, slice]]:
     return [(f"first{n}=", slice(n)), (f"last{n}=", slice(-n, None))]
 
 
-def crf_tags(train: Sequence[Doc], docs: Sequence[Doc]) -> Tags:
-    """RETURNS (list): For each doc the tags of a CRF that was fitted on the train part."""
+def crf_tags(train: Sequence[Doc], gold: Tags, docs: Sequence[Doc]) -> Tags:
+    """RETURNS (list): For each doc the tags of a CRF that was fitted on the train part.
+    gold (list): For each doc of the train part its tags.
+    """
     trainer = pycrfsuite.Trainer(verbose=False, params={"max_iterations": 100})
-    for doc in train:
-        trainer.append(list(features(doc)), [word.tag_ for word in doc])
+    for doc, tags in zip(train, gold, strict=True):
+        trainer.append(list(features(doc)), tags)
     with TemporaryDirectory() as folder:
         trainer.train(str(Path(folder, "crf")))
         tagger = pycrfsuite.Tagger()
@@ -108,7 +110,8 @@ def main(
         for doc, gold in zip(bare, docs, strict=True):
             doc._.domain = gold._.domain
         ours = [[word.tag_ for word in doc] for doc in nlp.pipe(bare)]
-    systems = {"frequent": frequent_tags(train, docs), "crf": crf_tags(train, docs), "ours": ours}
+    crf = crf_tags(train, [[word.tag_ for word in doc] for doc in train], docs)
+    systems = {"frequent": frequent_tags(train, docs), "crf": crf, "ours": ours}
     report["words"] = sum(map(len, docs))
     report["silver"] = "the tags were written by a tagger"
     report["systems"] = {name: score(docs, own, seed=seed) for name, own in systems.items()}
