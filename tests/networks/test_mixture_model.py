@@ -82,17 +82,16 @@ def test_a_domain_that_was_added_is_saved_with_the_others(fitted, tmp_path):
     detector = nlp.get_pipe("domain_detector")
     docs = [nlp.make_doc("آش و کشک و نخود")] * 3
     embeddings, logits, _ = detector.model.read_groups(docs, detector.model.module.view())
-    (described,) = detector.model.describe(["آشپزی و آش"])
-    mixture = detector.model.mixture.with_domain(
-        "food", "آشپزی و آش", described, embeddings, logits
-    )
+    about = "آش و کشک و نخود"
+    (described,) = detector.model.describe([about])
+    mixture = detector.model.mixture.with_domain("food", about, described, embeddings, logits)
     detector.model.set_mixture(replace(mixture, weights=Weights(cosine=60.0, gate=-5.0)))
     detector.cfg["labels"] = [*detector.labels, "food"]
     nlp.to_disk(tmp_path / "more")
     again = spacy.load(tmp_path / "more")
     assert again.get_pipe("domain_detector").labels == (*DOMAINS, "food")
-    assert set(again("آش و کشک").cats) == {*DOMAINS, "food"}
-    assert again("آش و کشک")._.domain == "food"
+    assert set(again(about).cats) == {*DOMAINS, "food"}
+    assert again(about)._.domain == "food"
 
 
 @pytest.mark.parametrize(
