@@ -62,5 +62,6 @@ def test_the_detector():
     assert model.get("pieces", 50) == manifest["pieces"]
     told = {name: own.description for name, own in EVERY.items()}
     assert manifest["mixture"]["descriptions"] == told
-    assert manifest["mixture"]["trained"] == [True] * len(EVERY)
+    assert manifest["mixture"]["columns"] == list(range(len(EVERY)))
+    assert manifest["mixture"]["elsewhere"] is True
     assert sum(path.stat().st_size for path in (DETECTOR / "adapter").iterdir()) < 1.5e6

@@ -37,29 +37,36 @@ class Knowledge:
     """What is known of a domain.
 
     description (str): What belongs to it; "" if nobody said.
-    trained (bool), bag (str): Whether the bag was trained on it, and that bag's hash.
+    column (int), bag (str): Which class of the bag it is, -1 for none, and that bag's hash.
     described (h,): The description's embedding.
     topic (h,): Mean embedding of its groups.
     outputs (m,): The mean of what the bag gives for them.
+    written (h + 1,): Its row of the regression on what was written, beside that bag.
     """
 
     description: str
-    trained: bool
+    column: int
     bag: str
     described: Floats2d
     topic: Floats2d
     outputs: Floats2d
+    written: Floats2d
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what is stored in a file beside the adapter."""
-        arrays = {"described": self.described, "topic": self.topic, "outputs": self.outputs}
+        arrays = {
+            "described": self.described,
+            "topic": self.topic,
+            "outputs": self.outputs,
+            "written": self.written,
+        }
         return {name: torch.from_numpy(np.ascontiguousarray(own)) for name, own in arrays.items()}
 
     def about(self) -> dict[str, Any]:
         """Return what stands in the manifest."""
         return {
             "description": self.description,
-            "trained": self.trained,
+            "column": self.column,
             "bag": self.bag,
             "classes": len(self.outputs),
         }
@@ -74,11 +81,12 @@ def knowledge_of(mixture: Mixture, label: str, bag: str) -> Knowledge:
     i = mixture.labels.index(label)
     return Knowledge(
         description=mixture.descriptions[i],
-        trained=mixture.trained[i],
+        column=mixture.columns[i],
         bag=bag,
         described=mixture.described[i],
         topic=mixture.topics[i],
         outputs=mixture.means[i],
+        written=mixture.written[i],
     )
 
 
@@ -90,11 +98,12 @@ def with_knowledge(mixture: Mixture, label: str, known: Knowledge, bag: str) -> 
     RETURNS (Mixture): With the domain last, under this name.
     """
     same = known.bag == bag and known.outputs.shape == mixture.means.shape[1:]
-    own = np.array(mixture.trained)
+    own = mixture.trained
     outputs = known.outputs if same else mixture.means[own if own.any() else ~own].mean(0)
     return mixture.with_domain(
         *(label, known.description, known.described, known.topic[None], outputs[None]),
-        trained=known.trained and same,
+        column=known.column if same else -1,
+        written=known.written if same else None,
     )
 
 
@@ -110,18 +119,24 @@ def read_knowledge(folder: Path, manifest: Mapping[str, Any], width: int) -> Kno
     about = manifest.get(KNOWLEDGE)
     if about is None:
         return None
-    kinds = {"description": str, "trained": bool, "bag": str, "classes": int}
+    kinds = {"description": str, "column": int, "bag": str, "classes": int}
     if (
         not isinstance(about, dict)
         or WEIGHTS not in manifest["files"]
         or not all(type(about.get(name)) is kind for name, kind in kinds.items())
+        or not -1 <= about["column"] < about["classes"]
     ):
         raise AdapterError(
             f"{folder / MANIFEST} is damaged: {KNOWLEDGE!r} is not what was written"
         )
     check_saved_description(folder / MANIFEST, about["description"])
     tensors = read_tensors(folder / WEIGHTS, largest=LARGEST)
-    shapes = {"described": (width,), "topic": (width,), "outputs": (about["classes"],)}
+    shapes = {
+        "described": (width,),
+        "topic": (width,),
+        "outputs": (about["classes"],),
+        "written": (width + 1,),
+    }
     check_tensors(folder / WEIGHTS, tensors, shapes)
     arrays = {name: tensors[name].float().numpy() for name in shapes}
-    return Knowledge(about["description"], about["trained"], about["bag"], **arrays)
+    return Knowledge(about["description"], about["column"], about["bag"], **arrays)

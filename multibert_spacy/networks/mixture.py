@@ -1,27 +1,28 @@
 """Two experts on what domain a group of texts belongs to, and which of them to believe.
 
-    bag of pieces ─Gaussians─► knows its corpora ──────────────────┐
-                       how sure of itself is it? ─────────────────► gate ─► domain
-    sentence embedding by the bare core ─┬─cosine to descriptions─► knows topics ─┘
-                                         └─Gaussians
+    bag of pieces ─┬─ classes, and how near the corpora's means ─► knows its corpora ─────┐
+                   └─ is it of a corpus at all? ────────────────────────────────► gate ─► domain
+    sentence embedding by the bare core ─┬─ regression on what was written ─► knows topics ┘
+                                         └─ cosine to descriptions
 
-Why two. A classifier that is trained on corpora knows 99 % of their groups and a quarter of the
-groups that somebody wrote without having seen them: it reads how a corpus looks. The core was made
-for sentence embeddings, so the cosine between a group and a few words that describe each domain
-needs no training; it knows 85 % outside and 60 % inside. The first is right where it is sure, and
-mostly unsure outside, so it is believed by how sure it is. An adapter in its place is sure outside
-as well (AUROC of the gate .70 to .88 on groups of eight, the bag .93), and costs a forward pass.
+Why two. A classifier that is trained on corpora knows nearly all of their groups and a fifth of
+those that somebody wrote without having seen them: it reads how a corpus looks. The core was made
+for sentence embeddings: with texts that were written about each domain, and a few words that
+describe it, it knows topics wherever they come from, and is the worse of the two inside.
 
-Why other topics. Texts that belong to no domain are mostly like something: a law, a recipe, a
-sermon. Descriptions of such topics stand beside those of the domains, and what they take of the
-probability is missing from the domains': the scores of a group sum to less than 1 (Jiang et al.
-2024, "Negative label guided OOD detection").
+Which of them. The bag has one class more than there are domains: texts of no corpus, learned from
+those that were written. What it leaves to that class, or to a domain that is no longer there, says
+how much of the group is the other's to decide. A bag without it is believed by how sure it is.
 
-Everything is closed-form: a mean per domain, two covariances that all share, a description. No
-text is kept. A further domain is a mean and a description, of its own texts alone. It comes after
-the others: they are scored as if it were not there, apart from their topics, and it takes of their
-scores what its own Gaussians claim against the best of theirs. So a group changes its domain only
-to the new one, or where nobody was sure.
+What belongs to none. Texts of no domain are mostly like something: a law, a recipe, a sermon. What
+was written of that kind is a class of the regression, and descriptions of such topics stand beside
+those of the domains; what they take of the probability is missing from the domains', so that the
+scores of a group sum to less than 1 (Jiang et al. 2024, "Negative label guided OOD detection").
+
+No text is kept. A further domain is a mean and a description, of its own texts alone. It comes
+after the others: they are scored as if it were not there, apart from their topics, and it takes of
+their scores what its own Gaussians claim against the best of theirs. So a group changes its domain
+only to the new one, or where nobody was sure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,11 +34,16 @@ import numpy as np
 
 from ..errors import ConfigError
 from ..types import Floats2d
+from .regression import fit_regression
 
 __all__ = ["Mixture", "Weights", "fit_mixture"]
 
 PIECES_OF_A_TEXT = 32
 PIECES_OF_A_GROUP = 250
+LENGTHS = (8, 256)
+"""Pieces between which it matters how long a group is."""
+STRENGTH = 0.5
+"""Of the regression: inverse of the L2 penalty, as scikit-learn has it."""
 KNOWN = 0.05
 """Squared distance from the mean of all domains, in standard deviations, below which the bag says
 nothing of a domain: one that came from a detector with another bag (`knowledge.py`) lies there.
@@ -50,31 +56,35 @@ SHRINK = 0.3
 
 @dataclass(frozen=True)
 class Weights:
-    """The few numbers that no corpus gives. Chosen on the dev part of the corpora and on
-    assets/outside/dev.jsonl; results hardly change within a factor of 1.5 of each.
+    """The few numbers that no corpus gives. Chosen by likelihood on the corpora's dev part and on
+    folds of what was written; `growth` and `written` by how well scores are calibrated on
+    assets/outside/dev.jsonl; those of later domains by leaving out one domain after the other.
 
-    cosine (float): What a cosine of 1 to a description counts.
-    topic (float): What the Gaussians of sentence embeddings count beside it.
-    expert (float): What those of the bag count.
-    gate, sure, longer (float): The bag is believed by sigmoid(gate * (logit of its best
-        probability - needed)), where `sure` is needed for one text, and more for more.
+    cosine (float): What a cosine of 1 to a description counts for a group of PIECES_OF_A_TEXT.
+    written (float): What the regression on what was written counts beside it.
+    growth (float): The power of a group's length by which both grow.
+    expert (float): What the bag's classes count.
+    topic (float): What the corpora's Gaussians of embeddings count beside them.
+    gate, corpus (float): The bag is believed by sigmoid(gate + corpus * logit of what it gives to
+        the domains), or of its best probability, if it has no class for texts of no corpus.
     late, late_topic, late_cosine, late_longer, late_bias (float): What a domain that was added
         later claims: sigmoid(late * (by how much its Gaussian of the bag is above the best other's
         + late_topic * the same of the embeddings + late_cosine * the same of the cosines +
         late_bias)), less for fewer than PIECES_OF_A_GROUP pieces.
     """
 
-    cosine: float = 40.0
-    topic: float = 0.15
-    expert: float = 0.25
-    gate: float = 2.0
-    sure: float = 0.25
-    longer: float = 0.5
-    late: float = 0.5
-    late_topic: float = 0.3
-    late_cosine: float = 20.0
-    late_longer: float = 2.5
-    late_bias: float = 4.5
+    cosine: float = 9.6
+    written: float = 1.2
+    growth: float = 0.2
+    expert: float = 0.58
+    topic: float = 0.13
+    gate: float = -1.75
+    corpus: float = 0.61
+    late: float = 0.3
+    late_topic: float = 0.6
+    late_cosine: float = 40.0
+    late_longer: float = 4.0
+    late_bias: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -83,19 +93,22 @@ class Mixture:
 
     labels (tuple[str, ...]): The domains, in the order of all rows.
     descriptions (tuple[str, ...]): What belongs to each; "" if nobody said.
-    trained (tuple[bool, ...]): Whether the bag was trained on it. Of a domain that was added later
-        the bag knows what it makes of its texts, and leaves them to the other expert.
+    columns (tuple[int, ...]): Which class of the bag it is; -1 of a domain that was added later:
+        of it the bag knows what it makes of its texts, and leaves them to the other expert.
     others (tuple[str, ...]): Descriptions of topics that belong to none of them.
     centre (h,), origin (h,): Mean embedding of groups, and of descriptions.
     described (k, h), other (n, h): Embeddings of the descriptions, of length 1.
     topics (k, h), topic_spread (h, h): Mean embeddings of each domain's groups, and their
         covariance within a domain.
     means (k, m), spread (m, m): The same of what the bag gives.
+    written (k + 1, h + 1): Regression on texts that were written: a row for each domain, the last
+        for texts of none; the last column is added. Zeros where nothing was written.
+    elsewhere (bool): Whether the bag's last class is texts of no corpus.
     """
 
     labels: tuple[str, ...]
     descriptions: tuple[str, ...]
-    trained: tuple[bool, ...]
+    columns: tuple[int, ...]
     others: tuple[str, ...]
     centre: Floats2d
     origin: Floats2d
@@ -105,6 +118,8 @@ class Mixture:
     topic_spread: Floats2d
     means: Floats2d
     spread: Floats2d
+    written: Floats2d
+    elsewhere: bool = False
     weights: Weights = field(default_factory=Weights)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Mixture":
@@ -118,10 +133,16 @@ class Mixture:
         """RETURNS (dict): The rest, as JSON values."""
         return {
             "descriptions": dict(zip(self.labels, self.descriptions, strict=True)),
-            "trained": list(self.trained),
+            "columns": list(self.columns),
+            "elsewhere": self.elsewhere,
             "others": list(self.others),
             "weights": asdict(self.weights),
         }
+
+    @cached_property
+    def trained(self) -> Any:
+        """RETURNS (k,): Whether the bag was trained on a domain."""
+        return np.array(self.columns) >= 0
 
     @cached_property
     def _topic_gaussians(self) -> tuple[Floats2d, Floats2d]:
@@ -136,7 +157,7 @@ class Mixture:
         """RETURNS (n, h): Other topics, without those that are like a domain which was added
         later: they are its own now, until it goes again.
         """
-        added = _unit(self.described[~np.array(self.trained)] - self.origin)
+        added = _unit(self.described[~self.trained] - self.origin)
         near = (_unit(self.other - self.origin) @ added.T >= NEAR).any(1)
         left: Floats2d = self.other[~near]
         return left
@@ -146,24 +167,16 @@ class Mixture:
         n_pieces (n,): Pieces of each group.
         RETURNS (n, k): Scores, of which those of a row sum to at most 1.
         """
-        w, trained = self.weights, np.array(self.trained)
-        weight, bias = self._expert_gaussians
-        by_bag = outputs @ weight.T + bias
-        late = np.isin(np.arange(len(trained)), self._late)
-        expert = _softmax(np.where(late, -np.inf, w.expert * by_bag)) * trained
-        needed = w.sure + w.longer * np.log(np.maximum(n_pieces, 1) / PIECES_OF_A_TEXT)
-        trust = _sigmoid(w.gate * (_logit(expert.max(1)) - needed))[:, None]
+        w = self.weights
         weight, bias = self._topic_gaussians
         by_topic = embeddings @ weight.T + bias
-        like = by_topic - by_topic[:, trained if trained.any() else ~trained].mean(
-            1, keepdims=True
-        )
         cosines = self.cosines(embeddings, self.described)
         others = self.cosines(embeddings, self._left_topics)
-        own, other = w.cosine * cosines + w.topic * like, w.cosine * others
-        topic = _softmax(np.concatenate([own, other], axis=1))[:, : len(self.labels)]
-        left = 1 - trust * expert.sum(1, keepdims=True)
-        mixed: Floats2d = (trust * expert + left * topic).astype(np.float32)
+        topic = self._by_topic(embeddings, cosines, others, n_pieces)
+        expert, trust = self._by_bag(outputs, by_topic)
+        mixed: Floats2d = (trust * expert + (1 - trust) * topic).astype(np.float32)
+        weight, bias = self._expert_gaussians
+        by_bag = outputs @ weight.T + bias
         short = np.log(np.clip(n_pieces, PIECES_OF_A_TEXT, PIECES_OF_A_GROUP) / PIECES_OF_A_GROUP)
         for i in self._late:
             margin = _margin(by_bag, i) + w.late_topic * _margin(by_topic, i)
@@ -173,17 +186,46 @@ class Mixture:
             mixed[:, i] += claim
         return mixed
 
+    def _by_topic(
+        self, embeddings: Floats2d, cosines: Floats2d, others: Floats2d, n_pieces: Floats2d
+    ) -> Floats2d:
+        """RETURNS (n, k): The probability of each domain by its topic."""
+        w = self.weights
+        told = _unit(embeddings - self.centre) @ self.written[:, :-1].T + self.written[:, -1]
+        own = w.cosine * cosines + w.written * told[:, :-1]
+        if others.shape[1]:
+            none = w.cosine * others.max(1) + w.written * told[:, -1]
+            own = np.hstack([own, none[:, None]])
+        length = np.clip(n_pieces, *LENGTHS) / PIECES_OF_A_TEXT
+        return _softmax(own * length[:, None] ** w.growth)[:, : len(self.labels)]
+
+    def _by_bag(self, outputs: Floats2d, by_topic: Floats2d) -> tuple[Floats2d, Floats2d]:
+        """RETURNS (tuple): The probability of each domain by the bag (n, k), and how much it is to
+        be believed (n, 1); 0 if it was trained on none of them.
+        """
+        w = self.weights
+        expert = np.zeros((len(outputs), len(self.labels)), dtype=np.float32)
+        if not self.trained.any():
+            return expert, expert[:, :1] * 0
+        columns = [column for column in self.columns if column >= 0]
+        like = by_topic[:, self.trained] - by_topic[:, self.trained].mean(1, keepdims=True)
+        expert[:, self.trained] = _softmax(w.expert * outputs[:, columns] + w.topic * like)
+        if self.elsewhere:
+            known = _softmax(outputs)[:, columns].sum(1, keepdims=True)
+        else:
+            known = expert.max(1, keepdims=True)
+        return expert, _sigmoid(w.gate + w.corpus * _logit(known))
+
     @cached_property
     def _late(self) -> list[int]:
         """RETURNS (list[int]): Domains that were added later, of which the bag says something.
         Where all others are gone there is nothing to be later than: topics alone decide.
         """
-        trained = np.array(self.trained)
-        if not trained.any():
+        if not self.trained.any():
             return []
-        away = self.means - self.means[trained].mean(0)
+        away = self.means - self.means[self.trained].mean(0)
         far = (away * np.linalg.solve(self.spread.astype(np.float64), away.T).T).sum(1)
-        return [int(i) for i in np.flatnonzero(~trained & (far >= KNOWN))]
+        return [int(i) for i in np.flatnonzero(~self.trained & (far >= KNOWN))]
 
     def cosines(self, embeddings: Floats2d, described: Floats2d) -> Floats2d:
         """embeddings (n, h): Of groups. described (k, h): Of descriptions. RETURNS (n, k): What
@@ -200,14 +242,16 @@ class Mixture:
         embeddings: Floats2d,
         outputs: Floats2d,
         *,
-        trained: bool = False,
+        column: int = -1,
+        written: Floats2d | None = None,
     ) -> "Mixture":
         """A further domain, of its own texts alone, or a known one anew.
 
         label (str), description (str), described (h,): Its name, what belongs to it, and that
             sentence's embedding; without one the mean of its texts stands for it.
         embeddings (n, h), outputs (n, m): Of groups of its texts.
-        trained (bool): Whether the bag was trained on it.
+        column (int): Which class of the bag it is, if it was trained on it.
+        written (h + 1,): Its row of the regression, if there is one.
         RETURNS (Mixture): With it last.
         """
         left = self.without_domain(label) if label in self.labels else self
@@ -217,10 +261,13 @@ class Mixture:
             left,
             labels=(*left.labels, label),
             descriptions=(*left.descriptions, description),
-            trained=(*left.trained, trained),
+            columns=(*left.columns, column),
             described=np.vstack([left.described, _half(described)]),
             topics=np.vstack([left.topics, _half(embeddings.mean(0))]),
             means=np.vstack([left.means, _half(outputs.mean(0))]),
+            written=np.insert(
+                left.written, len(left.labels), 0 if written is None else _half(written), axis=0
+            ),
         )
 
     def without_domain(self, label: str) -> "Mixture":
@@ -230,10 +277,11 @@ class Mixture:
             self,
             labels=tuple(self.labels[i] for i in kept),
             descriptions=tuple(self.descriptions[i] for i in kept),
-            trained=tuple(self.trained[i] for i in kept),
+            columns=tuple(self.columns[i] for i in kept),
             described=self.described[kept],
             topics=self.topics[kept],
             means=self.means[kept],
+            written=self.written[[*kept, len(self.labels)]],
         )
 
     def renamed(self, old: str, new: str) -> "Mixture":
@@ -255,6 +303,7 @@ def array_shapes(k: int, n: int, width: int, m: int) -> dict[str, tuple[int, ...
         "topic_spread": (width, width),
         "means": (k, m),
         "spread": (m, m),
+        "written": (k + 1, width + 1),
     }
 
 
@@ -266,6 +315,9 @@ def fit_mixture(
     descriptions: Mapping[str, tuple[str, Floats2d]],
     others: Mapping[str, Floats2d],
     weights: Weights,
+    *,
+    written: tuple[Sequence[str | None], Floats2d] | None = None,
+    elsewhere: bool = False,
 ) -> Mixture:
     """Learn what there is to learn of groups of several sizes; each size of each domain counts
     the same.
@@ -275,6 +327,9 @@ def fit_mixture(
     embeddings (n, h), outputs (n, m): Of the groups.
     descriptions (Mapping): Domain -> its description and that one's embedding.
     others (Mapping): Description of another topic -> its embedding.
+    written (tuple), optional: Domains (n,), None for none of them, and embeddings (n, h) of
+        groups of texts that were written for the purpose.
+    elsewhere (bool): Whether the bag's last class is texts of no corpus.
     RAISES (ConfigError): If there is no group of a domain.
     """
     if missing := [label for label in labels if label not in {name for name, _ in groups}]:
@@ -282,6 +337,12 @@ def fit_mixture(
     topics, topic_spread = _gaussians(labels, groups, embeddings)
     means, spread = _gaussians(labels, groups, outputs)
     centre = topics.mean(0)
+    rows = np.zeros((len(labels) + 1, len(centre) + 1), dtype=np.float32)
+    if written is not None:
+        names, told = written
+        centre = told.mean(0)
+        truth = [labels.index(name) if name in labels else len(labels) for name in names]
+        rows = fit_regression(_unit(told - _half(centre)), truth, len(labels) + 1, STRENGTH)
     known = [descriptions[label][1] for label in labels if label in descriptions]
     origin = np.mean(known, axis=0) if known else centre
     described = [
@@ -291,7 +352,7 @@ def fit_mixture(
     return Mixture(
         labels=tuple(labels),
         descriptions=tuple(descriptions[n][0] if n in descriptions else "" for n in labels),
-        trained=(True,) * len(labels),
+        columns=tuple(range(len(labels))),
         others=tuple(others),
         centre=_half(centre),
         origin=_half(origin),
@@ -301,6 +362,8 @@ def fit_mixture(
         topic_spread=_half(topic_spread),
         means=_half(means),
         spread=_half(spread),
+        written=_half(rows),
+        elsewhere=elsewhere,
         weights=weights,
     )
 

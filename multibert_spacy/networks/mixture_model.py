@@ -155,7 +155,14 @@ class MixtureModel(DetectorModel[MixtureModule]):
     def pieces(self, docs: Sequence[Doc]) -> list[list[int]]:
         """RETURNS (list): For each doc the pieces of its first MOST_WORDS words."""
         core = self.listener.core
-        words = ([self.normalizer(word.text) for word in doc[:MOST_WORDS]] for doc in docs)
+        words = (
+            [
+                self.normalizer(part)
+                for word in doc[:MOST_WORDS]
+                for part in word.text.split("\u200c")
+            ]
+            for doc in docs
+        )
         return [list(chain.from_iterable(core.pieces(own))) for own in words]
 
     def topic_row(self, words: Iterable[str]) -> list[int]:
@@ -201,8 +208,10 @@ class MixtureModel(DetectorModel[MixtureModule]):
         descriptions: Mapping[str, str],
         others: Sequence[str],
         weights: Weights,
+        written: Sequence[tuple[str | None, Doc]] = (),
     ) -> None:
-        """Learn means, covariances and descriptions; the bag stays.
+        """Learn means, covariances, descriptions and what was written; the bag stays. If it has
+        one class more than there are domains, that is texts of no corpus.
 
         labels (Sequence[str]): The domains.
         groups (Sequence[tuple]): Domain, number of texts, and a doc with their words, of groups
@@ -210,9 +219,12 @@ class MixtureModel(DetectorModel[MixtureModule]):
         descriptions (Mapping): Domain -> what belongs to it.
         others (Sequence[str]): Descriptions of topics that belong to none.
         weights (Weights): What no corpus gives.
+        written (Sequence[tuple]): Domain, or None, and words of groups that were written.
         """
         docs = [doc for _, _, doc in groups]
-        embeddings, logits, _ = self.read_groups(docs, self.module.view())
+        view = self.module.view()
+        embeddings, logits, _ = self.read_groups(docs, view)
+        told = [[word.text for word in doc[:MOST_WORDS]] for _, doc in written]
         names = [label for label in labels if descriptions.get(label)]
         described = self.describe([descriptions[name] for name in names])
         mixture = fit_mixture(
@@ -223,6 +235,8 @@ class MixtureModel(DetectorModel[MixtureModule]):
             {n: (descriptions[n], own) for n, own in zip(names, described, strict=True)},
             dict(zip(others, self.describe(others), strict=True)),
             weights,
+            written=([name for name, _ in written], self.embed(told, view)) if written else None,
+            elsewhere=len(self.module.bias) == len(labels) + 1,
         )
         self.set_mixture(mixture)
 
@@ -325,8 +339,9 @@ def forward(
     pieces = model.pieces(docs)
     if is_train and model.dropout:
         pieces = [[one for one in own if model._rng.random() >= model.dropout] for own in pieces]
+    n_classes = -1 if module.mixture is not None and module.mixture.elsewhere else None
     with torch.set_grad_enabled(is_train):
-        logits = module(pieces)
+        logits = module(pieces)[:, :n_classes]
 
     def backprop(d_logits: Floats2d) -> list[Doc]:
         torch.autograd.backward(logits, torch.from_numpy(d_logits).to(logits))

@@ -170,16 +170,18 @@ def read_mixture(
     if about is None:
         check_tensors(folder / "head.safetensors", tensors, shapes)
         return tensors, None, manifest
-    known, trained, others, weights = (
+    known, columns, elsewhere, others, weights = (
         about.get(name) if isinstance(about, dict) else None
-        for name in ("descriptions", "trained", "others", "weights")
+        for name in ("descriptions", "columns", "elsewhere", "others", "weights")
     )
     if (
         not isinstance(known, dict)
         or not isinstance(others, list)
         or not isinstance(weights, dict)
-        or not isinstance(trained, list)
-        or len(trained) != len(labels)
+        or not isinstance(elsewhere, bool)
+        or not isinstance(columns, list)
+        or len(columns) != len(labels)
+        or not all(type(own) is int and -1 <= own < n_classes - elsewhere for own in columns)
         or list(known) != list(labels)
         or not all(isinstance(text, str) for text in (*others, *known.values()))
         or not all(isinstance(value, int | float) for value in weights.values())
@@ -194,7 +196,8 @@ def read_mixture(
     mixture = Mixture(
         labels=tuple(labels),
         descriptions=tuple(known.values()),
-        trained=tuple(map(bool, trained)),
+        columns=tuple(columns),
+        elsewhere=elsewhere,
         others=tuple(others),
         weights=Weights(**weights),
         **{name: tensors.pop(f"mixture.{name}").float().numpy() for name in own_shapes},

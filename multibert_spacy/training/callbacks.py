@@ -11,8 +11,10 @@ from ..errors import ConfigError
 from ..networks.mixture import Weights
 from ..networks.mixture_model import MixtureModel
 from ..pipeline.domain_component import DomainComponent
+from ..pipeline.domain_detector import join_docs
 from ..pipeline.frozen_transformer import FrozenTransformer
 from .corpus import build_group_corpus_v1
+from .written import draw_written, read_written
 
 __all__ = [
     "build_fill_optimizer_v1",
@@ -111,6 +113,7 @@ def build_share_adapter_v1(
 def build_fit_mixture_v1(
     path: str | Path | None,
     descriptions: str | Path | None = None,
+    written: str | Path | None = None,
     component: str = "domain_detector",
     weights: dict[str, float] = {},  # noqa: B006
     seed: int = 0,
@@ -120,6 +123,7 @@ def build_fit_mixture_v1(
     path (Path): A part of a corpus that the classifier is not trained on: of what it was, it is
         too sure.
     descriptions (Path): YAML as configs/domains.yml: what belongs to each domain, and other topics.
+    written (Path): A folder of texts that were written about them; see `read_written`.
     component (str): Name of the detector.
     weights (dict): Other `Weights` than the default ones.
     seed (int): Of the groups that are drawn.
@@ -145,7 +149,9 @@ def build_fit_mixture_v1(
             for eg in read(nlp):
                 (name,) = (key for key, value in eg.reference.cats.items() if value)
                 groups.append((name, size, eg.predicted))
-        model.fit(labels, groups, known, told.get("others", []), Weights(**weights))
+        texts = [] if written is None else read_written(written, nlp, labels)
+        drawn = [(name, join_docs(own, nlp.vocab)) for name, own in draw_written(texts, seed=seed)]
+        model.fit(labels, groups, known, told.get("others", []), Weights(**weights), drawn)
         return nlp
 
     return fit_mixture

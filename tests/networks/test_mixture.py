@@ -14,15 +14,17 @@ AXES = np.eye(6, dtype=np.float32)
 RNG = np.random.default_rng(0)
 
 
-def fitted(**weights):
-    """Domain k lies along axis k of the embeddings and of the bag's logits; "law" along axis 3."""
+def fitted(written=None, elsewhere=False, **weights):
+    """Domain k lies along axis k of the embeddings and of the bag's logits; "law" along axis 3.
+    The last of four logits is texts of no corpus, if there is such a class.
+    """
     groups, embeddings, logits = [], [], []
     for k, label in enumerate(LABELS):
         for size in (1, 2, 4):
             for _ in range(12):
                 groups.append((label, size))
                 embeddings.append(AXES[k] + 0.2 * RNG.normal(size=6))
-                logits.append(8 * np.eye(3)[k] + RNG.normal(size=3))
+                logits.append(8 * np.eye(3 + elsewhere)[k] + RNG.normal(size=3 + elsewhere))
     return fit_mixture(
         LABELS,
         groups,
@@ -31,10 +33,12 @@ def fitted(**weights):
         {label: (f"about {label}", AXES[k]) for k, label in enumerate(LABELS)},
         {"law": AXES[3]},
         Weights(**weights),
+        written=written,
+        elsewhere=elsewhere,
     )
 
 
-MIXTURE = fitted(sure=8.0)
+MIXTURE = fitted()
 UNSURE = np.full((1, 3), 8 / 3, dtype=np.float32)
 LENGTH = np.array([32.0], dtype=np.float32)
 
@@ -51,16 +55,59 @@ def test_where_the_bag_is_unsure_the_topic_decides(k):
 
 
 def test_where_the_bag_is_sure_it_decides():
-    sure = fitted(expert=1.0)
-    scores = told(AXES[0], 8 * np.eye(3, dtype=np.float32)[2:], sure)
+    scores = told(AXES[0], 12 * np.eye(3, dtype=np.float32)[2:])
     assert scores.argmax() == 2
 
 
-def test_more_pieces_need_a_surer_bag():
-    mixture = fitted(expert=0.5, sure=0.0, longer=20.0)
-    logits = 8 * np.eye(3, dtype=np.float32)[2:]
-    assert told(AXES[0], logits, mixture).argmax() == 2
-    assert told(AXES[0], logits, mixture, length=100 * LENGTH).argmax() == 0
+def test_what_the_bag_finds_to_be_of_no_corpus_is_left_to_the_topic():
+    mixture = fitted(elsewhere=True)
+    known = np.array([[0, 0, 9, 0]], dtype=np.float32)
+    strange = np.array([[0, 0, 9, 18]], dtype=np.float32)
+    assert told(AXES[0], known, mixture).argmax() == 2
+    assert told(AXES[0], strange, mixture).argmax() == 0
+
+
+def test_a_domain_that_is_gone_is_a_corpus_that_nobody_knows():
+    mixture = fitted(elsewhere=True).without_domain("travel")
+    once_travel = np.array([[0, 1, 9, 0]], dtype=np.float32)
+    assert told(AXES[0], once_travel, mixture).argmax() == 0
+
+
+def test_what_was_written_counts_beside_the_descriptions():
+    """What lies along axis 5 was written about sports, what lies along 4 about none."""
+    rows = [*np.tile(AXES[:3], (8, 1)), *np.tile(AXES[5], (8, 1)), *np.tile(AXES[4], (8, 1))]
+    names = [*LABELS * 8, *["sports"] * 8, *[None] * 8]
+    mixture = fitted(written=(names, np.array(rows)))
+    assert told(AXES[5], UNSURE, mixture).argmax() == 1
+    assert told(AXES[4], UNSURE, mixture).sum() < told(AXES[4], UNSURE).sum() - 0.1
+    assert told(AXES[2], UNSURE, mixture).argmax() == 2
+
+
+def test_longer_groups_are_told_with_more_certainty():
+    lean = AXES[0] + 0.8 * AXES[1]
+    scores = [told(lean, UNSURE, length=n * LENGTH)[0] for n in (1, 2, 4, 8)]
+    assert scores == sorted(scores)
+    assert scores[3] > scores[0]
+
+
+@pytest.mark.parametrize("gone", [["news"], ["news", "sports"]])
+def test_any_of_the_domains_may_go(gone):
+    mixture = fitted(elsewhere=True)
+    for label in gone:
+        mixture = mixture.without_domain(label)
+    scores = told(AXES[2], np.zeros((1, 4), dtype=np.float32), mixture)
+    assert np.isfinite(scores).all()
+    assert mixture.labels[scores.argmax()] == "travel"
+
+
+def test_a_domain_of_ones_own_is_left_when_all_others_go():
+    logits = np.zeros((4, 3), dtype=np.float32)
+    mixture = MIXTURE.with_domain("art", "", AXES[4], np.tile(AXES[4], (4, 1)), logits)
+    for label in LABELS:
+        mixture = mixture.without_domain(label)
+    scores = told(AXES[4], UNSURE, mixture)
+    assert mixture.labels == ("art",)
+    assert 0 < scores[0] <= 1
 
 
 def test_another_topic_takes_what_it_is_like():

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import spacy
 from conftest import MIXTURE, TOKENIZER, fit_toy_mixture, labelled, toy_text
 
 from multibert_spacy.errors import AdapterError, ConfigError
+from multibert_spacy.networks.mixture import Weights
 from multibert_spacy.networks.mixture_model import MixtureModel
 from multibert_spacy.serialization.manifest import MANIFEST, seal
 
@@ -80,17 +82,16 @@ def test_a_domain_that_was_added_is_saved_with_the_others(fitted, tmp_path):
     detector = nlp.get_pipe("domain_detector")
     docs = [nlp.make_doc("آش و کشک و نخود")] * 3
     embeddings, logits, _ = detector.model.read_groups(docs, detector.model.module.view())
-    (described,) = detector.model.describe(["آشپزی و آش"])
-    mixture = detector.model.mixture.with_domain(
-        "food", "آشپزی و آش", described, embeddings, logits
-    )
-    detector.model.set_mixture(mixture)
+    about = "آش و کشک و نخود"
+    (described,) = detector.model.describe([about])
+    mixture = detector.model.mixture.with_domain("food", about, described, embeddings, logits)
+    detector.model.set_mixture(replace(mixture, weights=Weights(cosine=60.0, gate=-5.0)))
     detector.cfg["labels"] = [*detector.labels, "food"]
     nlp.to_disk(tmp_path / "more")
     again = spacy.load(tmp_path / "more")
     assert again.get_pipe("domain_detector").labels == (*DOMAINS, "food")
-    assert set(again("آش و کشک").cats) == {*DOMAINS, "food"}
-    assert again("آش و کشک")._.domain == "food"
+    assert set(again(about).cats) == {*DOMAINS, "food"}
+    assert again(about)._.domain == "food"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,9 @@ def test_a_domain_that_was_added_is_saved_with_the_others(fitted, tmp_path):
         ("descriptions", {"news": ""}),
         ("descriptions", None),
         ("others", [3]),
-        ("trained", [True]),
+        ("columns", [True]),
+        ("columns", [0, 1, 3]),
+        ("elsewhere", None),
         ("weights", {"strange": 1.0}),
         ("weights", {"gate": "x"}),
     ],
