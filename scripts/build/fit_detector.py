@@ -134,6 +134,7 @@ def fit_detector(
     written = draw_written(read_written(WRITTEN, nlp, labels), seed=seed)
     fit_bag(detector.model, docs, labels, [own for _, own in written], seed=seed)
     build_fit_mixture_v1(corpus / "dev", FILE, WRITTEN, seed=seed)(nlp)
+    out.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(out)
 
 

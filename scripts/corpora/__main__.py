@@ -3,10 +3,12 @@
     python -m scripts.corpora sample
     python -m scripts.corpora persian --fold 1 --source assets/persian --out corpus/persian
     python -m scripts.corpora refit --source corpus/persian --out corpus/persian-refit
+    python -m scripts.corpora written --source corpus/persian --out corpus/persian-written
     python -m scripts.corpora example --out example/threads.jsonl
 
 `sample` is made, `persian` converted from assets/, as is each of its corpora alone, `refit` puts
-dev to train, for what is shipped, and `example` is three raw threads to try a pipeline on.
+dev to train, for what is shipped, `written` puts assets/written before train, and `example` is
+three raw threads to try a pipeline on.
 """
 
 from enum import StrEnum
@@ -19,13 +21,13 @@ from rich.console import Console
 from ..domains import CORPORA
 from ..record import readable_errors
 from .convert import convert_corpus, convert_persian
-from .docbin import write_refit
+from .docbin import write_refit, write_written
 from .report import print_report
 from .sample import write_example, write_sample
 from .sampling.report import print_report as print_sample
 
 app = typer.Typer(add_completion=False)
-Name = StrEnum("Name", ["sample", "example", "persian", "refit", *CORPORA])
+Name = StrEnum("Name", ["sample", "example", "persian", "refit", "written", *CORPORA])
 
 
 @app.command(help=__doc__)
@@ -47,6 +49,9 @@ def main(
             return
         if name == "refit":
             write_refit(source or Path("corpus/persian"), out)
+            return
+        if name == "written":
+            write_written(source or Path("corpus/persian"), Path("assets/written"), out)
             return
         if name == "persian":
             report = convert_persian(source or assets, out, **given)

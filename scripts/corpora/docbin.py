@@ -5,14 +5,17 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+import srsly
 from spacy.lang.fa import Persian
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab, create_vocab
 
 import multibert_spacy.text.threads  # noqa: F401  (registers doc._.domain and doc._.thread)
 from multibert_spacy.errors import CorpusError
+from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
 from multibert_spacy.training.corpus import read_docs
 
+from ..domains import DOMAINS
 from .sentence import SPLITS, Corpus, Sentence
 
 # ORTH and SPACY are always stored. ENT_IOB tells an explicit O from a missing annotation.
@@ -107,6 +110,41 @@ def write_refit(source: Path, out: Path) -> list[Path]:
         docs = [doc for part in ("train", "dev") for doc in read_docs(source / part / name, vocab)]
         path = out / "train" / name
         write_docs(path, docs)
+        paths.append(path)
+    for part in ("dev", "test"):
+        shutil.copytree(source / part, out / part, dirs_exist_ok=True)
+    return paths
+
+
+def write_written(source: Path, written: Path, out: Path, *, times: int = 3) -> list[Path]:
+    """Write a corpus whose train part begins, domain by domain, with texts that were written for
+    it: see assets/written. A text with a name that is no whole words is left out.
+
+    source (Path): A converted corpus, with train, dev and test.
+    written (Path): Folder of the texts, JSONL by domain.
+    out (Path): Folder, made if needed; its dev and test are those of `source`.
+    times (int): How often each of them stands there.
+    RETURNS (list[Path]): The files of its train part.
+    """
+    vocab = make_vocab()
+    tokenizer = build_persian_tokenizer_v1()(Persian(vocab))
+    paths = []
+    for file in sorted((source / "train").glob("*.spacy")):
+        docs = []
+        for row in srsly.read_jsonl(written / f"{file.stem}.jsonl"):
+            doc, text = tokenizer(row["text"]), row["text"]
+            # ParsNER-social counts the sign of a hashtag to the entity
+            social = DOMAINS[file.stem].head == "social"
+            spans = [
+                doc.char_span(a - (social and text[a - 1 : a] == "#"), b, label)
+                for a, b, label in row["entities"]
+            ]
+            if None not in spans:
+                doc.ents = spans
+                doc._.domain, doc._.thread = file.stem, row["thread"]
+                docs.append(doc)
+        path = out / "train" / file.name
+        write_docs(path, [*docs * times, *read_docs(file, vocab)])
         paths.append(path)
     for part in ("dev", "test"):
         shutil.copytree(source / part, out / part, dirs_exist_ok=True)

@@ -12,7 +12,7 @@ from scripts.experiments.detection import (
     outside_groups,
     score_detection,
 )
-from tests.scripts.experiments.test_baseline import toy_docs
+from tests.scripts.experiments.test_bag_of_words import toy_docs
 
 
 def test_calibration_error_by_hand():
