@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigError
+from ..text.softmax import probabilities
 from ..types import Floats2d
 from .regression import fit_regression
 
@@ -167,7 +168,6 @@ class Mixture:
         n_pieces (n,): Pieces of each group.
         RETURNS (n, k): Scores, of which those of a row sum to at most 1.
         """
-        w = self.weights
         weight, bias = self._topic_gaussians
         by_topic = embeddings @ weight.T + bias
         cosines = self.cosines(embeddings, self.described)
@@ -175,16 +175,30 @@ class Mixture:
         topic = self._by_topic(embeddings, cosines, others, n_pieces)
         expert, trust = self._by_bag(outputs, by_topic)
         mixed: Floats2d = (trust * expert + (1 - trust) * topic).astype(np.float32)
-        weight, bias = self._expert_gaussians
-        by_bag = outputs @ weight.T + bias
+        if self._late:
+            weight, bias = self._expert_gaussians
+            by_all = (outputs @ weight.T + bias, by_topic, np.hstack([cosines, others]))
+            self._claim(mixed, by_all, n_pieces)
+        return mixed
+
+    def _claim(
+        self, mixed: Floats2d, by_all: tuple[Floats2d, Floats2d, Floats2d], n_pieces: Floats2d
+    ) -> None:
+        """Give domains that were added later what they claim of the scores of the others.
+
+        mixed (n, k): Scores, which are changed.
+        by_all (tuple): How near groups are to each domain by the bag, by their embeddings, and to
+            each description.
+        """
+        w = self.weights
+        by_bag, by_topic, cosines = by_all
         short = np.log(np.clip(n_pieces, PIECES_OF_A_TEXT, PIECES_OF_A_GROUP) / PIECES_OF_A_GROUP)
         for i in self._late:
             margin = _margin(by_bag, i) + w.late_topic * _margin(by_topic, i)
-            margin += w.late_cosine * _margin(np.hstack([cosines, others]), i)
+            margin += w.late_cosine * _margin(cosines, i)
             claim = _sigmoid(w.late * (margin + w.late_longer * short + w.late_bias))
             mixed *= 1 - claim[:, None]
             mixed[:, i] += claim
-        return mixed
 
     def _by_topic(
         self, embeddings: Floats2d, cosines: Floats2d, others: Floats2d, n_pieces: Floats2d
@@ -197,7 +211,7 @@ class Mixture:
             none = w.cosine * others.max(1) + w.written * told[:, -1]
             own = np.hstack([own, none[:, None]])
         length = np.clip(n_pieces, *LENGTHS) / PIECES_OF_A_TEXT
-        return _softmax(own * length[:, None] ** w.growth)[:, : len(self.labels)]
+        return probabilities(own * length[:, None] ** w.growth)[:, : len(self.labels)]
 
     def _by_bag(self, outputs: Floats2d, by_topic: Floats2d) -> tuple[Floats2d, Floats2d]:
         """RETURNS (tuple): The probability of each domain by the bag (n, k), and how much it is to
@@ -209,9 +223,9 @@ class Mixture:
             return expert, expert[:, :1] * 0
         columns = [column for column in self.columns if column >= 0]
         like = by_topic[:, self.trained] - by_topic[:, self.trained].mean(1, keepdims=True)
-        expert[:, self.trained] = _softmax(w.expert * outputs[:, columns] + w.topic * like)
+        expert[:, self.trained] = probabilities(w.expert * outputs[:, columns] + w.topic * like)
         if self.elsewhere:
-            known = _softmax(outputs)[:, columns].sum(1, keepdims=True)
+            known = probabilities(outputs)[:, columns].sum(1, keepdims=True)
         else:
             known = expert.max(1, keepdims=True)
         return expert, _sigmoid(w.gate + w.corpus * _logit(known))
@@ -416,12 +430,6 @@ def _half(x: Any) -> Floats2d:
 
 def _unit(x: Any) -> Any:
     return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-9)
-
-
-def _softmax(x: Floats2d) -> Floats2d:
-    powers = np.exp(x - x.max(1, keepdims=True))
-    total: Floats2d = powers / powers.sum(1, keepdims=True)
-    return total
 
 
 def _sigmoid(x: Floats2d) -> Floats2d:

@@ -194,9 +194,8 @@ class MixtureModel(DetectorModel[MixtureModule]):
         with torch.no_grad():
             logits = module(pieces)
         logits = logits - logits.mean(1, keepdim=True)
-        texts = [[word.text for word in doc[:MOST_WORDS]] for doc in docs]
         return (
-            self.embed(texts, module),
+            self.embed(_words(docs), module),
             logits.cpu().numpy(),
             np.array([len(own) for own in pieces], dtype=np.float32),
         )
@@ -224,9 +223,12 @@ class MixtureModel(DetectorModel[MixtureModule]):
         docs = [doc for _, _, doc in groups]
         view = self.module.view()
         embeddings, logits, _ = self.read_groups(docs, view)
-        told = [[word.text for word in doc[:MOST_WORDS]] for _, doc in written]
         names = [label for label in labels if descriptions.get(label)]
         described = self.describe([descriptions[name] for name in names])
+        told = None
+        if written:
+            told_names, told_docs = zip(*written, strict=True)
+            told = told_names, self.embed(_words(told_docs), view)
         mixture = fit_mixture(
             labels,
             [(name, size) for name, size, _ in groups],
@@ -235,7 +237,7 @@ class MixtureModel(DetectorModel[MixtureModule]):
             {n: (descriptions[n], own) for n, own in zip(names, described, strict=True)},
             dict(zip(others, self.describe(others), strict=True)),
             weights,
-            written=([name for name, _ in written], self.embed(told, view)) if written else None,
+            written=told,
             elsewhere=len(self.module.bias) == len(labels) + 1,
         )
         self.set_mixture(mixture)
@@ -348,3 +350,8 @@ def forward(
         return docs
 
     return logits.detach().softmax(-1).cpu().numpy(), backprop
+
+
+def _words(docs: Iterable[Doc]) -> list[list[str]]:
+    """RETURNS (list): The first MOST_WORDS words of each doc."""
+    return [[word.text for word in doc[:MOST_WORDS]] for doc in docs]

@@ -5,7 +5,6 @@ As in the paper, a head is trained together with the shared adapter of its domai
 a domain's own adapter is tuned. Heads of different sizes in one batch cost one small matmul each.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..adapters.kinds import Adapter, AdapterSettings
+from ..core.dtypes import hash_tensors
 from ..core.encoder import Core
 from ..core.precision import upload
 from ..engines.adapted_module import AdaptedModule
@@ -199,17 +199,14 @@ class TaggerModule(AdaptedModule):
             return self.heads[self._get(domain).head]
 
     def adapter_key(self, domain: str) -> str:
-        """Return a hash of a domain's adapter in a view: equal for adapters of equal values.
+        """Return what identifies a domain's adapter in a view: equal for adapters of equal values.
 
         RAISES (DomainError): If there is no such domain.
         """
         adapter = self.adapter_of(domain)
         if id(adapter) not in self._keys:
-            digest = hashlib.sha256(repr(adapter.settings).encode())
-            for name, tensor in sorted(adapter.state_dict().items()):
-                digest.update(f"{name} {tuple(tensor.shape)}".encode())
-                digest.update(tensor.detach().float().cpu().numpy().tobytes())
-            self._keys[id(adapter)] = digest.hexdigest()
+            weights = hash_tensors(adapter.state_dict())
+            self._keys[id(adapter)] = f"{adapter.settings!r} {weights}"
         return self._keys[id(adapter)]
 
     def transitions_of(self, domain: str) -> Floats2d:

@@ -97,12 +97,12 @@ class DomainComponent(LinkedPipe, FolderBytes, TrainablePipe):
         name: str,
         *,
         normalizer: Callable[[str], str],
-        default_domain: str | None,
-        window: int,
-        overlap: int,
-        batch_pieces: int,
-        addons: Collection[str],
-        scorer: Callable[..., dict[str, Any]] | None,
+        default_domain: str | None = None,
+        window: int = 512,
+        overlap: int = 128,
+        batch_pieces: int = 4096,
+        addons: Collection[str] = (),
+        scorer: Callable[..., dict[str, Any]] | None = None,
     ) -> None:
         """Take over what all such components have.
 

@@ -6,7 +6,7 @@ tasks too, and a head alone is small: with `adapters_from` only heads learn, one
 and each domain keeps the adapter that it has there, as a copy in a folder of its own.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,31 +36,14 @@ class SideTask(DomainComponent):
         model: TaggerModel,
         name: str,
         *,
-        normalizer: Callable[[str], str],
-        default_domain: str | None = None,
         fallback_domain: str | None = None,
-        window: int = 512,
-        overlap: int = 128,
-        batch_pieces: int = 4096,
-        addons: Collection[str] = (),
-        scorer: Callable[..., dict[str, Any]] | None = None,
+        **settings: Any,
     ) -> None:
-        """Take over what both have.
+        """Take over what both have: `settings` are those of a `DomainComponent`.
 
         RAISES (ConfigError): For settings that make no sense.
         """
-        super().__init__(
-            vocab,
-            model,
-            name,
-            normalizer=normalizer,
-            default_domain=default_domain,
-            window=window,
-            overlap=overlap,
-            batch_pieces=batch_pieces,
-            addons=addons,
-            scorer=scorer,
-        )
+        super().__init__(vocab, model, name, **settings)
         self.fallback_domain = fallback_domain
 
     def domain_of(self, doc: Doc, domains: Sequence[str] | None = None) -> str:

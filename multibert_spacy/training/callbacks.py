@@ -62,9 +62,7 @@ def build_start_domain_v1(
     """
 
     def start_domain(nlp: Language) -> Language:
-        tagger = nlp.get_pipe(component)
-        if not isinstance(tagger, DomainComponent):
-            raise ConfigError(f"'{component}' is not a multibert_ner, multibert_tagger or multibert_textcat component")
+        tagger = _with_domains(nlp, component)
         for name, proc in nlp.components:  # `spacy train` has disabled those that are sourced
             if freeze_core and isinstance(proc, FrozenTransformer):
                 proc.freeze()
@@ -94,9 +92,7 @@ def build_share_adapter_v1(
     """
 
     def share_adapter(nlp: Language) -> Language:
-        tagger = nlp.get_pipe(component)
-        if not isinstance(tagger, DomainComponent):
-            raise ConfigError(f"'{component}' is not a multibert_ner, multibert_tagger or multibert_textcat component")
+        tagger = _with_domains(nlp, component)
         module = tagger.model.module
         for domain, source in like.items():
             tagger.model.add_domain(domain, head=module.head_name(source), copy_from=source)
@@ -155,3 +151,16 @@ def build_fit_mixture_v1(
         return nlp
 
     return fit_mixture
+
+
+def _with_domains(nlp: Language, name: str) -> DomainComponent:
+    """Return a component with an adapter per domain.
+
+    RAISES (ConfigError): If it is something else.
+    """
+    component = nlp.get_pipe(name)
+    if not isinstance(component, DomainComponent):
+        raise ConfigError(
+            f"'{name}' is not a multibert_ner, multibert_tagger or multibert_textcat component"
+        )
+    return component

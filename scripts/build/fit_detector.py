@@ -12,7 +12,8 @@ saves.
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,49 +68,47 @@ def fit_bag(
     written (Sequence): Groups of texts of no corpus, of which the bag has a class, the last.
     seed (int): Of the drawing of groups.
     """
-    by_domain: dict[str, list[tuple[set[int], set[int]]]] = defaultdict(list)
-    for doc, own in zip(
-        docs, zip(_pieces(model, docs), _bare(model, docs), strict=True), strict=True
-    ):
-        by_domain[doc._.domain].append(own)
+    known = _versions(model, [*docs, *chain.from_iterable(written)])
+    by_domain: dict[str, list[Doc]] = defaultdict(list)
+    for doc in docs:
+        by_domain[doc._.domain].append(doc)
     rng = random.Random(seed)
+
+    def seen_in(group: Sequence[Doc], bare: float) -> set[int]:
+        version = int(rng.random() < bare)
+        return set().union(*(known[id(doc)][version] for doc in group))
+
     groups: list[set[int]] = []
     truth: list[int] = []
     for size in SIZES:
         for k, label in enumerate(labels):
             drawn = rng.sample(by_domain[label], len(by_domain[label]))
             for i in range(0, len(drawn) - size + 1, size):
-                version = int(rng.random() < BARE)
-                groups.append(set().union(*(pair[version] for pair in drawn[i : i + size])))
+                groups.append(seen_in(drawn[i : i + size], BARE))
                 truth.append(k)
-    texts = [doc for own in written for doc in own]
-    both = list(zip(_pieces(model, texts), _bare(model, texts), strict=True))
-    at = 0
-    for own_docs in written:
-        version = int(rng.random() < BARE_WRITTEN)
-        groups.append(set().union(*(pair[version] for pair in both[at : at + len(own_docs)])))
-        truth.append(len(labels))
-        at += len(own_docs)
+    groups += [seen_in(own, BARE_WRITTEN) for own in written]
+    truth += [len(labels)] * len(written)
     row_ends = np.cumsum([0, *map(len, groups)])
     columns = np.fromiter((piece for group in groups for piece in sorted(group)), dtype=np.int64)
     lengths = np.maximum(np.diff(row_ends), 1)
     values = np.repeat(1 / np.sqrt(lengths), np.diff(row_ends)).astype(np.float32)
     shape = (len(groups), model.listener.core.n_pieces)
-    seen = csr_matrix((values, columns, row_ends), shape)
+    matrix = csr_matrix((values, columns, row_ends), shape)
     regression = LogisticRegression(C=STRENGTH, max_iter=MOST_ROUNDS, class_weight="balanced")
-    fitted = regression.fit(seen, truth)
+    fitted = regression.fit(matrix, truth)
     tensors = {"bag": fitted.coef_.T / BAG_GAIN, "bias": fitted.intercept_}
     halves = {k: torch.from_numpy(own.astype(np.float16)).float() for k, own in tensors.items()}
     model.build(len(halves["bias"]), halves, None)
 
 
-def _pieces(model: MixtureModel, docs: Sequence[Doc]) -> list[set[int]]:
-    return [set(own) for own in model.pieces(docs)]
-
-
-def _bare(model: MixtureModel, docs: Sequence[Doc]) -> list[set[int]]:
-    """RETURNS (list): The pieces of each doc without its punctuation."""
-    return _pieces(model, [take_off(doc, ["punctuation"]) for doc in docs])
+def _versions(model: MixtureModel, docs: Iterable[Doc]) -> dict[int, tuple[set[int], set[int]]]:
+    """RETURNS (dict): Id of a doc -> its pieces, as it is and without punctuation. The same doc,
+    which may be in several groups, is read once.
+    """
+    each = {id(doc): doc for doc in docs}
+    whole = map(set, model.pieces(list(each.values())))
+    bare = map(set, model.pieces([take_off(doc, ["punctuation"]) for doc in each.values()]))
+    return dict(zip(each, zip(whole, bare, strict=True), strict=True))
 
 
 def fit_detector(

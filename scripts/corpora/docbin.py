@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import srsly
@@ -96,24 +96,11 @@ def write_refit(source: Path, out: Path) -> list[Path]:
     source (Path): A converted corpus, with train, dev and test.
     out (Path): Folder, made if needed; its dev and test are those of `source`.
     RETURNS (list[Path]): The files of its train part.
-    RAISES (CorpusError): If a part is missing or damaged, or train and dev differ in domains, or
-        `out` is `source`, whose train part would then hold dev twice the next time.
+    RAISES (CorpusError): See `_write_like`.
     """
-    if out.resolve() == source.resolve():
-        raise CorpusError(f"{out} is the corpus itself: choose another folder to write to")
-    names = {split: sorted(p.name for p in (source / split).glob("*.spacy")) for split in SPLITS}
-    if not names["train"] or names["train"] != names["dev"] or not names["test"]:
-        raise CorpusError(f"{source} has no train, dev and test with a file per domain")
-    vocab = make_vocab()
-    paths = []
-    for name in names["train"]:
-        docs = [doc for part in ("train", "dev") for doc in read_docs(source / part / name, vocab)]
-        path = out / "train" / name
-        write_docs(path, docs)
-        paths.append(path)
-    for part in ("dev", "test"):
-        shutil.copytree(source / part, out / part, dirs_exist_ok=True)
-    return paths
+    return _write_like(
+        source, out, lambda name, vocab, train: [*train, *read_docs(source / "dev" / name, vocab)]
+    )
 
 
 def write_written(source: Path, written: Path, out: Path, *, times: int = 3) -> list[Path]:
@@ -125,26 +112,55 @@ def write_written(source: Path, written: Path, out: Path, *, times: int = 3) -> 
     out (Path): Folder, made if needed; its dev and test are those of `source`.
     times (int): How often each of them stands there.
     RETURNS (list[Path]): The files of its train part.
+    RAISES (CorpusError): See `_write_like`.
     """
-    vocab = make_vocab()
+
+    def more(name: str, vocab: Vocab, train: list[Doc]) -> list[Doc]:
+        domain = Path(name).stem
+        return [*_written_docs(written / f"{domain}.jsonl", domain, vocab) * times, *train]
+
+    return _write_like(source, out, more)
+
+
+def _written_docs(path: Path, domain: str, vocab: Vocab) -> list[Doc]:
+    """Return the texts of a file whose names are whole words, with them."""
     tokenizer = build_persian_tokenizer_v1()(Persian(vocab))
+    # ParsNER-social counts the sign of a hashtag to the entity
+    social = DOMAINS[domain].head == "social"
+    docs = []
+    for row in srsly.read_jsonl(path):
+        doc, text = tokenizer(row["text"]), row["text"]
+        spans = [
+            doc.char_span(a - (social and text[a - 1 : a] == "#"), b, label)
+            for a, b, label in row["entities"]
+        ]
+        if None not in spans:
+            doc.ents = spans
+            doc._.domain, doc._.thread = domain, row["thread"]
+            docs.append(doc)
+    return docs
+
+
+def _write_like(
+    source: Path, out: Path, train_of: Callable[[str, Vocab, list[Doc]], list[Doc]]
+) -> list[Path]:
+    """Write a corpus that is another but for its train part.
+
+    train_of (Callable): Name of a file, vocabulary and its docs in `source` -> those in `out`.
+    RETURNS (list[Path]): The files of its train part.
+    RAISES (CorpusError): If a part is missing or damaged, or train and dev differ in domains, or
+        `out` is `source`, whose train part would then grow each time.
+    """
+    if out.resolve() == source.resolve():
+        raise CorpusError(f"{out} is the corpus itself: choose another folder to write to")
+    names = {split: sorted(p.name for p in (source / split).glob("*.spacy")) for split in SPLITS}
+    if not names["train"] or names["train"] != names["dev"] or not names["test"]:
+        raise CorpusError(f"{source} has no train, dev and test with a file per domain")
+    vocab = make_vocab()
     paths = []
-    for file in sorted((source / "train").glob("*.spacy")):
-        docs = []
-        for row in srsly.read_jsonl(written / f"{file.stem}.jsonl"):
-            doc, text = tokenizer(row["text"]), row["text"]
-            # ParsNER-social counts the sign of a hashtag to the entity
-            social = DOMAINS[file.stem].head == "social"
-            spans = [
-                doc.char_span(a - (social and text[a - 1 : a] == "#"), b, label)
-                for a, b, label in row["entities"]
-            ]
-            if None not in spans:
-                doc.ents = spans
-                doc._.domain, doc._.thread = file.stem, row["thread"]
-                docs.append(doc)
-        path = out / "train" / file.name
-        write_docs(path, [*docs * times, *read_docs(file, vocab)])
+    for name in names["train"]:
+        path = out / "train" / name
+        write_docs(path, train_of(name, vocab, read_docs(source / "train" / name, vocab)))
         paths.append(path)
     for part in ("dev", "test"):
         shutil.copytree(source / part, out / part, dirs_exist_ok=True)
