@@ -12,7 +12,8 @@ entity goes on behind it has a price, by which the logits of the I- tags there a
 
 The sign of a hashtag is a word of its own, and bridged. ParsNER-social writes `#تهران` in one and
 marks it whole; ParsTwiNER and ARMAN have no hashtags. So there are two ways to read one: with its
-sign, which then belongs to the entity, and without, as any other word.
+sign, which then belongs to the entity, and without, as any other word. Read without, two hashtags
+in a row are two names, which nothing but their signs would tell (`#چین #ژاپن`).
 """
 
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ class Words:
     starts (w,) int64: Where an entity that begins with them begins: at the sign of a hashtag, if
         it belongs to it.
     cut (w,) bool: Which of them are a certain O.
-    breaks (w,) float32: The price of a line break in front of each of them, mostly 0.
+    breaks (w,) float32: The price of what parts each of them from the word before, mostly 0.
     """
 
     places: NDArray[np.int64]
@@ -147,7 +148,7 @@ def tagged_words(doc: Doc, seen: NDArray[np.int64], *, signs: bool = False) -> W
         return Words(seen, seen, *none)
     is_seen = np.zeros(len(doc), dtype=np.bool_)
     is_seen[seen] = True
-    cut, ends = [], []
+    cut, ends, apart = [], [], []
     last, n_breaks = -1, 0
     for i in (np.flatnonzero(~is_seen[seen[0] : seen[-1]]) + seen[0]).tolist():
         text = doc[i].text
@@ -158,6 +159,8 @@ def tagged_words(doc: Doc, seen: NDArray[np.int64], *, signs: bool = False) -> W
             n_breaks = 0
         elif n_breaks:
             ends.append(i)
+        elif not signs and i > 1 and _is_sign(doc[i]) and _is_sign(doc[i - 2]):
+            apart.append(i)
     is_cut = np.zeros(len(doc), dtype=np.bool_)
     is_cut[cut] = True
     places = np.flatnonzero(is_seen | is_cut)
@@ -168,7 +171,9 @@ def tagged_words(doc: Doc, seen: NDArray[np.int64], *, signs: bool = False) -> W
         begins = np.zeros(len(doc), dtype=np.bool_)
         begins[[i + 1 for i in np.flatnonzero(~is_seen).tolist() if _is_sign(doc[i])]] = True
         starts = places - begins[places]
-    return Words(places, starts, is_cut[places], _prices(broken[:-1], is_cut[places]))
+    breaks = _prices(broken[:-1], is_cut[places])
+    breaks[np.searchsorted(places, apart)] = CERTAIN
+    return Words(places, starts, is_cut[places], breaks)
 
 
 def _prices(broken: NDArray[np.bool_], cut: NDArray[np.bool_]) -> Floats:

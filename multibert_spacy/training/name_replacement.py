@@ -104,11 +104,13 @@ class NameReplacer:
         plain = [normalize_word(word) for word in words]
         plain[0] = normalize_word(first["core"])
         plain[-1] = normalize_word(last["core"])
+        if not all(plain):  # an invisible mark in a name is a word of its own, of which nothing is left
+            return None
         name = self._name(label, plain)
         if name is None:
             return None
         kept, new = name
-        result = [*words[:kept], *new.split(" ")]
+        result = [*words[:kept], *new.split()]
         if not kept:
             result[0] = first["left"] + result[0]
         result[-1] += last["end"] + last["right"]

@@ -181,6 +181,23 @@ def test_a_sign_belongs_to_the_entity_where_the_corpus_counts_it():
     assert tagged_words(doc, seen, signs=True).place([Entity(0, 1, "LOC", 1.0)])[0][:2] == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("words", "parted"),
+    [
+        (["#", "a", "#", "b"], [False, True]),
+        (["a", "#", "b"], [False, False]),
+        (["#", "a", "b"], [False, False]),
+        (["#", "a", "b", "#", "c"], [False, False, False]),
+        (["#", "a", " ", "#", "b", "#", "c"], [False, False, True]),
+    ],
+)
+def test_two_hashtags_in_a_row_are_two_names_where_signs_are_not_read(words, parted):
+    doc = Doc(VOCAB, words=words, spaces=[word.isalpha() for word in words])
+    seen = np.array([i for i, word in enumerate(words) if word.isalpha()])
+    assert (tagged_words(doc, seen).breaks > LIST_BREAK).tolist() == parted
+    assert not tagged_words(doc, seen, signs=True).breaks.any()
+
+
 def test_a_sign_that_was_seen_is_a_word():
     doc = Doc(VOCAB, words=["#", "a"], spaces=[False, False])
     own = tagged_words(doc, np.array([0, 1]), signs=True)

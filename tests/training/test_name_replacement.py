@@ -93,6 +93,7 @@ def test_what_is_no_name_stays_in_a_mention(nlp, label, mention, expected):
         ("ORG", "شرکت"),
         ("MISC", "سه شنبه"),
         ("EVE", "جام جهانی"),
+        ("PER", "علی \u200c کریمی"),  # of a word that is a mark nothing is left
     ],
     ids=str,
 )
