@@ -108,7 +108,7 @@ def write_written(source: Path, written: Path, out: Path, *, times: int = 3) -> 
     it: see assets/written. A text with a name that is no whole words is left out.
 
     source (Path): A converted corpus, with train, dev and test.
-    written (Path): Folder of the texts, JSONL by domain.
+    written (Path): Folder of the texts, JSONL by domain, at any depth.
     out (Path): Folder, made if needed; its dev and test are those of `source`.
     times (int): How often each of them stands there.
     RETURNS (list[Path]): The files of its train part.
@@ -117,7 +117,9 @@ def write_written(source: Path, written: Path, out: Path, *, times: int = 3) -> 
 
     def more(name: str, vocab: Vocab, train: list[Doc]) -> list[Doc]:
         domain = Path(name).stem
-        return [*_written_docs(written / f"{domain}.jsonl", domain, vocab) * times, *train]
+        files = sorted(written.rglob(f"{domain}.jsonl"))
+        docs = [doc for file in files for doc in _written_docs(file, domain, vocab)]
+        return [*docs * times, *train]
 
     return _write_like(source, out, more)
 

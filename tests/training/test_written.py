@@ -72,7 +72,7 @@ def runs(text, n=4):
 
 
 def rows_of(path: Path):
-    return list(chain.from_iterable(map(srsly.read_jsonl, sorted(path.glob("*.jsonl")))))
+    return list(chain.from_iterable(map(srsly.read_jsonl, sorted(path.rglob("*.jsonl")))))
 
 
 def test_what_was_written_shares_no_four_words_with_what_it_is_judged_by():

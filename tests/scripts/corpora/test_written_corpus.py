@@ -40,6 +40,17 @@ def test_what_was_written_stands_in_front_with_its_names(source):
     assert len(read_docs(out / "dev", make_vocab())) == 2
 
 
+def test_texts_in_folders_below_stand_there_as_well(source):
+    row = {"text": "باران", "entities": [], "domain": "art", "thread": "art-2", "style": "plain"}
+    (source / "written" / "more").mkdir()
+    srsly.write_jsonl(source / "written" / "more" / "art.jsonl", [row])
+    write_written(source / "corpus", source / "written", source / "out", times=1)
+    docs = read_docs(source / "out" / "train" / "art.spacy", make_vocab())
+    assert sorted(doc.text for doc in docs) == sorted([ART, "باران", "گل"])
+    docs = read_docs(source / "out" / "train" / "news.spacy", make_vocab())
+    assert [doc.text for doc in docs] == ["گل"]
+
+
 def test_a_name_that_is_no_whole_words_costs_its_text(source):
     write_written(source / "corpus", source / "written", source / "out")
     docs = read_docs(source / "out" / "train" / "news.spacy", make_vocab())
