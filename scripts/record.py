@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -103,6 +104,22 @@ def describe_model(nlp: Language, source: str) -> dict[str, Any]:
     """RETURNS (dict): Name and version of a pipeline, and the folder or package it is from."""
     name = f"{nlp.meta['lang']}_{nlp.meta['name']}"
     return {"name": name, "version": nlp.meta["version"], "source": plain_path(source)}
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """Write a folder beside the one that it takes the place of when all is written.
+    YIELDS (Path): The draft, an empty folder; gone at the end.
+    """
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def save(report: Mapping[str, Any], path: Path) -> None:

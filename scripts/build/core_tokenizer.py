@@ -19,7 +19,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.decoders import Metaspace
 from tokenizers.models import Unigram
 
-from scripts.build.e5s1 import E5S1
+from .e5s1 import E5S1
 
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 MASK = "<mask>"

@@ -18,7 +18,6 @@ holds the hash of `config.cfg`, and every part of a saved pipeline is of one sav
 """
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,7 +31,7 @@ from spacy.language import Language
 from multibert_spacy.errors import ConfigError
 
 from ..domains import DOMAINS
-from ..record import readable_errors
+from ..record import readable_errors, replaced
 from .sources import CORE, SAMPLE, corpora_of, licence_of_weights, render, source
 
 console = Console()
@@ -172,14 +171,10 @@ def publish(pipeline: Path, out: Path, corpus: str, **about: Any) -> Language:
     drop_paths(nlp, out.name)
     n_bytes = sum(path.stat().st_size for path in pipeline.rglob("*") if path.is_file())
     nlp.meta.update(build_meta(nlp, corpus, n_bytes=n_bytes, **about))
-    draft = out.with_name(f".{out.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    nlp.to_disk(draft)
-    for name, text in texts_of(nlp.meta).items():
-        (draft / name).write_text(text, encoding="utf8")
-    shutil.rmtree(out, ignore_errors=True)
-    draft.rename(out)
+    with replaced(out) as draft:
+        nlp.to_disk(draft)
+        for name, text in texts_of(nlp.meta).items():
+            (draft / name).write_text(text, encoding="utf8")
     return nlp
 
 

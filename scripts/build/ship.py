@@ -9,7 +9,6 @@ between `fa_multibert` is built from them and scored, so that the scores are of 
 """
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +19,7 @@ from rich.console import Console
 from spacy.language import Language
 
 from ..domains import DOMAINS
-from ..record import cite
+from ..record import cite, replaced
 from .sources import corpora_of, render
 
 __all__ = ["app", "card", "detector_card", "round_to_half", "ship", "write_cards"]
@@ -74,12 +73,8 @@ def ship(nlp: Language, out: Path) -> None:
     round_to_half(nlp)
     tagger: Any = nlp.get_pipe("multibert_ner")
     tagger.model.descriptions = {name: own.description for name, own in DOMAINS.items()}
-    draft = out / ".domains.draft"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    tagger.model.write_domains(draft, once=True)
-    shutil.rmtree(out / "domains", ignore_errors=True)
-    draft.rename(out / "domains")
+    with replaced(out / "domains") as draft:
+        tagger.model.write_domains(draft, once=True)
     nlp.get_pipe("domain_detector").to_disk(out / "detector")
 
 
