@@ -81,8 +81,6 @@ def build_header(
     """Say what was run on what.
 
     module (str): What is run, if none of our scripts is.
-    docs (Sequence[Doc]): What is scored, if there is no limit.
-    corpus (Path): Its folder. Only the name is kept.
     RETURNS (dict): command, commit and settings, and the numbers of docs and entities by domain.
     """
     domains = {name: {"docs": 0, "entities": 0} for name in sorted({doc._.domain for doc in docs})}

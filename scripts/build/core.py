@@ -64,10 +64,7 @@ def build_core(
 ) -> dict[str, Any]:
     """Build the core's folder, whole or not at all; a core that is there already is replaced.
 
-    out (Path): The folder to write.
-    source (Path | None): An E5S1 file; None for the one in the installed package.
     sha256 (str | None): The file's expected hash; None to skip the check.
-    RETURNS (dict[str, Any]): What was written to `multibert_core.json`.
     RAISES (CoreError): If the file is missing, damaged or another one, or if `out` is a folder
         that is not a core's.
     """

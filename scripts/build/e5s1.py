@@ -85,7 +85,6 @@ class E5S1:
     def tensor(self, name: str, rows: Iterable[int] | None = None) -> NDArray[np.float32]:
         """Decode a tensor, or some rows of it.
 
-        name (str): The tensor's name in the file, such as `l0.q.w`.
         rows (Iterable[int] | None): Rows to take, in this order; None for all.
         RETURNS (NDArray[np.float32]): Shape (rows, columns), or (values,) of a vector.
         """
@@ -134,9 +133,6 @@ class _Cursor:
 def read_e5s1(path: Path, data: bytes) -> E5S1:
     """Read a file.
 
-    path (Path): How error messages call it.
-    data (bytes): Its content.
-    RETURNS (E5S1): The file.
     RAISES (CoreError): If it is of another format or version.
     """
     cur = _Cursor(data)

@@ -63,10 +63,7 @@ def evaluate(
     """Score a pipeline that knows several domains.
 
     nlp (Language): With `multibert_ner`, `domain_detector` or both.
-    docs (Sequence[Doc]): Gold docs with their domains.
-    seed (int): Of the groups and of the resampling.
     limit_groups (int): Groups of eight per domain at the most, for all scores; 0 is all.
-    n_resamples (int): Resamples of the intervals.
     RETURNS (dict): "given", if there is a tagger, and "detector", if there is a detector; with
         both also "detected". "doc_counts" has the counts of each doc (see `count_docs`) of
         "given" and "detected".
@@ -112,8 +109,6 @@ def evaluate_single(
     """Score models that know one domain each, or treat all of a head's as one.
 
     models (Mapping): Name of a head or a domain -> folder or package.
-    path (Path): Part of a corpus.
-    seed, limit_groups, n_resamples (int): As in `evaluate`.
     change (Callable): Gives the gold doc to score on in place of one of the corpus.
     RETURNS (dict): "models", what they are and on what they were scored, "single", the scores of
         all together, and "doc_counts" of these.

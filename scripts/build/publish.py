@@ -52,7 +52,6 @@ def drop_paths(nlp: Language, package: str) -> None:
     own sections refer to; the core's name becomes the package's, whose own core it then is, since
     a name on the hub would be fetched.
 
-    nlp (Language): Its config is changed.
     package (str): What it will be installed as.
     RAISES (ConfigError): If a path is left all the same, in a setting that is not known here.
     """
@@ -111,12 +110,8 @@ def build_meta(
 ) -> dict[str, Any]:
     """What `nlp.meta` is to say.
 
-    nlp (Language): The pipeline.
     corpus (str): "persian" or "sample": what it was trained on.
-    version (str): Of the package.
-    n_bytes (int): On disk.
     report (Report): See `performance`; None for a pipeline that was not scored.
-    RETURNS (dict): To be put into the meta.
     """
     tagger: Any = nlp.get_pipe("multibert_ner")
     known = (name for name in tagger.domains if name in DOMAINS)
@@ -163,8 +158,6 @@ def publish(pipeline: Path, out: Path, corpus: str, **about: Any) -> Language:
 
     pipeline (Path): As `spacy assemble` wrote it.
     out (Path): Folder, replaced if it exists; may be the same.
-    corpus (str), about (Any): See `build_meta`.
-    RETURNS (Language): The pipeline.
     RAISES (ConfigError): If its config names files where none are expected.
     """
     nlp = spacy.load(pipeline)

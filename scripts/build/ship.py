@@ -31,11 +31,7 @@ console = Console()
 def round_to_half(
     nlp: Language, names: Sequence[str] = ("multibert_ner", "domain_detector")
 ) -> None:
-    """Round what is trained (adapters, heads, detector) to fp16, in which it is then stored.
-
-    nlp (Language): The pipeline.
-    names (Sequence[str]): Its components on the core.
-    """
+    """Round what is trained (adapters, heads, detector) to fp16, in which it is then stored."""
     for name in names:
         for parameter in nlp.get_pipe(name).model.module.parameters():
             parameter.data = parameter.data.half().float()
@@ -44,11 +40,8 @@ def round_to_half(
 def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
     """The model card of one adapter.
 
-    name (str): The domain.
-    folder (Path): Of the adapter.
     scores (dict): Of the domain, from the report of `scripts.build.evaluate`.
     source (str): Command, commit, seed and split of the scores.
-    RETURNS (str): Markdown.
     """
     manifest = json.loads((folder / "multibert.json").read_text(encoding="utf8"))
     about = {"manifest": manifest, "scores": scores, "source": source}
@@ -57,9 +50,7 @@ def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
 
 
 def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) -> str:
-    """labels (Sequence[str]): The domains. scores (dict): See `score_detection`.
-    RETURNS (str): Markdown.
-    """
+    """The model card of a detector. scores (dict): See `score_detection`."""
     about = {"labels": labels, "scores": scores, "source": source}
     return render("detector.md", corpora=corpora_of(*labels), **about)
 
@@ -68,7 +59,6 @@ def ship(nlp: Language, out: Path) -> None:
     """Write all folders, in place of those that are there; equal adapters once.
 
     nlp (Language): A pipeline with detector and tagger; its weights are rounded to fp16.
-    out (Path): Gets `domains/` and `detector/`.
     """
     round_to_half(nlp)
     tagger: Any = nlp.get_pipe("multibert_ner")
@@ -83,7 +73,6 @@ def write_cards(report: dict[str, Any], detection: dict[str, Any], out: Path) ->
 
     report (dict): What `scripts.build.evaluate` wrote about the pipeline built from them.
     detection (dict): What `scripts.experiments.detection` wrote about its detector.
-    out (Path): With `domains/` and `detector/`.
     """
     source = f"{cite(report)} part"
     domains = sorted(path for path in (out / "domains").iterdir() if path.is_dir())

@@ -58,8 +58,6 @@ def damages(
 ) -> Iterator[tuple[str, bytes | None]]:
     """The damaged contents of a file.
 
-    path (Path): The file.
-    root (Path): The pipeline.
     cuts (int): How many places to cut at; twice as many bits are flipped.
     YIELDS (tuple): What was done, and the contents; None where the file is missing.
     """
@@ -122,9 +120,7 @@ def run_faults(
     """Damage every file of a pipeline, one at a time, in a copy that shares the others.
 
     pipeline (Path): A saved pipeline; not changed.
-    texts (Sequence[str]): What to tag.
     cuts (int): For each file, how many places to cut at; twice as many bits are flipped.
-    RETURNS (list[Fault]): What came of each.
     """
     rng = random.Random(seed)
     expected = _results(pipeline, texts)

@@ -22,9 +22,8 @@ from ..domains import CORPORA
 from ..record import readable_errors
 from .convert import convert
 from .docbin import write_refit, write_written
-from .report import print_report
+from .report import print_counts, print_report
 from .sample import write_example, write_sample
-from .sampling.report import print_report as print_sample
 
 app = typer.Typer(add_completion=False)
 Name = StrEnum("Name", ["sample", "example", "persian", "refit", "written", *CORPORA])
@@ -41,7 +40,8 @@ def main(
     assets, out = Path("assets/persian"), out or Path("corpus", name)
     with readable_errors():
         if name == "sample":
-            print_sample(write_sample(out, seed=seed), Console())
+            report = write_sample(out, seed=seed)
+            print_counts(report["splits"], f"Sample corpus, seed {seed}", Console())
             return
         if name == "example":
             write_example(out, seed=seed)

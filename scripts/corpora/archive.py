@@ -13,8 +13,6 @@ def read_archive(archive: Path, names: Sequence[str]) -> list[Source]:
     """Read members by base name, wherever in the archive they lie, without extracting it. Nothing
     is unpacked whose size was not looked at first: 6 MB can hold gigabytes.
 
-    archive (Path): The zip.
-    names (Sequence[str]): Base names.
     RETURNS (list[Source]): In the order of the names.
     RAISES (CorpusError): If the zip is damaged or has not one file of each name, or one is too
         large.

@@ -47,7 +47,6 @@ def repair_bio(tags: Sequence[str]) -> tuple[tuple[str, ...], Counter[str]]:
     The alternatives, dropping the entity or joining it to a neighbour of another type, would
     lose or invent annotation.
 
-    tags (Sequence[str]): BIO tags of one sentence.
     RETURNS (tuple[tuple[str, ...], Counter[str]]): Legal tags, and the repairs by kind.
     """
     repaired: list[str] = []

@@ -27,10 +27,6 @@ def convert(name: str, source: Path, out: Path, *, fold: int = 1, seed: int = 0)
 
     name (str): Of configs/domains.yml, or persian: all of them.
     source (Path): Folder with its publisher's files; of persian, with a folder for each corpus.
-    out (Path): Folder to write to.
-    fold (int): Of ARMAN: 1, 2 or 3.
-    seed (int): Of the splits that are drawn here.
-    RETURNS (dict): What stands in report.json.
     RAISES (CorpusError): If the input is not in its publisher's format, or nothing of a domain
         is left for one of the splits.
     """

@@ -49,8 +49,6 @@ def tag_sentences(
 ) -> dict[str, Any]:
     """Tag every sentence under every domain.
 
-    nlp (Language): With a `multibert_ner` that knows the domains.
-    domains (Sequence[str]): Domains to give.
     sentences (Sequence[tuple]): Text, and one of its words as the tokenizer cuts it.
     RETURNS (dict): "sentences", each with its text, word and "labels", domain -> label of the
         word or "O"; "labels", domain -> label -> sentences; and "divided", in how many sentences
@@ -83,8 +81,6 @@ def _name_of(ent: Span) -> str:
 def ambiguous_names(nlp: Language, docs: Sequence[Doc]) -> dict[str, Any]:
     """Count the names that have two or more types in gold, and how the pipeline labels them.
 
-    nlp (Language): With a `multibert_ner` that knows the docs' domains.
-    docs (Sequence[Doc]): Gold docs with their domains.
     RETURNS (dict): "all" and "per_domain", each with the number of "mentions" of such names, what
         the pipeline made of them ("right", "other" type, "missed": not exactly this span) and
         "dominant", how many have the commonest type of their name in their domain; and "names",

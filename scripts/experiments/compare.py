@@ -126,7 +126,6 @@ def compare(
 ) -> dict[str, Any]:
     """Compare two systems on the domains that both were scored on.
 
-    a, b (DocCounts): Their counts on the same docs.
     groups (Mapping): Name -> domains that have a macro of their own; by default the channels as
         "social". All domains together are "all".
     RETURNS (dict): "per_domain" and "macro": name -> F1 of "a" and "b" (None where nothing is

@@ -69,8 +69,6 @@ def outside_groups(path: Path, nlp: Language, size: int) -> tuple[list[Group], l
     """Cut each thread of a file to groups.
 
     path (Path): JSONL with domain, thread, style and text.
-    size (int): Texts per group.
-    RETURNS (tuple): The groups, and the style of each.
     """
     install_extensions()
     groups, styles = [], []
@@ -124,9 +122,6 @@ def _accuracy(
 def score_detection(nlp: Language, docs: Sequence[Doc], *, seed: int = 0) -> dict[str, Any]:
     """Score a detector.
 
-    nlp (Language): With a detector.
-    docs (Sequence[Doc]): Of the corpora's test part.
-    seed (int): Of the groups.
     RETURNS (dict): "outside" and "corpora" by size; "formal_informal"; "none", what it says of
         texts of no domain; "changed", the share of decisions that a change of spelling changes.
     """

@@ -55,7 +55,6 @@ class Inventor:
     """Invents words, always the same one for a word.
 
     known (Iterable[str]): Words that are not to come out.
-    seed (int): Another seed, other words.
     """
 
     def __init__(self, known: Iterable[str], *, seed: int = 0):
@@ -135,10 +134,6 @@ def evaluate_masked(
 
     model (Language | Mapping): A pipeline that knows the domains, or the models that
         `evaluate_single` takes.
-    path (Path): Part of a corpus.
-    inventor (Inventor): Gives the names.
-    seed, limit_groups, n_resamples (int): As in `evaluate`.
-    n_draws (int): Resamples of the difference.
     RETURNS (dict): "names", how many words of the whole part were replaced; "before" and
         "after", the scores; "difference", after minus before, as `compare` has it; "doc_counts"
         of both.

@@ -49,7 +49,6 @@ def read_outside(path: Path) -> list[Row]:
     """Read the set.
 
     path (Path): JSONL with domain, thread, style, text and entities, [start, end, label] each.
-    RETURNS (list): The rows, in order.
     RAISES (CorpusError): If there is no such file, or a row lacks a field.
     """
     if not path.is_file():
@@ -62,7 +61,6 @@ def outside_examples(
 ) -> list[Example]:
     """Tag the texts as a user would have it done.
 
-    nlp (Language): A pipeline that knows the rows' domains.
     rows (Sequence[Row]): What `read_outside` returned, threads whole.
     given (bool): Whether it is told the domains; else it is told the threads.
     labels (Sequence[str]): Other entities are left out, on both sides.
@@ -117,8 +115,6 @@ def score_outside(nlp: Language, rows: Sequence[Row], *, seed: int = 0) -> dict[
     """Score a pipeline.
 
     nlp (Language): With `multibert_ner` and perhaps `domain_detector`.
-    rows (Sequence[Row]): What `read_outside` returned.
-    seed (int): Of the intervals.
     RETURNS (dict): "given" and, with a detector, "detected": micro, per_type, per_domain and
         per_style as `score_entities` has them; "doc_counts" of each; "right_threads", "threads".
     """

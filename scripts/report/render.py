@@ -23,7 +23,6 @@ PARTS = ("headline", "results", "speed", "domains", "heads", "labels", "commands
 def verdict(entry: Mapping[str, Any], expected: int) -> str:
     """Whether a measured difference is what is claimed.
 
-    entry (Mapping): A difference with its interval.
     expected (int): Sign of the difference that is claimed.
     RETURNS (str): "open" where the interval has zero in it.
     """

@@ -32,7 +32,6 @@ def make_groups(
     """Cut each domain, shuffled, into groups: every doc is in one of them.
 
     size (int): Docs per group; the last group of a domain may be smaller.
-    seed (int): Of the shuffling, which does not depend on the size.
     limit_docs (int): Docs per domain at the most; 0 is all.
     """
     by_domain: dict[str, Group] = defaultdict(list)
@@ -117,13 +116,9 @@ def score_detector(
 ) -> dict[str, Any]:
     """Ask a detector about groups of each size and about the corpus's threads.
 
-    detect (Detect): The detector.
     docs (Sequence[Doc]): Docs with their domains, each asked once per size.
-    sizes (Sequence[int]): Docs per group.
-    seed (int): Of the shuffling.
     limit_groups (int): Per domain as many docs as make this many of the largest groups, and this
         many threads, at the most; 0 is all.
-    console (Console): For the progress bar.
     RETURNS (dict): "raw" and "masked" (see `mask_words`), each with the scores of each size, of
         the "threads" if there are any, and the largest size's confusion matrix (truth ->
         answer -> groups).

@@ -16,10 +16,7 @@ def _f(scores: Mapping[str, Any] | None) -> str:
 
 
 def entity_table(modes: Mapping[str, Mapping[str, Any]]) -> Table:
-    """F1 of each domain and type, with intervals.
-
-    modes (Mapping): Title of a column -> scores of `score_entities`.
-    """
+    """F1 of each domain and type, with intervals."""
     rows = []
     for kind in ("per_domain", "per_type"):
         for name in dict.fromkeys(name for own in modes.values() for name in own[kind]):
@@ -37,10 +34,7 @@ def entity_table(modes: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def detector_table(detectors: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Accuracy by size of groups.
-
-    detectors (Mapping): Name -> scores of `score_detector`.
-    """
+    """Accuracy by size of groups."""
     rows = [
         {
             "": f"{title}, {how}",

@@ -14,7 +14,7 @@ from random import Random
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from ..sentence import SPLITS
+from ..sentence import SPLITS, Sentence
 from .gazetteers import Gazetteer
 from .noise import Token, inside
 from .tables import label_of
@@ -52,8 +52,6 @@ class Text:
 
     kind (str): "own" (of its domain), "common" (of any domain, no ambiguous name) or "shared"
         (of any domain of the head, about ambiguous names).
-    template (str): The sentence before it was filled.
-    fillers (tuple[Filler, ...]): In the order of the slots.
     tokens (tuple[Token, ...]): After noise; `token.slot` counts the fillers.
     """
 
@@ -101,7 +99,6 @@ def draw_own(
 ) -> Draft:
     """Choose one of several sentences, with the classes of its names as slots, and its names.
 
-    part, seed (str, int): Of the corpus.
     RETURNS (Draft): The first choice that has a combination in this part.
     RAISES (ValueError): If no sentence has one.
     """
@@ -122,7 +119,6 @@ def draw_shared(
 ) -> Draft:
     """Choose a neutral sentence, a class that it may be about, and its names.
 
-    templates (dict): Sentence -> classes.
     RETURNS (Draft): All names of a sentence are of one class.
     RAISES (ValueError): If no combination belongs to this part.
     """
@@ -141,11 +137,7 @@ def draw_shared(
 def render(
     draft: Draft, domain: str, gazetteer: Gazetteer, rng: Random
 ) -> tuple[tuple[Filler, ...], list[Token]]:
-    """Fill a sentence: names, words that are no names, free choices, spaces.
-
-    domain (str): Decides about the labels.
-    RETURNS (tuple): The fillers and the clean tokens.
-    """
+    """Fill a sentence: names, words that are no names, free choices, spaces."""
     fillers = tuple(Filler(name, form, label_of(name, domain)) for name, form in draft.names)
     template = CHOICE.sub(lambda match: rng.choice(match[1].split("|")), draft.template)
     tokens: list[Token] = []
@@ -168,6 +160,12 @@ def render(
         Token(t.text, t.tag, i < last and tokens[i + 1].text not in NO_SPACE_BEFORE, t.slot)
         for i, t in enumerate(tokens)
     ]
+
+
+def text_to_sentence(text: Text) -> Sentence:
+    """RETURNS (Sentence): The words and tags of a text."""
+    words, tags = zip(*((token.text, token.tag) for token in text.tokens), strict=True)
+    return Sentence(words, tags, text.domain, text.thread)
 
 
 def text_to_doc(text: Text, vocab: Vocab) -> Doc:
