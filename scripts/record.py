@@ -124,7 +124,8 @@ def save(report: Mapping[str, Any], path: Path) -> None:
     """Write a report as JSON, floats with four decimals, a list of lists (the counts of the docs
     of a domain) on one line.
     """
-    write_atomically(path, f"{_to_json(_rounded(report))}\n".encode())
+    rounded = json.loads(json.dumps(report), parse_float=lambda text: round(float(text), 4))
+    write_atomically(path, f"{_to_json(rounded)}\n".encode())
 
 
 def _to_json(value: Any, line: str = "\n") -> str:
@@ -141,12 +142,29 @@ def _to_json(value: Any, line: str = "\n") -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
-    return round(value, 4) if isinstance(value, float) else value
+def percent(share: float | None, digits: int = 1) -> str:
+    """RETURNS (str): As 71.3, or a dash for what is not known."""
+    return "–" if share is None else f"{100 * share:.{digits}f}"
+
+
+def points(difference: float | None) -> str:
+    """RETURNS (str): As +1.3 or −0.4."""
+    return "–" if difference is None else f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def span(entry: Mapping[str, Any], key: str = "interval") -> str:
+    """RETURNS (str): The interval of a difference, as −0.4 to +1.3."""
+    return " to ".join(map(points, entry[key])) if entry[key] else "–"
+
+
+def f1(scores: Mapping[str, Any] | None) -> str:
+    """RETURNS (str): F1 and its interval, as 71.3 (65.0-76.8)."""
+    if scores is None or scores["f"] is None:
+        return "–"
+    if not scores.get("f_interval"):
+        return percent(scores["f"])
+    low, high = scores["f_interval"]
+    return f"{percent(scores['f'])} ({percent(low)}-{percent(high)})"
 
 
 def table(title: str, rows: Iterable[Mapping[str, Any]]) -> Table:

@@ -121,30 +121,14 @@ def _cut(file: E5S1) -> list[int]:
     return [*range(4), *sorted(kept - {*range(4), mask}), mask]
 
 
-_LAYER_NAMES = {
-    "q": "attention.self.query",
-    "k": "attention.self.key",
-    "v": "attention.self.value",
-    "ao": "attention.output.dense",
-    "aln": "attention.output.LayerNorm",
-    "fi": "intermediate.dense",
-    "fo": "output.dense",
-    "oln": "output.LayerNorm",
-}
-
-
 def build_weights(file: E5S1, kept: list[int]) -> dict[str, NDArray[np.float16]]:
     """Decode the weights under the names of `transformers.BertModel`; matrices are (out, in).
     kept (list[int]): Ids of the pieces whose embedding rows are taken, in this order.
     """
-    names = {
-        "emb.pos": "embeddings.position_embeddings.weight",
-        "emb.type": "embeddings.token_type_embeddings.weight",
-        "emb.ln.w": "embeddings.LayerNorm.weight",
-        "emb.ln.b": "embeddings.LayerNorm.bias",
-    }
+    known = _settings("tensors")
+    names = dict(known["embeddings"])
     for layer in range(file.shape.layers):
-        for short, name in _LAYER_NAMES.items():
+        for short, name in known["layer"].items():
             names[f"l{layer}.{short}.w"] = f"encoder.layer.{layer}.{name}.weight"
             names[f"l{layer}.{short}.b"] = f"encoder.layer.{layer}.{name}.bias"
     width = file.shape.width
@@ -170,7 +154,7 @@ def _config(file: E5S1, n_pieces: int) -> dict[str, Any]:
 
 
 def _settings(name: str) -> dict[str, Any]:
-    """RETURNS (dict): What stands in a file of the core whatever its sizes are."""
+    """RETURNS (dict): What is so whatever the sizes of the file are."""
     settings: dict[str, Any] = srsly.read_json(Path(__file__).parent / "settings" / f"{name}.json")
     return settings
 

@@ -45,31 +45,11 @@ class Shape:
     types: int
     eps: float
 
-    def tensors(self) -> dict[str, tuple[int, ...]]:
-        """RETURNS (dict): Shape (out, in) of every tensor by name; matrices but two are Q4_0."""
-        h, f = self.width, self.feed_forward
-        wanted: dict[str, tuple[int, ...]] = {
-            "emb.word": (self.rows, h),
-            "emb.pos": (self.positions, h),
-            "emb.type": (self.types, h),
-            "emb.ln.w": (h,),
-            "emb.ln.b": (h,),
-        }
-        sizes = {name: (h, h) for name in ("q", "k", "v", "ao")} | {"fi": (f, h), "fo": (h, f)}
-        for layer in range(self.layers):
-            for name, size in sizes.items():
-                wanted[f"l{layer}.{name}.w"] = size
-                wanted[f"l{layer}.{name}.b"] = size[:1]
-            for name in ("aln", "oln"):
-                wanted |= {f"l{layer}.{name}.w": (h,), f"l{layer}.{name}.b": (h,)}
-        return wanted
-
 
 @dataclass(frozen=True)
 class E5S1:
     """A file: everything but the tensors is decoded, these are decoded on demand."""
 
-    path: Path
     data: bytes = field(repr=False)
     shape: Shape
     pieces: list[str] = field(repr=False)
@@ -89,10 +69,10 @@ class E5S1:
         RETURNS (NDArray[np.float32]): Shape (rows, columns), or (values,) of a vector.
         """
         dtype, offset, n_bytes = self.entries[name]
-        shape = self.shape.tensors()[name]
         raw = np.frombuffer(self.data, "u1", n_bytes, offset)
-        if len(shape) > 1:
-            raw = raw.reshape(shape[0], -1)
+        if not name.endswith((".b", "ln.w")):
+            n = self.shape.feed_forward if name.endswith(".fo.w") else self.shape.width
+            raw = raw.reshape(-1, n * 4 if dtype == F32 else n // BLOCK * _BLOCK_DTYPE.itemsize)
         if rows is not None:
             raw = raw[list(rows)]
         return dequantize_q4_0(raw) if dtype == Q4_0 else np.ascontiguousarray(raw).view("<f4")
@@ -157,4 +137,4 @@ def read_e5s1(path: Path, data: bytes) -> E5S1:
         name = cur.array("u1", n_name).tobytes().decode()
         dtype, _, offset, n_bytes = cur.unpack("BIQQ")
         entries[name] = (dtype, offset, n_bytes)
-    return E5S1(path, data, shape, pieces, scores, *specials, table, entries)
+    return E5S1(data, shape, pieces, scores, *specials, table, entries)

@@ -162,15 +162,6 @@ def run(
     return [Example(doc, gold) for doc, gold in zip(docs, references, strict=True)]
 
 
-def print_report(report: Mapping[str, Any], console: Console) -> None:
-    """Print the tables of a report."""
-    modes = {mode: report[mode] for mode in ("given", "detected", "single") if mode in report}
-    if modes:
-        console.print(entity_table(modes))
-    if "detector" in report:
-        console.print(detector_table({"detector": report["detector"]}))
-
-
 def parse_models(value: str) -> dict[str, str]:
     """value (str): HEAD=PATH,DOMAIN=PATH,..., or one path with {head} or {domain} in it, for all.
     RETURNS (dict): Name -> folder or package.
@@ -214,7 +205,10 @@ def main(
         else:
             report |= evaluate_single(sources, corpus / "test", **given)
     save(report, metrics or Path("metrics", corpus.name, "evaluate.json"))
-    print_report(report, console)
+    if modes := {mode: report[mode] for mode in report.get("doc_counts", ())}:
+        console.print(entity_table(modes))
+    if "detector" in report:
+        console.print(detector_table({"detector": report["detector"]}))
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ The pipeline is loaded and saved anew, into a draft that then takes its place: i
 holds the hash of `config.cfg`, and every part of a saved pipeline is of one saving.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import spacy
+import srsly
 import typer
 from rich.console import Console
 from spacy.cli.package import generate_readme
@@ -39,10 +39,10 @@ console = Console()
 OWN_PATHS = {"train": None, "dev": None, "vectors": None, "init_tok2vec": None}
 """What spaCy's default config has in `[paths]`."""
 TRANSFORMER = "spacy-transformers.TransformerModel."
-CORPORA = ("persian", "sample")
 LICENCE = Path(__file__).resolve().parents[2] / "LICENSE"
 
 Report = Mapping[str, Any]
+Trained = Literal["persian", "sample"]
 
 
 def drop_paths(nlp: Language, package: str) -> None:
@@ -171,25 +171,19 @@ def publish(pipeline: Path, out: Path, corpus: str, **about: Any) -> Language:
     return nlp
 
 
-def _read(path: Path | None) -> Report | None:
-    return None if path is None else json.loads(path.read_text(encoding="utf8"))
-
-
 def main(
     pipeline: Annotated[Path, typer.Argument(help="Folder of the pipeline.")],
     out: Annotated[
         Path | None, typer.Argument(help="Folder to write to; none is in place.")
     ] = None,
-    corpus: Annotated[str, typer.Option(help="persian or sample: trained on.")] = "persian",
+    corpus: Annotated[Trained, typer.Option(help="What it was trained on.")] = "persian",
     version: Annotated[str, typer.Option(help="Of the package.")] = "0.0.0",
     metrics: Annotated[
         Path | None, typer.Option(help="What scripts.build.evaluate wrote about it.")
     ] = None,
 ) -> None:
     """Take the paths out of an assembled pipeline; give it meta, a card and licences."""
-    if corpus not in CORPORA:
-        raise typer.BadParameter(f"corpus must be one of {', '.join(CORPORA)}, got {corpus}")
-    about = {"version": version, "report": _read(metrics)}
+    about = {"version": version, "report": srsly.read_json(metrics) if metrics else None}
     with readable_errors():
         nlp = publish(pipeline, out or pipeline, corpus, **about)
     console.print(

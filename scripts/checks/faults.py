@@ -21,6 +21,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -40,17 +41,6 @@ class Fault(NamedTuple):
     damage: str
     outcome: str
     message: str
-
-
-class _Warnings(logging.Handler):
-    """Collects what spaCy's and our loggers say while a pipeline is loaded."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
 
 
 def damages(
@@ -95,7 +85,8 @@ def try_out(folder: Path, file: str, texts: Sequence[str], expected: list[Any]) 
 
     RETURNS (tuple): The outcome, and the message that was seen.
     """
-    warnings = _Warnings()
+    warnings = BufferingHandler(10**6)
+    warnings.setLevel(logging.WARNING)
     loggers = [logging.getLogger(name) for name in ("spacy", "multibert_spacy")]
     for logger in loggers:
         logger.addHandler(warnings)
@@ -110,7 +101,8 @@ def try_out(folder: Path, file: str, texts: Sequence[str], expected: list[Any]) 
             logger.removeHandler(warnings)
     if results == expected:
         return "same", ""
-    said = [message for message in warnings.messages if Path(file).name in message]
+    messages = [record.getMessage() for record in warnings.buffer]
+    said = [message for message in messages if Path(file).name in message]
     return ("warned", said[0]) if said else ("silent", "")
 
 

@@ -142,11 +142,6 @@ def main(
         drawn = draw_docs(docs, seed=seed, limit_groups=limit_groups)
         report["gold"] = ambiguous_names(nlp, drawn)
     save(report, metrics or Path("metrics", corpus.name, "ambiguity.json"))
-    rows = [
-        {"word": row["word"], "text": row["text"], **row["labels"]}
-        for row in report["own"]["sentences"]
-    ]
-    console.print(table("The word's label under each domain", rows))
     names = report["gold"]
     rows = [{"": n, **own} for n, own in {**names["per_domain"], "all": names["all"]}.items()]
     title = f"{names['names']} names with two or more types, domains given"

@@ -36,7 +36,7 @@ from multibert_spacy.types import Floats2d
 from ..build.scoring.detection import SIZES, Group, accuracies, confusion, draw_docs, make_groups
 from ..domains import DOMAINS, HEADS
 from ..options import Corpus, Metrics, Model
-from ..record import build_header, describe_model, readable_errors, save, table
+from ..record import build_header, describe_model, percent, readable_errors, save, table
 
 __all__ = ["app", "calibration_error", "outside_groups", "score_detection"]
 
@@ -246,8 +246,7 @@ def main(
         rows = [
             {
                 "texts": size,
-                "outside": f"{own['outside'][size]['accuracy']:.3f}",
-                "corpora": f"{own['corpora'][size]['accuracy']:.3f}",
+                **{part: percent(own[part][size]["accuracy"]) for part in ("outside", "corpora")},
                 "none, AUROC": f"{own['none'][size]['auroc']:.3f}",
             }
             for size in own["outside"]

@@ -11,7 +11,7 @@ a figure on it is that of a dev part.
 
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,8 +28,9 @@ from multibert_spacy.errors import CorpusError
 from multibert_spacy.training.written import read_rows
 
 from ..build.scoring.entities import count_docs, score_entities
+from ..build.scoring.report import entity_table
 from ..options import Metrics, Model, Seed
-from ..record import command_line, commit, describe_model, readable_errors, save, table
+from ..record import command_line, commit, describe_model, readable_errors, save
 
 __all__ = ["LABELS", "OUTSIDE", "app", "outside_examples", "read_outside", "score_outside"]
 
@@ -137,22 +138,6 @@ def score_outside(nlp: Language, rows: Sequence[Row], *, seed: int = 0) -> dict[
     return {**report, "doc_counts": counts}
 
 
-def _table(rows: Mapping[str, Any]) -> Any:
-    """F1 of each row: by mode, type and style."""
-    shown = []
-    for name, row in rows.items():
-        for mode in ("given", "detected"):
-            if mode not in row:
-                continue
-            low, high = row[mode]["micro"]["f_interval"]
-            cells = {"": name, "domain": mode, "F1": 100 * row[mode]["micro"]["f"]}
-            cells["95%"] = f"{100 * low:.1f}-{100 * high:.1f}"
-            for kind in ("per_type", "per_style"):
-                cells.update((n, 100 * own["f"]) for n, own in row[mode][kind].items())
-            shown.append(cells)
-    return table("PER, LOC, ORG outside", shown)
-
-
 @app.command(help=__doc__)
 def main(
     model: Model,
@@ -177,7 +162,7 @@ def main(
     rows = json.loads(target.read_text(encoding="utf8"))["rows"] if target.is_file() else {}
     rows[row] = report
     save({"rows": rows}, target)
-    console.print(_table(rows))
+    console.print(entity_table({m: report[m] for m in ("given", "detected") if m in report}))
 
 
 if __name__ == "__main__":

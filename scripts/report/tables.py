@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from ..domains import HEADS
-from ..record import cite
+from ..record import cite, f1, percent, points, span
 
-__all__ = ["TABLES", "Metrics", "Table", "f1", "percent", "points", "span"]
+__all__ = ["TABLES", "Metrics", "Table"]
 
 Scores = Mapping[str, Any]
 Row = dict[str, Any]
@@ -91,31 +91,6 @@ class Table:
         """RETURNS (str): For README and docs."""
         rows = [list(self.frame.columns), ["---"] * self.frame.shape[1], *self.frame.to_numpy()]
         return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """RETURNS (str): As 71.3, or a dash for what is not known."""
-    return "–" if share is None else f"{100 * share:.{digits}f}"
-
-
-def points(difference: float | None) -> str:
-    """RETURNS (str): As +1.3 or −0.4."""
-    return "–" if difference is None else f"{100 * difference:+.1f}".replace("-", "−")
-
-
-def span(entry: Scores, key: str = "interval") -> str:
-    """RETURNS (str): The interval of a difference, as −0.4 to +1.3."""
-    return " to ".join(map(points, entry[key])) if entry[key] else "–"
-
-
-def f1(scores: Scores | None) -> str:
-    """RETURNS (str): F1 and its interval, as 71.3 (65.0-76.8)."""
-    if scores is None or scores["f"] is None:
-        return "–"
-    if not scores.get("f_interval"):
-        return percent(scores["f"])
-    low, high = scores["f_interval"]
-    return f"{percent(scores['f'])} ({percent(low)}-{percent(high)})"
 
 
 def _single(report: Scores) -> Any:

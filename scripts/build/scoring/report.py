@@ -5,30 +5,23 @@ from typing import Any
 
 from rich.table import Table
 
-from ...record import table
-
-
-def _f(scores: Mapping[str, Any] | None) -> str:
-    if scores is None or scores["f"] is None:
-        return "-"
-    low, high = scores["f_interval"]
-    return f"{100 * scores['f']:.1f} [dim]({100 * low:.1f}-{100 * high:.1f})[/dim]"
+from ...record import f1, table
 
 
 def entity_table(modes: Mapping[str, Mapping[str, Any]]) -> Table:
     """F1 of each domain and type, with intervals."""
     rows = []
-    for kind in ("per_domain", "per_type"):
-        for name in dict.fromkeys(name for own in modes.values() for name in own[kind]):
+    for kind in ("per_domain", "per_type", "per_style"):
+        for name in dict.fromkeys(name for own in modes.values() for name in own.get(kind, ())):
             found = {title: own[kind].get(name) for title, own in modes.items()}
             some = next(own for own in found.values() if own)
             counts = {"docs": some.get("n_docs", ""), "entities": some.get("n_entities", "")}
-            rows.append({"": name, **counts, **{title: _f(own) for title, own in found.items()}})
+            rows.append({"": name, **counts, **{title: f1(own) for title, own in found.items()}})
     for name in ("micro", "macro"):
-        rows.append({"": name, **{title: _f(own[name]) for title, own in modes.items()}})
+        rows.append({"": name, **{title: f1(own.get(name)) for title, own in modes.items()}})
     by_head = {title: own.get("macro_by_head", {}) for title, own in modes.items()}
     for name in dict.fromkeys(name for own in by_head.values() for name in own):
-        cells = {title: _f(own.get(name)) for title, own in by_head.items()}
+        cells = {title: f1(own.get(name)) for title, own in by_head.items()}
         rows.append({"": f"macro, {name}", **cells})
     return table("F1 of entities (95% interval)", rows)
 

@@ -17,7 +17,7 @@ from spacy.vocab import Vocab
 from ..sentence import SPLITS, Sentence
 from .gazetteers import Gazetteer
 from .noise import Token, inside
-from .tables import label_of
+from .tables import VOCABULARY, label_of
 
 SHARES = {"train": 1.0, "dev": 0.19, "test": 0.38}  # of the sizes in tables.SIZES
 HELD_SHARE = 0.4  # of the names drawn for dev and test
@@ -146,8 +146,8 @@ def render(
         match = SLOT.fullmatch(piece)
         if match is None:
             tokens.append(Token(piece))
-        elif match[1] in gazetteer.vocabulary:
-            tokens += [Token(word) for word in rng.choice(gazetteer.vocabulary[match[1]]).split()]
+        elif match[1] in VOCABULARY:
+            tokens += [Token(word) for word in rng.choice(VOCABULARY[match[1]]).split()]
         else:
             label = fillers[slot].label
             tag = "O" if label == "O" else f"B-{label}"

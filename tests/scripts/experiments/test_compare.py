@@ -112,7 +112,7 @@ def test_domains_of_one_system_only():
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"art": [RIGHT]}, "docs of art are not the same: 2 with 2 entities against 1 with 1"),
+        ({"art": [RIGHT]}, "docs of art are not the same: 2 with 2 entities, 1 with 1"),
         ({"art": [RIGHT, [0, 1, 0]]}, "docs of art are not the same"),
         ({"fun": [RIGHT]}, "No domain in common: art against fun"),
     ],
