@@ -13,7 +13,6 @@ has one bit flipped. Then the pipeline is loaded and tags a few texts. What happ
     silent    no error and other results: what must not be
 """
 
-import json
 import logging
 import os
 import random
@@ -21,11 +20,13 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import spacy
+import srsly
 import typer
 from rich.console import Console
 
@@ -144,8 +145,7 @@ def main(
     metrics: Annotated[Path | None, typer.Option(help="JSON of the result")] = None,
 ) -> None:
     """Damage every file of a saved pipeline and see what loading it says."""
-    lines = texts.read_text(encoding="utf8").splitlines()[:n_texts]
-    chosen = [json.loads(line)["text"] for line in lines]
+    chosen = [row["text"] for row in islice(srsly.read_jsonl(texts), n_texts)]
     faults = run_faults(pipeline, chosen, cuts=cuts, seed=seed)
     counts = Counter(fault.outcome for fault in faults)
     for fault in faults:

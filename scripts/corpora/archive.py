@@ -28,7 +28,7 @@ def read_archive(archive: Path, names: Sequence[str]) -> list[Source]:
                     listed = ", ".join(sorted(p.name for p in paths if p.suffix)) or "nothing"
                     raise CorpusError(
                         f"{archive}: expected one file '{name}' inside, found {len(found)}. "
-                        f"The archive has: {_shortened(listed)}"
+                        f"The archive has: {listed[:300]}"
                     )
                 sources.append(_read_member(archive, file, found[0]))
     except CorpusError:
@@ -50,7 +50,3 @@ def _read_member(archive: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo) 
             f"{member.compress_type}"
         )
     return Source(path, file.read(member))
-
-
-def _shortened(text: str, most: int = 300) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"

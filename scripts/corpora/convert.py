@@ -12,8 +12,9 @@ from typing import Any
 import srsly
 
 from ..domains import CORPORA
+from ..record import save
 from .docbin import write_corpora
-from .report import build_report, save_report
+from .report import build_report
 from .splits import check_splits, drop_leaks
 
 __all__ = ["convert"]
@@ -37,5 +38,5 @@ def convert(name: str, source: Path, out: Path, *, fold: int = 1, seed: int = 0)
     check_splits(corpora)
     report = build_report(corpora, dropped, seed=seed, fold=fold)
     write_corpora(corpora, out)
-    save_report(report, out)
+    save(report, out / "report.json")
     return report

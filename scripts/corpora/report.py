@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from ..record import save, table
+from ..record import table
 from .sentence import SPLITS, Corpus, Sentence, Tally
 
 Dropped = Mapping[str, Mapping[str, Mapping[str, Counter[str]]]]
@@ -75,12 +74,6 @@ def build_report(
         "repaired_tags": _by_domain(sum((c.repaired for c in corpora), Counter())),
         "odd_tokens": _by_domain(sum((c.odd_tokens for c in corpora), Counter())),
     }
-
-
-def save_report(report: Mapping[str, Any], out: Path) -> Path:
-    """Write `<out>/report.json`."""
-    save(report, out / "report.json")
-    return out / "report.json"
 
 
 def print_counts(splits: Mapping[str, Any], title: str, console: Console) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 import faker
 
+from ..record import save
 from .docbin import make_vocab, write_atomically, write_docs
-from .report import count, save_report
+from .report import count
 from .sampling.gazetteers import build_gazetteer
 from .sampling.generate import make_texts
 from .sampling.render import text_to_doc, text_to_sentence
@@ -29,7 +30,7 @@ def write_sample(out: Path, *, seed: int = 0, scale: float = 1.0) -> dict[str, A
     report = {"seed": seed, "scale": scale, "faker": faker.VERSION, "splits": counts}
     for part, texts in corpus.items():
         write_docs(out / part / "sample.spacy", (text_to_doc(text, vocab) for text in texts))
-    save_report(report, out)
+    save(report, out / "report.json")
     return report
 
 

@@ -244,14 +244,10 @@ def main(
     save(report, metrics or Path("metrics", "detection.json"))
     for name, own in report["detectors"].items():
         rows = [
-            {
-                "texts": size,
-                **{part: percent(own[part][size]["accuracy"]) for part in ("outside", "corpora")},
-                "none, AUROC": f"{own['none'][size]['auroc']:.3f}",
-            }
-            for size in own["outside"]
+            {"": part, **{n: percent(one["accuracy"]) for n, one in own[part].items()}}
+            for part in ("outside", "corpora")
         ]
-        console.print(table(name, rows))
+        console.print(table(f"{name}: right by texts in a group", rows))
 
 
 if __name__ == "__main__":

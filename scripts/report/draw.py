@@ -63,7 +63,7 @@ def _legend(axes: Axes) -> None:
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
-def _lines(out: Path, name: str, series: Mapping[str, Any], x: str, y: str) -> None:
+def _lines(out: Path, name: str, series: Mapping[str, Any], x: str, y: str, log: bool) -> None:
     """series (Mapping): Name -> x -> y."""
     frame = pd.DataFrame(series).sort_index()
     with _drawn(out, name) as axes:
@@ -71,16 +71,17 @@ def _lines(out: Path, name: str, series: Mapping[str, Any], x: str, y: str) -> N
             own = frame[column].dropna()
             style = "--" if column.endswith(DASHED) else "-"
             axes.plot(own.index, own, style, color=f"C{i}", marker="o", markersize=4, label=column)
-        axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(lambda at, _: f"{at:g}")
-        axes.minorticks_off()
+        if log:
+            axes.set_xscale("log", base=2)
+            axes.xaxis.set_major_formatter(lambda at, _: f"{at:g}")
+            axes.minorticks_off()
         axes.set(xlabel=x, ylabel=y)
         _legend(axes)
 
 
 def domains(m: Metrics, out: Path) -> None:
     """A dot with its interval for each system and domain."""
-    systems = {title: own for title, (own, _) in m.systems().items() if "raw text" not in title}
+    systems = {title: own for title, (own, _) in m.systems().items()}
     if not systems:
         return
     keys = list(dict.fromkeys(key for own in systems.values() for key in own["per_domain"]))
@@ -113,7 +114,7 @@ def detection(m: Metrics, out: Path) -> None:
         for how in ("raw", "masked")
     }
     if series:
-        _lines(out, "detection", series, "texts in a group", "accuracy, %")
+        _lines(out, "detection", series, "texts in a group", "accuracy, %", True)
     for how in ("raw", "masked"):
         if "adapter on the core" not in found:
             continue
@@ -125,6 +126,26 @@ def detection(m: Metrics, out: Path) -> None:
             shown = ConfusionMatrixDisplay(counts, display_labels=names)
             shown.plot(ax=axes, cmap="Blues", xticks_rotation=60, colorbar=False)
             axes.set(xlabel="answer", ylabel="truth")
+
+
+def sweep(m: Metrics, out: Path) -> None:
+    """Figure 3: dev F1 by length of the prefix, by rank and alpha, and by added parameters."""
+    report = m.read("sweep")
+    if report is None:
+        return
+    runs = [run for run in report["runs"] if run["search"]]
+    prefix = {run["length"]: run["dev_f1"] for run in runs if run["kind"] == "prefix"}
+    _lines(out, "sweep_prefix", {"prefix": prefix}, "virtual tokens", "dev F1", False)
+    lora: dict[str, dict[int, float]] = {}
+    for run in runs:
+        if run["kind"] == "lora":
+            lora.setdefault(f"rank {run['rank']}", {})[run["alpha"]] = run["dev_f1"]
+    _lines(out, "sweep_lora", lora, "alpha", "dev F1", True)
+    curves = {
+        kind: {100 * point["share"]: point["dev_f1"] for point in curve["points"]}
+        for kind, curve in report["curves"].items()
+    }
+    _lines(out, "sweep_size", curves, "added parameters, % of the core", "dev F1", True)
 
 
 def ambiguity(m: Metrics, out: Path) -> None:
@@ -150,11 +171,11 @@ def ambiguity(m: Metrics, out: Path) -> None:
 
 
 def draw_all(m: Metrics, out: Path) -> list[str]:
-    """RETURNS (list[str]): Names of the plots that there are, of what has been measured. Those of
-    before are gone, but for Figure 3 (sweep_*), which was drawn once, by a script of `v0.1.0`.
+    """RETURNS (list[str]): Names of the plots that were made, of what has been measured; those of
+    before are gone.
     """
-    for old in (*out.glob("[!s]*.png"), *out.glob("[!s]*.svg")):
+    for old in (*out.glob("*.png"), *out.glob("*.svg")):
         old.unlink()
-    for draw in (domains, detection, ambiguity):
+    for draw in (domains, detection, sweep, ambiguity):
         draw(m, out)
     return sorted(path.stem for path in out.glob("*.svg"))

@@ -98,11 +98,6 @@ def _single(report: Scores) -> Any:
     return report["given" if "given" in report else "single"]
 
 
-def _lines(own: Mapping[str, Scores]) -> dict[str, Any]:
-    """RETURNS (dict): Title of a difference -> the difference, of the macros."""
-    return {f"macro, {key}": entry for key, entry in own.items()}
-
-
 Made = tuple[list[Row], Sequence[Mapping[str, Any] | None]]
 """Rows and the reports that they are from; no rows where something was not measured."""
 
@@ -217,6 +212,7 @@ def comparisons(m: Metrics) -> Made:
     rows = []
     for name, report in reports.items():
         formal = {key: own for key, own in report["per_domain"].items() if key in HEADS["formal"]}
+        macros = {f"macro, {key}": own for key, own in report["macro"].items()}
         real = [
             f"{domain} {points(own['difference'])}"
             for domain, own in report["per_domain"].items()
@@ -233,7 +229,7 @@ def comparisons(m: Metrics) -> Made:
                 "p": f"{own['p']:.4f}" if own["p"] is not None else "–",
                 "channels, p < 0.05": ", ".join(real) if what == "macro, social" else "",
             }
-            for what, own in {**formal, **_lines(report["macro"])}.items()
+            for what, own in {**formal, **macros}.items()
         ]
     return rows, list(reports.values())
 
