@@ -150,7 +150,7 @@ def main(
     target = metrics or Path("metrics/outside.json")
     with readable_errors():
         nlp, texts = spacy.load(model), read_outside(data)
-        report = {
+        report: dict[str, Any] = {
             "what": what,
             "command": command_line("scripts.experiments.outside"),
             "commit": commit(),
