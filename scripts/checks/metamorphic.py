@@ -3,11 +3,9 @@
     python -m scripts.checks.metamorphic training/pretrained/fa_multibert --corpus corpus/persian \
         --metrics metrics/persian/metamorphic.json
 
-Nobody types Persian in one way: letters come from an Arabic keyboard, words are stretched,
-vowelled or joined, digits are of three kinds, what comes from the web has white space of all
-kinds, invisible marks and HTML references. Each variant changes the spelling of a text and
-nothing that it says. An entity stays the same if the text has one at the same place there, with
-the same label. Domains are given, so that only the tagger is asked.
+Each variant changes the spelling of a text and nothing that it says. An entity stays the same if
+the text has one at the same place there, with the same label. Domains are given, so that only the
+tagger is asked.
 """
 
 import itertools

@@ -41,10 +41,7 @@ INVISIBLE = "invisible characters or marks only (kept)"
 
 
 def check_size(path: str, n_bytes: int) -> None:
-    """Refuse an input that is too large to be one of the corpora, before it is read.
-
-    RAISES (CorpusError): If it is larger than `LARGEST`.
-    """
+    """Refuse an input that is too large to be one of the corpora, before it is read."""
     if n_bytes > LARGEST:
         raise CorpusError(
             f"{path}: expected a file of at most {LARGEST:,} bytes, found {n_bytes:,}: this is no "
@@ -61,10 +58,7 @@ class Source:
 
     @classmethod
     def from_path(cls, path: Path) -> "Source":
-        """Read a file.
-
-        RAISES (CorpusError): If there is none, or a larger one than any corpus has.
-        """
+        """Read a file, if there is one, and none larger than any corpus has."""
         if not path.is_file():
             raise CorpusError(f"{path}: expected a file of the corpus here, found none")
         check_size(str(path), path.stat().st_size)

@@ -88,8 +88,6 @@ def write_corpora(corpora: Iterable[Corpus], out: Path) -> list[Path]:
 def write_refit(source: Path, out: Path) -> list[Path]:
     """Write a corpus whose train part holds the dev part too. Settings and numbers of epochs are
     chosen without it; what is shipped is then trained on all that is no test.
-
-    RAISES (CorpusError): See `_write_like`.
     """
     return _write_like(
         source, out, lambda name, vocab, train: [*train, *read_docs(source / "dev" / name, vocab)]
@@ -102,7 +100,6 @@ def write_written(source: Path, written: Path, out: Path, *, times: int = 3) -> 
 
     written (Path): Folder of the texts, JSONL by domain.
     times (int): How often each of them stands there.
-    RAISES (CorpusError): See `_write_like`.
     """
 
     def more(name: str, vocab: Vocab, train: list[Doc]) -> list[Doc]:

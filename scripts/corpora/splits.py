@@ -86,8 +86,6 @@ def hold_out(
 def check_splits(corpora: Iterable[Corpus]) -> None:
     """Refuse corpora that have nothing to train or to be scored on. `drop_leaks` leaves a split
     empty where all of it stands in another, as when train and test are the same file.
-
-    RAISES (CorpusError): If a domain has no sentence in one of the splits; names both.
     """
     for corpus in corpora:
         found = {name: {s.domain for s in own} for name, own in corpus.splits.items()}

@@ -4,10 +4,9 @@
     python -m scripts.experiments.compare
 
 A and B are reports of `scripts.build.evaluate` on the same part; a report with more than one mode
-needs its name after a colon. Without A and B, the pairs of the
-report (PAIRS) are compared. The docs of each domain are drawn again with replacement, the same
-ones for both systems. The difference is A minus B: of the micro F1 of each domain, of the macro of
-the ten channels, and of the macro of all domains.
+needs its name after a colon. Without A and B, PAIRS are compared. The docs of each domain are
+drawn again with replacement, the same ones for both systems. The difference is A minus B: of the
+micro F1 of each domain, of the macro of the ten channels, and of the macro of all domains.
 
 The p value is two-sided: twice the share of resamples in which the sign is not that of most of
 them. It is below 0.05 where the interval leaves out zero, but for rounding; with 10,000 resamples
@@ -74,11 +73,10 @@ def read_counts(source: str) -> tuple[DocCounts, dict[str, Any]]:
     modes = report.get("doc_counts")
     if not modes:
         raise ConfigError(f"{path} has no counts of docs: make it again with the evaluate script")
-    if not mode and len(modes) > 1:
-        raise ConfigError(f"{path} has several modes: add :MODE, one of {', '.join(modes)}")
-    mode = mode or next(iter(modes))
+    if not mode and len(modes) == 1:
+        (mode,) = modes
     if mode not in modes:
-        raise ConfigError(f"{path} has no mode {mode!r}; it has: {', '.join(modes)}")
+        raise ConfigError(f"{path} has no mode {mode!r}: add :MODE, one of {', '.join(modes)}")
     return modes[mode], {**report, "mode": mode}
 
 

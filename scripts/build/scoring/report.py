@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ...record import f1, table
+from ...record import f1, percent, table
 
 
 def entity_table(modes: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -26,20 +26,15 @@ def entity_table(modes: Mapping[str, Mapping[str, Any]]) -> Table:
     return table("F1 of entities (95% interval)", rows)
 
 
-def detector_table(detectors: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Accuracy by size of groups."""
+def detector_table(scores: Mapping[str, Any]) -> Table:
+    """Accuracy by size of groups. scores (Mapping): Those of `score_detector`."""
     rows = [
-        {
-            "": f"{title}, {how}",
-            **{
-                name: f"{100 * own['accuracy']:.1f} ({100 * own['macro_accuracy']:.1f})"
-                for name, own in scores[how].items()
-                if name != "confusion"
-            },
-            "ms": scores[how]["8"]["ms_per_group"] if "8" in scores[how] else None,
+        {"": how}
+        | {
+            name: f"{percent(own['accuracy'])} ({percent(own['macro_accuracy'])})"
+            for name, own in scores[how].items()
+            if name != "confusion"
         }
-        for title, scores in detectors.items()
         for how in ("raw", "masked")
     ]
-    title = "Accuracy of the domain (mean of domains), by texts in a group; ms per group of 8"
-    return table(title, rows)
+    return table("Accuracy of the domain (mean of domains), by texts in a group", rows)

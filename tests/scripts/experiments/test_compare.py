@@ -232,8 +232,8 @@ def test_a_file_without_mode(reports):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("a.json", "has several modes: add :MODE, one of given, detected"),
-        ("a.json:x", "has no mode 'x'; it has: given, detected"),
+        ("a.json", "has no mode '': add :MODE, one of given, detected"),
+        ("a.json:x", "has no mode 'x': add :MODE, one of given, detected"),
         ("no.json:x", "found no such file"),
         ("no.json", "found no such file"),
         ("old.json", "has no counts of docs"),
