@@ -8,12 +8,12 @@
 between `fa_multibert` is built from them and scored, so that the scores are of what is shipped.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import spacy
+import srsly
 import typer
 from rich.console import Console
 from spacy.language import Language
@@ -22,7 +22,7 @@ from ..domains import DOMAINS
 from ..record import cite, replaced
 from .sources import corpora_of, render
 
-__all__ = ["app", "card", "detector_card", "round_to_half", "ship", "write_cards"]
+__all__ = ["app", "detector_card", "round_to_half", "ship", "write_cards"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
@@ -35,18 +35,6 @@ def round_to_half(
     for name in names:
         for parameter in nlp.get_pipe(name).model.module.parameters():
             parameter.data = parameter.data.half().float()
-
-
-def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
-    """The model card of one adapter.
-
-    scores (dict): Of the domain, from the report of `scripts.build.evaluate`.
-    source (str): Command, commit, seed and split of the scores.
-    """
-    manifest = json.loads((folder / "multibert.json").read_text(encoding="utf8"))
-    about = {"manifest": manifest, "scores": scores, "source": source}
-    own = DOMAINS[name].corpus
-    return render("adapter.md", name=name, own=own, corpora=corpora_of(name), **about)
 
 
 def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) -> str:
@@ -75,12 +63,12 @@ def write_cards(report: dict[str, Any], detection: dict[str, Any], out: Path) ->
     detection (dict): What `scripts.experiments.detection` wrote about its detector.
     """
     source = f"{cite(report)} part"
-    domains = sorted(path for path in (out / "domains").iterdir() if path.is_dir())
-    for folder in domains:
-        scores = report["given"]["per_domain"][folder.name]
-        text = card(folder.name, folder, scores, source)
-        (folder / "README.md").write_text(text, encoding="utf8")
-    labels = json.loads((out / "detector" / "cfg").read_text(encoding="utf8"))["labels"]
+    for path in sorted((out / "domains").glob("*/multibert.json")):
+        name, about = path.parent.name, {"manifest": srsly.read_json(path), "source": source}
+        about |= {"own": DOMAINS[name].corpus, "corpora": corpora_of(name)}
+        text = render("adapter.md", name=name, scores=report["given"]["per_domain"][name], **about)
+        path.with_name("README.md").write_text(text, encoding="utf8")
+    labels = srsly.read_json(out / "detector" / "cfg")["labels"]
     scores, source = detection["detectors"]["mixture"], f"{cite(detection)} part"
     text = detector_card(labels, scores, source)
     (out / "detector" / "README.md").write_text(text, encoding="utf8")
@@ -110,8 +98,7 @@ def cards(
     to: To = Path("assets/adapters"),
 ) -> None:
     """Write the model cards."""
-    reports = (json.loads(path.read_text(encoding="utf8")) for path in (metrics, detection))
-    write_cards(*reports, to)
+    write_cards(srsly.read_json(metrics), srsly.read_json(detection), to)
 
 
 if __name__ == "__main__":

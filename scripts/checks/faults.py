@@ -20,7 +20,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -153,16 +153,14 @@ def main(
             console.print(*fault, sep=" | ", markup=False, soft_wrap=True)
     console.print(dict(counts))
     if metrics is not None:
-        by_file: dict[str, Counter[str]] = {}
-        for fault in faults:
-            by_file.setdefault(fault.file, Counter())[fault.outcome] += 1
+        by_file = groupby(faults, key=lambda fault: fault.file)
         report = {
             "command": command_line("scripts.checks.faults"),
             "commit": commit(),
             "seed": seed,
             "faults": len(faults),
             "outcomes": dict(counts),
-            "by_file": {name: dict(own) for name, own in by_file.items()},
+            "by_file": {name: Counter(own.outcome for own in found) for name, found in by_file},
         }
         save(report, metrics)
     if counts["silent"]:

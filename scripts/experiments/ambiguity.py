@@ -46,13 +46,11 @@ def tag_sentences(
     nlp: Language,
     domains: Sequence[str],
     sentences: Sequence[tuple[str, str]] = tuple(SENTENCES),
-) -> dict[str, Any]:
+) -> list[dict[str, Any]]:
     """Tag every sentence under every domain.
 
     sentences (Sequence[tuple]): Text, and one of its words as the tokenizer cuts it.
-    RETURNS (dict): "sentences", each with its text, word and "labels", domain -> label of the
-        word or "O"; "labels", domain -> label -> sentences; and "divided", in how many sentences
-        the domains do not agree.
+    RETURNS (list): Text, word and "labels" of each: domain -> label of the word or "O".
     RAISES (ConfigError): If a sentence does not have its word.
     """
     rows: list[dict[str, Any]] = []
@@ -66,12 +64,7 @@ def tag_sentences(
         labels = [doc[places[0]].ent_type_ or "O" for doc in nlp.pipe(docs)]
         own = dict(zip(domains, labels, strict=True))
         rows.append({"text": text, "word": word, "labels": own})
-    by_domain = {
-        domain: dict(sorted(Counter(row["labels"][domain] for row in rows).items()))
-        for domain in domains
-    }
-    divided = sum(len(set(row["labels"].values())) > 1 for row in rows)
-    return {"sentences": rows, "labels": by_domain, "divided": divided}
+    return rows
 
 
 def _name_of(ent: Span) -> str:
@@ -138,7 +131,7 @@ def main(
         report = build_header("scripts.experiments.ambiguity", docs, corpus=corpus, **given)
         report["model"] = describe_model(nlp, model)
         tagger: Any = nlp.get_pipe("multibert_ner")
-        report["own"] = tag_sentences(nlp, list(tagger.domains))
+        report["own"] = {"sentences": tag_sentences(nlp, list(tagger.domains))}
         drawn = draw_docs(docs, seed=seed, limit_groups=limit_groups)
         report["gold"] = ambiguous_names(nlp, drawn)
     save(report, metrics or Path("metrics", corpus.name, "ambiguity.json"))

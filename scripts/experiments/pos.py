@@ -51,13 +51,9 @@ def features(doc: Doc) -> Iterator[list[str]]:
     words = ["<", *(word.text for word in doc), ">"]
     for i in range(1, len(words) - 1):
         own = words[i]
-        affixes = (f"{side}{own[cut]}" for n in (1, 2, 3) for side, cut in _cuts(n))
+        affixes = (a for n in (1, 2, 3) for a in (f"first{n}={own[:n]}", f"last{n}={own[-n:]}"))
         digit = f"digit={any(map(str.isdigit, own))}"
         yield [own, *affixes, digit, f"before={words[i - 1]}", f"behind={words[i + 1]}"]
-
-
-def _cuts(n: int) -> list[tuple[str, slice]]:
-    return [(f"first{n}=", slice(n)), (f"last{n}=", slice(-n, None))]
 
 
 def crf_tags(train: Sequence[Doc], gold: Tags, docs: Sequence[Doc]) -> Tags:

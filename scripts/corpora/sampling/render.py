@@ -100,7 +100,6 @@ def draw_own(
     """Choose one of several sentences, with the classes of its names as slots, and its names.
 
     RETURNS (Draft): The first choice that has a combination in this part.
-    RAISES (ValueError): If no sentence has one.
     """
     for template in rng.sample(templates, len(templates)):
         classes = [name for name in SLOT.findall(template) if name in gazetteer.known]
@@ -120,7 +119,6 @@ def draw_shared(
     """Choose a neutral sentence, a class that it may be about, and its names.
 
     RETURNS (Draft): All names of a sentence are of one class.
-    RAISES (ValueError): If no combination belongs to this part.
     """
     for _ in range(MAX_TRIES):
         template = rng.choice(list(templates))

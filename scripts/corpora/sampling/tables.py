@@ -88,7 +88,6 @@ def label_of(word_class: str, domain: str) -> str:
     """Look up the label of a word class.
 
     RETURNS (str): A label of the domain's head, or "O".
-    RAISES (KeyError): If the class does not belong to the domain's head.
     """
     if word_class in AMBIGUOUS:
         return AMBIGUOUS[word_class][domain]
