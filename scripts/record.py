@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -80,8 +81,6 @@ def build_header(
     """Say what was run on what.
 
     module (str): What is run, if none of our scripts is.
-    docs (Sequence[Doc]): What is scored, if there is no limit.
-    corpus (Path): Its folder. Only the name is kept.
     RETURNS (dict): command, commit and settings, and the numbers of docs and entities by domain.
     """
     domains = {name: {"docs": 0, "entities": 0} for name in sorted({doc._.domain for doc in docs})}
@@ -105,11 +104,28 @@ def describe_model(nlp: Language, source: str) -> dict[str, Any]:
     return {"name": name, "version": nlp.meta["version"], "source": plain_path(source)}
 
 
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """Write a folder beside the one that it takes the place of when all is written.
+    YIELDS (Path): The draft, an empty folder; gone at the end.
+    """
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
 def save(report: Mapping[str, Any], path: Path) -> None:
     """Write a report as JSON, floats with four decimals, a list of lists (the counts of the docs
     of a domain) on one line.
     """
-    write_atomically(path, f"{_to_json(_rounded(report))}\n".encode())
+    rounded = json.loads(json.dumps(report), parse_float=lambda text: round(float(text), 4))
+    write_atomically(path, f"{_to_json(rounded)}\n".encode())
 
 
 def _to_json(value: Any, line: str = "\n") -> str:
@@ -126,12 +142,29 @@ def _to_json(value: Any, line: str = "\n") -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
-    return round(value, 4) if isinstance(value, float) else value
+def percent(share: float | None, digits: int = 1) -> str:
+    """RETURNS (str): As 71.3, or a dash for what is not known."""
+    return "–" if share is None else f"{100 * share:.{digits}f}"
+
+
+def points(difference: float | None) -> str:
+    """RETURNS (str): As +1.3 or −0.4."""
+    return "–" if difference is None else f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def span(entry: Mapping[str, Any], key: str = "interval") -> str:
+    """RETURNS (str): The interval of a difference, as −0.4 to +1.3."""
+    return " to ".join(map(points, entry[key])) if entry[key] else "–"
+
+
+def f1(scores: Mapping[str, Any] | None) -> str:
+    """RETURNS (str): F1 and its interval, as 71.3 (65.0-76.8)."""
+    if scores is None or scores["f"] is None:
+        return "–"
+    if not scores.get("f_interval"):
+        return percent(scores["f"])
+    low, high = scores["f_interval"]
+    return f"{percent(scores['f'])} ({percent(low)}-{percent(high)})"
 
 
 def table(title: str, rows: Iterable[Mapping[str, Any]]) -> Table:

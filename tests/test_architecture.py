@@ -194,7 +194,7 @@ def test_the_rooms_of_the_scripts():
 
 def test_the_scripts_stay_short():
     paths = (ROOT / "scripts").rglob("*.py")
-    assert sum(len(path.read_text(encoding="utf8").splitlines()) for path in paths) <= 8800
+    assert sum(len(path.read_text(encoding="utf8").splitlines()) for path in paths) <= 8000
 
 
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -268,11 +268,6 @@ def test_docstrings_and_all(path):
         assert set(ast.literal_eval(value)) <= defined
 
 
-DOCSTRINGS_TO_COME = (
-    *("adapters/*", "core/*", "networks/mixture*.py", "networks/tagger_model.py"),
-    *("networks/trained_folders.py", "pipeline/domain_detector.py"),
-)
-"""Files of the package whose docstrings do not all open with a sentence yet."""
 ENTRY = re.compile(r"(RETURNS|RAISES|YIELDS|See)\b|\w+(, \w+)* \([^)]*\)( \w+)?[:,]")
 """How a line begins that is an entry of a docstring's list of arguments, results and errors."""
 
@@ -310,16 +305,8 @@ def test_the_opening_of_a_docstring_is_found(docstring, expected):
     assert opens_with_a_sentence(docstring) is expected
 
 
-def test_docstrings_to_come_name_files():
-    names = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
-    assert all(any(fnmatch(name, glob) for name in names) for glob in DOCSTRINGS_TO_COME)
-
-
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_docstrings_open_with_a_sentence(path):
-    name = path.relative_to(PACKAGE).as_posix()
-    if any(fnmatch(name, glob) for glob in DOCSTRINGS_TO_COME):
-        return
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
         docstring = ast.get_docstring(node) if isinstance(node, kinds) else None

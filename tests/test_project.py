@@ -11,8 +11,7 @@ import srsly
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from scripts.corpora.arman import ARCHIVE
-from scripts.corpora.parsner_social import ARCHIVE as CHANNELS
+from scripts.corpora.publishers import ARMAN_ZIP, PARSNER_ZIP
 from scripts.corpora.sentence import SPLITS
 from scripts.domains import CORPORA
 
@@ -60,7 +59,7 @@ def test_the_project_is_short():
 
 
 def test_the_corpora_go_where_the_readers_look():
-    wanted = {f"arman/{ARCHIVE}", f"parsner_social/{CHANNELS}"}
+    wanted = {f"arman/{ARMAN_ZIP}", f"parsner_social/{PARSNER_ZIP}"}
     wanted |= {f"parstwiner/{part}.txt" for part in SPLITS}
     found = {own["dest"].removeprefix("assets/persian/") for own in PROJECTS[""]["assets"]}
     assert found == wanted

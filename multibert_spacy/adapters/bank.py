@@ -27,8 +27,8 @@ __all__ = ["Bank"]
 
 
 def _distinct(adapters: Sequence[Adapter]) -> tuple[list[Adapter], list[int]]:
-    """RETURNS (tuple): The adapters without those that equal an earlier one, and for each adapter
-    given its index among them.
+    """Return the adapters without those that equal an earlier one, and for each adapter given its
+    index among them.
     """
     kept: list[tuple[Adapter, dict[str, Tensor]]] = []
     place = []
@@ -142,18 +142,18 @@ class Bank:
         return self._mixed(pick.tolist()) if self._pairs else None
 
     def _mixed(self, places: Sequence[int]) -> RowAdapter:
-        """places (Sequence[int]): The adapter of each row."""
+        """Stack each site's A and B by row. places (Sequence[int]): The adapter of each row."""
         return LoraMixed(partial(self._stack, places), self._scales_of(places), self._dropout)
 
     def _scales_of(self, places: Sequence[int]) -> Tensor:
-        """RETURNS (b, 1, 1)."""
+        """Return the scale of each row (b, 1, 1)."""
         a, _ = next(iter(self._pairs[0].values()))
         scales = [self._scales[i] for i in places]
         return torch.tensor(scales, dtype=self.dtype, device=a.device)[:, None, None]
 
     def _stack(self, places: Sequence[int], site: str) -> Pair | None:
-        """RETURNS (tuple): A (b, r, in) and B (b, out, r) of b rows at a site; None if the adapter
-        of no row sits there.
+        """Return A (b, r, in) and B (b, out, r) of b rows at a site; None if the adapter of no row
+        sits there.
         """
         own = [self._pairs[i].get(site) for i in places]
         there = next((pair for pair in own if pair is not None), None)
@@ -167,7 +167,7 @@ class Bank:
         return cast(torch.stack(parts_a), self.dtype), cast(torch.stack(parts_b), self.dtype)
 
     def _sites(self) -> list[str]:
-        """RETURNS (list[str]): Of all adapters."""
+        """Return the sites of all adapters."""
         return list(dict.fromkeys(site for own in self._pairs for site in own))
 
     def stacks(self) -> dict[str, Tensor]:

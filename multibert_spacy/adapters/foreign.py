@@ -115,7 +115,7 @@ def _check_names(
 
 
 def _inside(name: str, prefix: str) -> str:
-    """RETURNS (str): The name of a tensor inside the core, or of the classifier."""
+    """Return the name of a tensor inside the core, or of the classifier."""
     for begin in (PEFT_PREFIX, "base_model."):  # PEFT leaves out `model` beside a prefix
         if name.startswith(begin):
             return name.removeprefix(begin).removeprefix(prefix)
@@ -125,7 +125,8 @@ def _inside(name: str, prefix: str) -> str:
 def _classifier(
     folder: Path, heads: Mapping[str, Tensor], core: Core
 ) -> tuple[Tensor | None, Tensor | None]:
-    """RETURNS (tuple): Weight (k, h) and bias (k,).
+    """Return weight (k, h) and bias (k,).
+
     RAISES (AdapterError): If it is no linear layer on the core.
     """
     if not heads:
@@ -140,7 +141,7 @@ def _classifier(
 
 
 def _tags(folder: Path) -> list[str] | None:
-    """RETURNS (list[str]): What a model's `config.json` calls its classes, in order."""
+    """Return what a model's `config.json` calls its classes, in order."""
     if not (folder / "config.json").is_file():
         return None
     names = read_json(folder / "config.json", AdapterError, largest=LARGEST_CONFIG).get("id2label")
@@ -151,7 +152,7 @@ def _tags(folder: Path) -> list[str] | None:
 
 
 def _fingerprint(base: str) -> str | None:
-    """RETURNS (str): The core's, if it was a folder of ours which is still there."""
+    """Return the core's fingerprint, if it was a folder of ours which is still there."""
     path = Path(base) / MANIFEST
     try:
         if not base or "\0" in base or not path.is_file():

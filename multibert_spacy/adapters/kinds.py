@@ -1,4 +1,4 @@
-"""Adapters: their settings and their trainable form.
+"""Settings of adapters, and their trainable form.
 
 An adapter here is a plain `nn.Module` of parameters in fp32; what it does to the core is in
 `bank.py`, how it is stored in `peft_format.py`. PEFT (the only module that imports it, and only
@@ -76,11 +76,11 @@ class LoraSettings:
         return LoraAdapter(self, core)
 
     def sites(self, core: Core) -> dict[str, nn.Linear]:
-        """RETURNS (dict): What its adapter sits on, see `Core.linear_sites`."""
+        """Return what its adapter sits on; see `Core.linear_sites`."""
         return core.linear_sites(self.target_modules, self.first_layer, shared=self.shared)
 
     def shapes(self, core: Core) -> dict[str, tuple[int, ...]]:
-        """RETURNS (dict): Shapes of the tensors that `export` of its adapter gives, by name."""
+        """Return shapes of the tensors that `export` of its adapter gives, by name."""
         shapes: dict[str, tuple[int, ...]] = {}
         for site, module in self.sites(core).items():
             shapes[f"{PEFT_PREFIX}{site}.lora_A.weight"] = (self.rank, module.in_features)
@@ -109,7 +109,7 @@ class PrefixSettings:
         return PrefixAdapter(self, core, pieces)
 
     def shapes(self, core: Core) -> dict[str, tuple[int, ...]]:
-        """RETURNS (dict): Shapes of the tensors that `export` of its adapter gives, by name."""
+        """Return shapes of the tensors that `export` of its adapter gives, by name."""
         return {"prompt_embeddings": (self.n_virtual, core.n_layers * 2 * core.width)}
 
 
@@ -150,12 +150,12 @@ class LoraAdapter(nn.Module):
         return self.settings.alpha / self.settings.rank
 
     def pairs(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """RETURNS (dict): A and B of each site that is met, at every depth."""
+        """Return A and B of each site that is met, at every depth."""
         own = zip(self._places, self.a, self.b, strict=True)
         return {place: (a, b) for places, a, b in own for place in places}
 
     def export(self) -> dict[str, Tensor]:
-        """RETURNS (dict): Tensors by PEFT's names."""
+        """Return tensors by PEFT's names."""
         tensors = {}
         for site, a, b in zip(self.sites, self.a, self.b, strict=True):
             tensors[f"{PEFT_PREFIX}{site}.lora_A.weight"] = a
@@ -185,7 +185,9 @@ class PrefixAdapter(nn.Module):
     """
 
     def __init__(self, settings: PrefixSettings, core: Core, pieces: Sequence[int] = ()) -> None:
-        """pieces (Sequence[int]): Pieces of real text, for the start value "text": the keys and
+        """Start as `init` says.
+
+        pieces (Sequence[int]): Pieces of real text, for the start value "text": the keys and
         values that the bare core computes for them, so that the prefix starts as a context
         that the core knows (Li and Liang 2021, section 7.4, find it better for small data).
         If they are too few they are repeated; without any, or with init = "noise", the start
@@ -227,7 +229,7 @@ class PrefixAdapter(nn.Module):
             last.weight.data.mul_(0.1)
 
     def table(self) -> Tensor:
-        """RETURNS (p, l * 2 * h): In PEFT's order: layer, key or value, head, width."""
+        """Return the prefix (p, l * 2 * h) in PEFT's order: layer, key or value, head, width."""
         if self.encoder is None:
             return self.raw
         tokens = torch.arange(self.settings.n_virtual, device=self.encoder.embedding.weight.device)
@@ -235,11 +237,11 @@ class PrefixAdapter(nn.Module):
         return table
 
     def key_values(self) -> Tensor:
-        """RETURNS (l, 2, a, p, d)."""
+        """Return keys and values (l, 2, a, p, d)."""
         return self.table().view(-1, *self.shape).permute(1, 2, 3, 0, 4)
 
     def export(self) -> dict[str, Tensor]:
-        """RETURNS (dict): Tensors by PEFT's names, the projection folded away."""
+        """Return tensors by PEFT's names, the projection folded away."""
         return {"prompt_embeddings": self.table()}
 
     def peft_config(self) -> Any:

@@ -49,7 +49,9 @@ class _LoraLinear(torch.autograd.Function):
         b: Tensor,
         scale: float,
     ) -> Tensor:
-        """x (b, t, in) in the core's type, keep (b * t, in): dropout's factors for z = keep * x,
+        """Compute a linear layer with LoRA.
+
+        x (b, t, in) in the core's type, keep (b * t, in): dropout's factors for z = keep * x,
         w (out, in), bias (out,) or None, a (r, in) and b (out, r) in fp32.
         """
         rows = x.flatten(0, -2)
@@ -86,7 +88,9 @@ class LoraMixed(RowAdapter):
     def __init__(
         self, stack: Callable[[str], Pair | None], scales: Tensor | None, dropout: float = 0.0
     ) -> None:
-        """stack (Callable): From a site to A (b, r, in) and B (b, out, r), one for each row; None
+        """Hold the LoRA of a batch's rows.
+
+        stack (Callable): From a site to A (b, r, in) and B (b, out, r), one for each row; None
             where no adapter sits.
         scales (b, 1, 1): LoRA's alpha / rank of each row; None if they are in B.
         dropout (float): LoRA's own, on the input of A.
@@ -109,7 +113,10 @@ class LoraTrained(RowAdapter):
     """LoRA of one adapter in training: A (r, in) and B (out, r) of each site, in fp32."""
 
     def __init__(self, pairs: Mapping[str, Pair], scale: float, dropout: float) -> None:
-        """dropout (float): LoRA's own, on the input of A."""
+        """Hold the LoRA of one adapter.
+
+        dropout (float): LoRA's own, on the input of A.
+        """
         self.pairs = pairs
         self.scale = scale
         self.dropout = dropout

@@ -56,7 +56,7 @@ def fits(modules: PostNormBlock) -> bool:
 
 
 def keep_of(x: Tensor, dropout: float) -> Tensor | None:
-    """RETURNS: What dropout multiplies x by, of its shape; None where it is off."""
+    """Return what dropout multiplies x by, of its shape; None where it is off."""
     return F.dropout(torch.ones_like(x), dropout) if dropout else None
 
 
@@ -121,8 +121,8 @@ def _inputs(modules: PostNormBlock) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
 def _factors(
     ab: Sequence[Tensor], scale: float, dtype: torch.dtype
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """RETURNS (tuple): Scaled A of query, key and value (3 r, h), and of the other three sites;
-    B of all six.
+    """Return scaled A of query, key and value (3 r, h), and of the other three sites; B of all
+    six.
     """
     a = [torch.cat(list(ab[:3])), *ab[3:6]]
     return [(own * scale).to(dtype) for own in a], [own.to(dtype) for own in ab[6:]]
@@ -135,13 +135,13 @@ def _linear(x: Tensor, dense: nn.Linear, low: Tensor, b: Tensor) -> Tensor:
 def _linear_back(
     d: Tensor, x: Tensor, low: Tensor, dense: nn.Linear, a: Tensor, b: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """RETURNS (tuple): Gradients of x, of A (of the scaled one) and of B in fp32."""
+    """Return gradients of x, of A (of the scaled one) and of B in fp32."""
     d_low = d @ b
     return (d @ dense.weight).addmm_(d_low, a), d_low.T @ x, (d.T @ low).float()
 
 
 def _norm(x: Tensor, norm: nn.LayerNorm) -> tuple[Tensor, Tensor, Tensor]:
-    """RETURNS (tuple): The output (n, h), mean and reciprocal deviation (n, 1)."""
+    """Return the output (n, h), mean and reciprocal deviation (n, 1)."""
     shape = list(norm.normalized_shape)
     return torch.native_layer_norm(x, shape, norm.weight, norm.bias, norm.eps)
 
@@ -153,7 +153,7 @@ def _norm_back(d: Tensor, x: Tensor, mean: Tensor, std: Tensor, norm: nn.LayerNo
 
 
 def _dropout(x: Tensor, p: float) -> tuple[Tensor, Tensor | None]:
-    """RETURNS (tuple): x, changed in place, and what it was multiplied by."""
+    """Return x, changed in place, and what it was multiplied by."""
     keep = keep_of(x, p)
     return x if keep is None else x.mul_(keep), keep
 
@@ -164,7 +164,10 @@ and what dropout multiplied them by."""
 
 
 def _attend(block: LoraBlock, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, list[Heads]]:
-    """q, k, v (n, h). RETURNS (tuple): The output (n, h), and what the way back needs."""
+    """Attend from q to k and v (n, h).
+
+    RETURNS (tuple): The output (n, h), and what the way back needs.
+    """
     q, k, v = (block.rows.to_blocks(x) for x in (q, k, v))
     out, saved = torch.empty_like(q), []
     for rows, where in block.rows.slices:
@@ -183,7 +186,9 @@ def _attend(block: LoraBlock, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, 
 
 
 def _attend_back(block: LoraBlock, d: Tensor, saved: Sequence[Any]) -> list[Tensor]:
-    """d (n, h); saved: What `_attend` did, one behind the other.
+    """Go back through `_attend`.
+
+    d (n, h); saved: What `_attend` did, one behind the other.
     RETURNS (list): Gradients of q, k and v (n, h).
     """
     d = block.rows.to_blocks(d, zero=True)
@@ -206,12 +211,12 @@ def _attend_back(block: LoraBlock, d: Tensor, saved: Sequence[Any]) -> list[Tens
 
 
 def _to_heads(x: Tensor, rows: Block, n_heads: int) -> Tensor:
-    """x (b * t, h). RETURNS (b * a, t, d)."""
+    """Part x (b * t, h) into heads (b * a, t, d)."""
     by_row = x.view(-1, rows.t, n_heads, x.shape[-1] // n_heads).transpose(1, 2)
     return by_row.reshape(-1, rows.t, by_row.shape[-1])
 
 
 def _from_heads(x: Tensor, rows: Block, n_heads: int) -> Tensor:
-    """x (b * a, t, d). RETURNS (b * t, h)."""
+    """Join heads (b * a, t, d) to (b * t, h)."""
     by_row = x.view(-1, n_heads, rows.t, x.shape[-1]).transpose(1, 2)
     return by_row.reshape(-1, n_heads * x.shape[-1])

@@ -135,7 +135,7 @@ def build_adapter(
 
 
 def largest_file(core: Core) -> int:
-    """RETURNS (int): Bytes that a file of an adapter may have."""
+    """Return how many bytes a file of an adapter may have."""
     n_weights: int = sum(p.numel() for p in core.model.parameters())
     return 16 * n_weights + LARGEST
 
@@ -249,8 +249,10 @@ def _is_target(site: str, config: dict[str, Any], patterns: Patterns, inside: st
 
 
 def _matches(site: str, names: str | Sequence[str], patterns: Patterns) -> bool:
-    """names (str | Sequence[str]): A regular expression, PEFT's word for all linear layers, or
-    ends of module names.
+    """Match a module's name as PEFT does.
+
+    names (str | Sequence[str]): A regular expression, PEFT's word for all linear layers, or
+        ends of module names.
     """
     if isinstance(names, str):
         return names == ALL_LAYERS or patterns.matches(names, site)

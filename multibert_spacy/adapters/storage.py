@@ -157,7 +157,8 @@ def write_files(
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """RETURNS (dict): The manifest.
+    """Return the manifest.
+
     RAISES (AdapterError): If it is missing, damaged, or of a newer format.
     """
     path = folder / MANIFEST
@@ -266,7 +267,10 @@ def _verify(folder: Path, manifest: Mapping[str, Any], largest: int) -> Path:
 
 
 def _check_settings(folder: Path, there: object, core: Core) -> None:
-    """RAISES (AdapterError): If an adapter was made for the same weights in another setting."""
+    """Check that an adapter was made for the same weights in the same setting.
+
+    RAISES (AdapterError): If it was not.
+    """
     if there is None:
         return
     if not isinstance(there, dict):

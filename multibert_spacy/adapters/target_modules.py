@@ -47,7 +47,8 @@ class Patterns:
         self._end = time.monotonic() + seconds
 
     def matches(self, pattern: str, text: str) -> bool:
-        """RETURNS (bool): Whether the whole text is matched.
+        """Return whether the whole text is matched.
+
         RAISES (PatternError): If the pattern is not compiled.
         RAISES (TimeoutError): If the time is up.
         """
@@ -72,7 +73,10 @@ class Patterns:
 
 @lru_cache(maxsize=256)
 def _compile(pattern: str) -> "regex.Pattern[str]":
-    """RAISES (PatternError): If it is too long, too deep, or holds what is left out."""
+    """Compile a pattern.
+
+    RAISES (PatternError): If it is too long, too deep, or holds what is left out.
+    """
     if not isinstance(pattern, str) or len(pattern) > MOST_CHARACTERS:
         raise PatternError(f"a pattern may have {MOST_CHARACTERS} characters: {pattern!r:.80}")
     at = depth = 0

@@ -13,6 +13,7 @@ from . import (  # noqa: F401  (each adds its command)
     domains,
     evaluate,
     export,
+    graph,
     import_,
     package,
     remove,

@@ -38,7 +38,10 @@ multibert = typer.Typer(
 
 Out = Annotated[
     Path,
-    typer.Argument(help="A new folder, or a pipeline's to replace", show_default=False),
+    typer.Argument(
+        help="A new folder, made with those above it, or a pipeline's to replace",
+        show_default=False,
+    ),
 ]
 Domain = Annotated[str, typer.Argument(help="The domain", show_default=False)]
 Model = Annotated[str, typer.Argument(help="Installed package or folder", show_default=False)]

@@ -5,16 +5,31 @@ no relative import. Texts are never sent anywhere but to this machine's own serv
 """
 
 import html
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
-
-import streamlit as st
-from spacy_streamlit.util import get_html, load_model
 
 from multibert_spacy.cli.drawing import read_lines
 from multibert_spacy.cli.group import tagger_of
 from multibert_spacy.cli.tagging import EXAMPLES, as_csv, parse_texts, tag_threads
 from multibert_spacy.errors import MultibertError
+
+
+@contextmanager
+def kept(variable: str) -> Iterator[None]:
+    """Leave an environment variable as it is, whatever is imported."""
+    before = os.environ.get(variable)
+    yield
+    if os.environ.get(variable) != before:
+        os.environ.pop(variable)
+        os.environ.update({} if before is None else {variable: before})
+
+
+with kept("MPLBACKEND"):  # which Streamlit sets
+    import streamlit as st
+    from spacy_streamlit.util import get_html, load_model
 
 __all__ = ["main"]
 

@@ -78,7 +78,9 @@ def attend_near(
 
 
 def _near(seen: Tensor, queries: Tensor, keys: Tensor, near: int) -> Tensor:
-    """seen (b or 1, 1, 1, m), queries (n,), keys (m,): Places in a row, those of a prefix below 0.
+    """Narrow what is seen to pieces that are near.
+
+    seen (b or 1, 1, 1, m), queries (n,), keys (m,): Places in a row, those of a prefix below 0.
     RETURNS (b or 1, 1, n, m). Behind a row's end a piece sees itself: of nothing at all softmax
         makes no number.
     """
@@ -87,7 +89,7 @@ def _near(seen: Tensor, queries: Tensor, keys: Tensor, near: int) -> Tensor:
 
 
 def bias_of(seen: Tensor, dtype: torch.dtype) -> Tensor:
-    """seen (bool): See `attend`. RETURNS: What to add to the scores, of its shape."""
+    """Return what to add to the scores, of the shape of `seen`; see `attend`."""
     return torch.zeros_like(seen, dtype=dtype).masked_fill_(~seen, float("-inf"))
 
 

@@ -55,8 +55,8 @@ def strip_pooler(model: Any) -> None:
 
 
 def _model_class(config: PretrainedConfig) -> Any:
-    """RETURNS (type): What `AutoModel` would choose. It imports the names of all models first,
-    which was half of the time of loading a pipeline.
+    """Return what `AutoModel` would choose. It imports the names of all models first, which was
+    half of the time of loading a pipeline.
     """
     found = MODEL_MAPPING[type(config)]
     return found if isinstance(found, type) else AutoModel

@@ -39,9 +39,10 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """RETURNS (Tensor): x in a type. By way of fp32 if it is fp16: on a CPU torch has no fast way
-    from there to bf16, and the two steps take a quarter to a half of the time (16 x 1,536: 44 to
-    11 us).
+    """Return x in another type.
+
+    By way of fp32 if it is fp16: on a CPU torch has no fast way from there to bf16, and the two
+    steps take a quarter to a half of the time (16 x 1,536: 44 to 11 us).
     """
     return x.float().to(dtype) if x.dtype == torch.float16 else x.to(dtype)
 

@@ -114,8 +114,8 @@ class Core:
         return [tuple(e.ids) for e in backend.encode_batch(safe, add_special_tokens=False)]
 
     def fingerprint(self) -> str:
-        """RETURNS (str): SHA-256 over the weights in fp32, the pooler left out: the identity that
-        an adapter is bound to, whatever precision the core is stored in.
+        """Return the identity that an adapter is bound to, whatever precision the core is stored
+        in: SHA-256 over the weights in fp32, the pooler left out.
         """
         return hash_tensors(
             {
@@ -172,7 +172,7 @@ class Core:
         return {site: linear[site] for site in inner if site in chosen or inner[site] in chosen}
 
     def _linear(self, *, shared: bool) -> dict[str, nn.Linear]:
-        """RETURNS (dict): All linear layers; see `linear_sites`."""
+        """Return all linear layers; see `linear_sites`."""
         family, modules = self.family, dict(self.model.named_modules())
         found = {name: modules[name] for name in [family.projection] if name in modules}
         for site, layer in (family.own_blocks if shared else family.blocks)(self.model):

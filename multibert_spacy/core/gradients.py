@@ -19,7 +19,7 @@ FAILED = "failed_updates"
 
 
 def _parameters(model: Model[Any, Any]) -> Iterator[Any]:
-    """YIELDS (Parameter): Those of all PyTorch modules in a model, a trainable core included."""
+    """Yield the parameters of all PyTorch modules in a model, a trainable core included."""
     for node in model.walk():
         for shim in node.shims:
             yield from getattr(shim, "_model", shim).parameters()
@@ -28,7 +28,7 @@ def _parameters(model: Model[Any, Any]) -> Iterator[Any]:
 
 
 def has_gradient(model: Model[Any, Any]) -> bool:
-    """RETURNS (bool): Whether any gradient of the model is other than zero."""
+    """Return whether any gradient of the model is other than zero."""
     own = (
         node.get_grad(name).any()
         for node in model.walk()

@@ -36,7 +36,10 @@ class CoreListener(Model[Any, Any]):
     """
 
     def __init__(self, upstream: str = "*") -> None:
-        """upstream (str): Name of the component that owns the core; "*" is any."""
+        """Listen for a core.
+
+        upstream (str): Name of the component that owns the core; "*" is any.
+        """
         super().__init__("multibert_core_listener", _no_forward)
         self.upstream = upstream
         self._owner: CoreOwner | None = None
@@ -95,11 +98,11 @@ class CoreListener(Model[Any, Any]):
 
     @property
     def core(self) -> Core:
-        """The core that is lent. RAISES: As `owner`."""
+        """The core that is lent. It raises what `owner` raises."""
         return self.owner().core
 
     def fingerprint(self) -> str:
-        """RETURNS (str): The identity of the core's weights. RAISES: As `owner`."""
+        """The identity of the core's weights. It raises what `owner` raises."""
         return self.owner().fingerprint()
 
     @property

@@ -43,7 +43,7 @@ class Layout(Protocol):
     """What the core has to know of a batch."""
 
     def pack(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """ids (b, t). RETURNS (tuple): ids as they lie, and each one's position in its row."""
+        """Return ids (b, t) as they lie, and each one's position in its row."""
         ...
 
     def attend(
@@ -56,14 +56,16 @@ class Layout(Protocol):
         dropout: float,
         near: int | None = None,
     ) -> Tensor:
-        """q, k, v: As they lie, of width h. near (int): How far a piece sees, besides the prefix;
-        None is everywhere.
+        """Attend within rows.
+
+        q, k, v: As they lie, of width h.
+        near (int): How far a piece sees, besides the prefix; None is everywhere.
         RETURNS: The same shape.
         """
         ...
 
     def unpack(self, x: Tensor) -> Tensor:
-        """x: As it lies. RETURNS (b, t, h): What is behind a row's length is undefined."""
+        """Return x, as it lies, as (b, t, h). What is behind a row's length is undefined."""
         ...
 
 
@@ -71,7 +73,9 @@ class PaddedRows:
     """Rows (b, t)."""
 
     def __init__(self, lengths: Tensor, t: int, n_virtual: int) -> None:
-        """lengths (b,): Pieces of each row, where the core is.
+        """Say how rows lie.
+
+        lengths (b,): Pieces of each row, where the core is.
         t (int): The longest.
         n_virtual (int): Virtual tokens in front of each row's keys.
         """
@@ -116,7 +120,9 @@ class FlatRows:
     """Rows one behind the other (n,); for attention they are put in blocks (m,). On a CPU."""
 
     def __init__(self, lengths: Sequence[int], n_virtual: int = 0) -> None:
-        """lengths (Sequence[int]): Pieces of each row.
+        """Say how rows lie.
+
+        lengths (Sequence[int]): Pieces of each row.
         n_virtual (int): Virtual tokens in front of each row's keys.
 
         n (int): All pieces, and behind them what fills up to a multiple of ALIGNED.
@@ -161,15 +167,17 @@ class FlatRows:
         return rows
 
     def to_blocks(self, x: Tensor, *, zero: bool = False) -> Tensor:
-        """x (n, h): As it lies. RETURNS (m, h): Block after block. What is padded is zero, if
-        `zero`, and any finite value otherwise.
+        """Return x (n, h), as it lies, as (m, h), block after block.
+
+        What is padded is zero, if `zero`, and any finite value otherwise.
         """
         x = x.index_select(0, self._place)
         return x.index_fill_(0, self._padding, 0) if zero else x
 
     def from_blocks(self, x: Tensor, *, zero: bool = False) -> Tensor:
-        """x (m, h): Block after block. RETURNS (n, h): As it lies. What fills it up is zero,
-        if `zero`, and any finite value otherwise.
+        """Return x (m, h), block after block, as (n, h), as it lies.
+
+        What fills it up is zero, if `zero`, and any finite value otherwise.
         """
         x = x.index_select(0, self._inside)
         if zero:
@@ -204,8 +212,9 @@ def _aligned(n: int) -> int:
 
 
 def _first_block(lengths: Sequence[int]) -> int:
-    """lengths (Sequence[int]): From the longest to the shortest.
-    RETURNS (int): How many rows the first block has.
+    """Return how many rows the first block has.
+
+    lengths (Sequence[int]): From the longest to the shortest.
     """
     padding = 0
     for i, own in enumerate(lengths):
@@ -225,7 +234,7 @@ def _attend(
     dropout: float,
     near: int | None,
 ) -> Tensor:
-    """q, k, v (b, t, h). RETURNS (b, t, h)."""
+    """Attend within rows: q, k and v (b, t, h) to (b, t, h)."""
     shape = q.shape
     q, k, v = (x.view(*x.shape[:2], n_heads, -1).transpose(1, 2) for x in (q, k, v))
     if prefix is not None:

@@ -76,8 +76,9 @@ def check_engine(engine: str, precision: str, device: torch.device, *, trainable
 
 
 def upload(array: NDArray[np.int64], device: torch.device) -> Tensor:
-    """RETURNS (Tensor): The array where the core is. On the way to a GPU it is pinned, so that the
-    copy does not hold up the CPU.
+    """Return the array where the core is.
+
+    On the way to a GPU it is pinned, so that the copy does not hold up the CPU.
     """
     tensor = torch.from_numpy(array)
     if device.type == "cuda":

@@ -46,8 +46,8 @@ class RowAdapter:
         return F.linear(x, module.weight, module.bias)
 
     def prefix(self, layer: int, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
-        """RETURNS (tuple): Keys and values in front of a row's own, (b or 1, a, p, d) each; None
-        if there are none.
+        """Return keys and values in front of a row's own, (b or 1, a, p, d) each; None if there
+        are none.
         """
         return None
 

@@ -111,7 +111,7 @@ def save_core(
 
 
 def _drop_paths(path: Path) -> None:
-    """transformers notes where a tokenizer was loaded from; that is nobody's business."""
+    """Drop where a tokenizer was loaded from, which transformers notes and nobody should see."""
     config = json.loads(path.read_text(encoding="utf8"))
     config.pop("name_or_path", None)
     path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf8")
@@ -181,9 +181,9 @@ def load_core(
 
 
 def _check_names(folder: Path, files: Mapping[str, str]) -> None:
-    """transformers reads every file that has one of its names, and follows some names in them: an
-    `adapter_config.json` sends it to another model, a `…_file` of the tokenizer's settings to
-    another place.
+    """Check the names of files: transformers reads every file that has one of its names, and
+    follows some names in them. An `adapter_config.json` sends it to another model, a `…_file` of
+    the tokenizer's settings to another place.
     """
     for path in sorted(folder.iterdir()):
         known = path.name in files and path.name != "adapter_config.json"

@@ -56,7 +56,7 @@ def core_settings(config: Any, tokenizer: Any, specials: Mapping[str, int]) -> d
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """RETURNS (list[str]): For each entry that differs, what is said of it in an error."""
+    """Return for each entry that differs, what is said of it in an error."""
     return [
         f"{name} ({str(there.get(name))[:24]}, here {str(here.get(name))[:24]})"
         for name in sorted({*there, *here})

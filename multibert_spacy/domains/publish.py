@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -52,9 +52,8 @@ def package_domain(
     RAISES (ConfigError): If no package can have the name or what the meta says, or setuptools
         cannot build.
     """
-    tagger = check_known(nlp, name)
+    check_known(nlp, name)
     package = package_name(name)
-    _check_alone(name, tagger.domains)
     about = _about(nlp, name, package, version or nlp.meta["version"])
     with draft_in(Path(folder)) as draft:
         project = draft / "project"
@@ -77,33 +76,19 @@ def package_domain(
 def package_name(domain: str) -> str:
     """Return the name of a domain's package.
 
-    RAISES (ConfigError): If it has letters that no package's name can have.
+    pip takes capitals for small letters, and any run of '-', '_' and '.' for one '-'. Whatever it
+    would not leave as it is could be the package of another domain, in this or another pipeline,
+    whose installation would replace it.
+
+    RAISES (ConfigError): If no package can have the name, or another domain's could have it too.
     """
-    name = re.sub(r"[-.]", "_", domain)
-    if not re.fullmatch(r"\w+", name, re.ASCII):
+    if not re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", domain):
         raise ConfigError(
-            f"A package's name has letters from a to z, digits and '_', and {domain!r} has "
-            "others: rename the domain first"
+            "A package's name has small letters from a to z, digits and single '_' between them, "
+            f"so that pip can tell it from all others, and {domain!r} has not: rename the domain "
+            "first"
         )
-    return f"{PREFIX}{name}"
-
-
-def _check_alone(domain: str, domains: Iterable[str]) -> None:
-    """Check that pip can tell a domain's package from those of the others.
-
-    RAISES (ConfigError): If it cannot.
-    """
-    for other in domains:
-        if other != domain and _normal(other) == _normal(domain):
-            raise ConfigError(
-                f"The packages of {domain!r} and {other!r} would have the same name: rename one "
-                "of the two first"
-            )
-
-
-def _normal(name: str) -> str:
-    """Return what pip takes a package's name for."""
-    return re.sub(r"[-_.]+", "-", name).casefold()
+    return f"{PREFIX}{domain}"
 
 
 def _check_lines(fields: Mapping[str, object]) -> None:

@@ -127,11 +127,11 @@ class Mixture:
         return self  # nothing in it is ever changed
 
     def tensors(self) -> dict[str, Floats2d]:
-        """RETURNS (dict): Its arrays by name."""
+        """Return its arrays by name."""
         return {name: getattr(self, name) for name in array_shapes(0, 0, 0, 0)}
 
     def texts(self) -> dict[str, Any]:
-        """RETURNS (dict): The rest, as JSON values."""
+        """Return the rest, as JSON values."""
         return {
             "descriptions": dict(zip(self.labels, self.descriptions, strict=True)),
             "columns": list(self.columns),
@@ -142,7 +142,7 @@ class Mixture:
 
     @cached_property
     def trained(self) -> Any:
-        """RETURNS (k,): Whether the bag was trained on a domain."""
+        """Return whether the bag was trained on a domain (k,)."""
         return np.array(self.columns) >= 0
 
     @cached_property
@@ -155,8 +155,8 @@ class Mixture:
 
     @cached_property
     def _left_topics(self) -> Floats2d:
-        """RETURNS (n, h): Other topics, without those that are like a domain which was added
-        later: they are its own now, until it goes again.
+        """Return other topics (n, h), without those that are like a domain which was added later:
+        they are its own now, until it goes again.
         """
         added = _unit(self.described[~self.trained] - self.origin)
         near = (_unit(self.other - self.origin) @ added.T >= NEAR).any(1)
@@ -164,7 +164,10 @@ class Mixture:
         return left
 
     def predict(self, embeddings: Floats2d, outputs: Floats2d, n_pieces: Floats2d) -> Floats2d:
-        """embeddings (n, h): Of groups, of length 1. outputs (n, m): What the bag gives.
+        """Score groups.
+
+        embeddings (n, h): Of groups, of length 1.
+        outputs (n, m): What the bag gives.
         n_pieces (n,): Pieces of each group.
         RETURNS (n, k): Scores, of which those of a row sum to at most 1.
         """
@@ -203,7 +206,7 @@ class Mixture:
     def _by_topic(
         self, embeddings: Floats2d, cosines: Floats2d, others: Floats2d, n_pieces: Floats2d
     ) -> Floats2d:
-        """RETURNS (n, k): The probability of each domain by its topic."""
+        """Return the probability of each domain by its topic (n, k)."""
         w = self.weights
         told = _unit(embeddings - self.centre) @ self.written[:, :-1].T + self.written[:, -1]
         own = w.cosine * cosines + w.written * told[:, :-1]
@@ -214,8 +217,8 @@ class Mixture:
         return probabilities(own * length[:, None] ** w.growth)[:, : len(self.labels)]
 
     def _by_bag(self, outputs: Floats2d, by_topic: Floats2d) -> tuple[Floats2d, Floats2d]:
-        """RETURNS (tuple): The probability of each domain by the bag (n, k), and how much it is to
-        be believed (n, 1); 0 if it was trained on none of them.
+        """Return the probability of each domain by the bag (n, k), and how much it is to be
+        believed (n, 1); 0 if it was trained on none of them.
         """
         w = self.weights
         expert = np.zeros((len(outputs), len(self.labels)), dtype=np.float32)
@@ -232,7 +235,8 @@ class Mixture:
 
     @cached_property
     def _late(self) -> list[int]:
-        """RETURNS (list[int]): Domains that were added later, of which the bag says something.
+        """Return the domains that were added later, of which the bag says something.
+
         Where all others are gone there is nothing to be later than: topics alone decide.
         """
         if not self.trained.any():
@@ -242,8 +246,11 @@ class Mixture:
         return [int(i) for i in np.flatnonzero(~self.trained & (far >= KNOWN))]
 
     def cosines(self, embeddings: Floats2d, described: Floats2d) -> Floats2d:
-        """embeddings (n, h): Of groups. described (k, h): Of descriptions. RETURNS (n, k): What
-        both have in common once what all groups, and all descriptions, have is taken away.
+        """Return what groups and descriptions have in common (n, k) once what all groups, and all
+        descriptions, have is taken away.
+
+        embeddings (n, h): Of groups.
+        described (k, h): Of descriptions.
         """
         found: Floats2d = _unit(embeddings - self.centre) @ _unit(described - self.origin).T
         return found
@@ -285,7 +292,7 @@ class Mixture:
         )
 
     def without_domain(self, label: str) -> "Mixture":
-        """RETURNS (Mixture): Without one of its domains."""
+        """Return a mixture without one of its domains."""
         kept = [i for i, other in enumerate(self.labels) if other != label]
         return replace(
             self,
@@ -299,14 +306,17 @@ class Mixture:
         )
 
     def renamed(self, old: str, new: str) -> "Mixture":
-        """RETURNS (Mixture): With another name for one of its domains."""
+        """Return a mixture with another name for one of its domains."""
         labels = tuple(new if label == old else label for label in self.labels)
         return replace(self, labels=labels)
 
 
 def array_shapes(k: int, n: int, width: int, m: int) -> dict[str, tuple[int, ...]]:
-    """RETURNS (dict): The shapes of a mixture's arrays by name.
-    k, n (int): Domains, and other topics. width (int): Of the core. m (int): Classes of the bag.
+    """Return the shapes of a mixture's arrays by name.
+
+    k, n (int): Domains, and other topics.
+    width (int): Of the core.
+    m (int): Classes of the bag.
     """
     return {
         "centre": (width,),
@@ -391,7 +401,7 @@ def _stand_in(mean: Floats2d, centre: Floats2d, origin: Floats2d) -> Floats2d:
 def _gaussians(
     labels: Sequence[str], groups: Sequence[tuple[str, int]], x: Floats2d
 ) -> tuple[Floats2d, Floats2d]:
-    """RETURNS (tuple): Means (k, d), and the covariance (d, d) within a domain and size."""
+    """Return means (k, d), and the covariance (d, d) within a domain and size."""
     cells: dict[tuple[str, int], list[int]] = {}
     for i, cell in enumerate(groups):
         cells.setdefault(cell, []).append(i)
@@ -408,16 +418,14 @@ def _gaussians(
 
 
 def _linear(means: Floats2d, spread: Floats2d) -> tuple[Floats2d, Floats2d]:
-    """RETURNS (tuple): Weight (k, d) and bias (k,) of the discriminant of Gaussians that share a
-    covariance.
-    """
+    """Return the discriminant of Gaussians that share a covariance: weight (k, d), bias (k,)."""
     weight = np.linalg.solve(spread.astype(np.float64), means.T.astype(np.float64)).T
     bias = -0.5 * (weight * means).sum(1)
     return weight.astype(np.float32), bias.astype(np.float32)
 
 
 def _margin(scores: Floats2d, i: int) -> Floats2d:
-    """RETURNS (n,): By how much one column is above the best other."""
+    """Return by how much one column is above the best other (n,)."""
     margin: Floats2d = scores[:, i] - np.delete(scores, i, axis=1).max(1)
     return margin
 

@@ -46,7 +46,9 @@ class MixtureModule(AdaptedModule):
     """The bag, what was fitted, and the bare core's runner."""
 
     def __init__(self, n_pieces: int, n_classes: int, layers: int) -> None:
-        """n_pieces (int): That the bag knows.
+        """Make a module without a mixture.
+
+        n_pieces (int): That the bag knows.
 
         mixture (Mixture), settable: What was fitted.
         """
@@ -63,16 +65,21 @@ class MixtureModule(AdaptedModule):
         return [self.adapter]
 
     def tensors(self) -> dict[str, Tensor]:
-        """RETURNS (dict): bag (pieces, k) and bias (k,)."""
+        """Return bag (pieces, k) and bias (k,)."""
         return {"bag": self.bag.weight, "bias": self.bias}
 
     def forward(self, groups: Sequence[Sequence[int]]) -> Tensor:
-        """groups (Sequence): The pieces of each group. RETURNS (n, k): Logits."""
+        """Score groups.
+
+        groups (Sequence): The pieces of each group. RETURNS (n, k): Logits.
+        """
         logits: Tensor = bag_logits(self.bag, groups) + self.bias
         return logits
 
     def embed(self, core: Core, rows: Sequence[Sequence[int]], batch_pieces: int) -> Floats2d:
-        """rows (Sequence): n times pieces, without special ones.
+        """Embed texts.
+
+        rows (Sequence): n times pieces, without special ones.
         RETURNS (n, h): Sentence embeddings, of length 1; 0 for a row of nothing.
         """
         found = np.zeros((len(rows), core.width), dtype=np.float32)
@@ -108,7 +115,7 @@ class MixtureModel(DetectorModel[MixtureModule]):
         layers: int,
         dropout: float,
     ) -> None:
-        """See `build_domain_mixture_v1`.
+        """Make a model without a mixture; see `build_domain_mixture_v1`.
 
         graph (Path), settable before `build`: Where a graph of the core is kept.
         """
@@ -153,7 +160,7 @@ class MixtureModel(DetectorModel[MixtureModule]):
         self._install(module, n_classes if mixture is None else len(mixture.labels))
 
     def pieces(self, docs: Sequence[Doc]) -> list[list[int]]:
-        """RETURNS (list): For each doc the pieces of its first MOST_WORDS words."""
+        """Return for each doc the pieces of its first MOST_WORDS words."""
         core = self.listener.core
         words = (
             [
@@ -166,18 +173,22 @@ class MixtureModel(DetectorModel[MixtureModule]):
         return [list(chain.from_iterable(core.pieces(own))) for own in words]
 
     def topic_row(self, words: Iterable[str]) -> list[int]:
-        """RETURNS (list[int]): The pieces of a text that its embedding is read from."""
+        """Return the pieces of a text that its embedding is read from."""
         core = self.listener.core
         limit = min(self.topic_pieces, core.max_pieces) - 2
         return spread(core.pieces(content_words(words)), limit, CHUNK)
 
     def embed(self, texts: Sequence[Iterable[str]], module: MixtureModule) -> Floats2d:
-        """texts (Sequence): n times the words of a text. RETURNS (n, h): See `MixtureModule`."""
+        """Embed texts.
+
+        texts (Sequence): n times the words of a text. RETURNS (n, h): See `MixtureModule`.
+        """
         rows = [self.topic_row(words) for words in texts]
         return module.embed(self.listener.core, rows, self.batch_pieces)
 
     def describe(self, descriptions: Sequence[str]) -> Floats2d:
-        """RETURNS (n, h): Sentence embeddings of descriptions.
+        """Return sentence embeddings of descriptions (n, h).
+
         RAISES (ConfigError): If one could not be saved.
         """
         for text in descriptions:
@@ -187,8 +198,9 @@ class MixtureModel(DetectorModel[MixtureModule]):
     def read_groups(
         self, docs: Sequence[Doc], module: MixtureModule
     ) -> tuple[Floats2d, Floats2d, Floats2d]:
-        """RETURNS (tuple): What the experts read of n docs, each a group: embeddings (n, h),
-        logits of the bag (n, m), numbers of pieces (n,).
+        """Return what the experts read of n docs, each a group.
+
+        RETURNS (tuple): Embeddings (n, h), logits of the bag (n, m), numbers of pieces (n,).
         """
         pieces = self.pieces(docs)
         with torch.no_grad():
@@ -243,13 +255,15 @@ class MixtureModel(DetectorModel[MixtureModule]):
         self.set_mixture(mixture)
 
     def set_mixture(self, mixture: Mixture) -> None:
-        """mixture (Mixture): Takes the place of what is there, for all threads at once."""
+        """Put a mixture in the place of what is there, for all threads at once."""
         with self.module.changing():
             self.module.mixture = mixture
         self._dims["nO"] = len(mixture.labels)
 
     def remember(self) -> Callable[[], None]:
-        """See `DetectorModel.remember`; what was fitted is put back, too."""
+        """Return what puts back what is there now, with what was fitted; see
+        `DetectorModel.remember`.
+        """
         network, mixture = super().remember(), self.mixture if self.shims else None
 
         def put_back() -> None:
@@ -261,36 +275,38 @@ class MixtureModel(DetectorModel[MixtureModule]):
         return put_back
 
     def bag_id(self) -> str:
-        """RETURNS (str): The identity of the bag's weights; see `knowledge.py`."""
+        """Return the identity of the bag's weights; see `knowledge.py`."""
         return hash_tensors(self.module.tensors())
 
     def knowledge(self, label: str) -> Knowledge | None:
-        """RETURNS (Knowledge): What it knows of a domain; None before `fit`."""
+        """Return what it knows of a domain; None before `fit`."""
         if self.mixture is None:
             return None
         return knowledge_of(self.mixture, label, self.bag_id())
 
     def learn(self, label: str, known: Knowledge) -> bool:
-        """See `DetectorModel.learn`."""
+        """Learn a domain; see `DetectorModel.learn`."""
         if self.mixture is None:
             return False
         self.set_mixture(with_knowledge(self.mixture, label, known, self.bag_id()))
         return True
 
     def forget(self, labels: Sequence[str], label: str) -> bool:
-        """See `DetectorModel.forget`. The bag keeps its classes, which only count together."""
+        """Forget a domain; see `DetectorModel.forget`. The bag keeps its classes, which only count
+        together.
+        """
         if self.mixture is None:
             return False
         self.set_mixture(self.mixture.without_domain(label))
         return True
 
     def rename(self, old: str, new: str) -> None:
-        """See `DetectorModel.rename`."""
+        """Rename a domain; see `DetectorModel.rename`."""
         if self.mixture is not None:
             self.set_mixture(self.mixture.renamed(old, new))
 
     def _saved(self, lent: Collection[str]) -> Mixture | None:
-        """RETURNS (Mixture): Without domains that are not saved."""
+        """Return the mixture without domains that are not saved."""
         mixture = self.mixture
         if mixture is not None:
             for label in lent:
@@ -322,7 +338,10 @@ class MixtureModel(DetectorModel[MixtureModule]):
 
 
 def init(model: MixtureModel, X: Any = None, Y: Any = None) -> None:
-    """X (list[Doc]): Not used. Y (n, classes): Its width counts."""
+    """Set the classes of the bag by the width of Y.
+
+    X (list[Doc]): Not used. Y (n, classes): Its width counts.
+    """
     if Y is not None and not model.shims:
         model.build(Y.shape[1], None, None)
 
@@ -330,7 +349,9 @@ def init(model: MixtureModel, X: Any = None, Y: Any = None) -> None:
 def forward(
     model: MixtureModel, docs: list[Doc], is_train: bool
 ) -> tuple[Floats2d, Callable[[Floats2d], list[Doc]]]:
-    """docs (list[Doc]): n docs, each a group.
+    """Score groups.
+
+    docs (list[Doc]): n docs, each a group.
     RETURNS (n, classes): Scores; in training, and where nothing was fitted, the bag's
         probabilities. The callback takes the gradient of the cross-entropy by the bag's logits.
     """
@@ -353,5 +374,5 @@ def forward(
 
 
 def _words(docs: Iterable[Doc]) -> list[list[str]]:
-    """RETURNS (list): The first MOST_WORDS words of each doc."""
+    """Return the first MOST_WORDS words of each doc."""
     return [[word.text for word in doc[:MOST_WORDS]] for doc in docs]

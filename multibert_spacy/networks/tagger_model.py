@@ -43,7 +43,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
         dropout: float,
         core_dropout: float = 0.0,
     ) -> None:
-        """settings (AdapterSettings): Of the adapters made by `add_domain`.
+        """Make a model.
+
+        settings (AdapterSettings): Of the adapters made by `add_domain`.
         listener (CoreListener): Where the core comes from.
         dropout, core_dropout (float): See `TaggerModule`.
 
@@ -162,7 +164,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
         return adapter
 
     def _like(self, adapter: Adapter) -> Adapter:
-        """RETURNS (Adapter): Another adapter of the same shape."""
+        """Return another adapter of the same shape."""
         args = () if adapter.settings.kind == "none" else (adapter.settings, self.core)
         made: Adapter = type(adapter)(*args).to(self.core.device)
         return made
@@ -223,7 +225,7 @@ class TaggerModel(Model[WindowBatch, Logits]):
                 write_files(inside(folder, domain), *self._saved(domain), beside=beside)
 
     def _saved(self, domain: str) -> tuple[Adapter, dict[str, Tensor], dict[str, Any], str]:
-        """RETURNS (tuple): What `write_files` takes."""
+        """Return what `write_files` takes."""
         head = self.module.head_name(domain)
         labels = list(self.module.labels_of(domain))
         meta: dict[str, Any] = {"domain": domain, "head": head, "labels": labels}
@@ -281,7 +283,9 @@ class TaggerModel(Model[WindowBatch, Logits]):
                 )
 
     def remember(self) -> Callable[[], None]:
-        """See `TaggerModule.remember`; descriptions are put back, too."""
+        """Return what puts back what is there now, with descriptions; see
+        `TaggerModule.remember`.
+        """
         module, descriptions = self.module.remember(), dict(self.descriptions)
 
         def put_back() -> None:
@@ -291,13 +295,13 @@ class TaggerModel(Model[WindowBatch, Logits]):
         return put_back
 
     def rename_domain(self, old: str, new: str) -> None:
-        """See `TaggerModule.rename_domain`; its description goes along."""
+        """Rename a domain; see `TaggerModule.rename_domain`. Its description goes along."""
         self.module.rename_domain(old, new)
         if old in self.descriptions:
             self.descriptions[new] = self.descriptions.pop(old)
 
     def remove_domain(self, domain: str) -> None:
-        """See `TaggerModule.remove_domain`; its description goes along."""
+        """Remove a domain; see `TaggerModule.remove_domain`. Its description goes along."""
         self.module.remove_domain(domain)
         self.descriptions.pop(domain, None)
 
@@ -344,11 +348,11 @@ class TaggerModel(Model[WindowBatch, Logits]):
         return name
 
     def transitions_of(self, domain: str) -> Floats2d:
-        """See `TaggerModule.transitions_of`."""
+        """Return the transitions of a domain's head; see `TaggerModule.transitions_of`."""
         return self.module.transitions_of(domain)
 
     def view(self) -> "TaggerView":
-        """RETURNS (TaggerView): What there is now."""
+        """Return a view of what there is now."""
         return TaggerView(self.module.view(), self.core)
 
     def learn_transitions(self, domain: str, gradient: Floats2d) -> None:
@@ -374,11 +378,11 @@ class TaggerModel(Model[WindowBatch, Logits]):
         return module.batches(self.core, lengths, index, budget, is_train=is_train)
 
     def set_trainable(self, domains: Iterable[str], *, heads: bool, adapters: bool = True) -> None:
-        """See `TaggerModule.set_trainable`."""
+        """Choose what is trained; see `TaggerModule.set_trainable`."""
         self.module.set_trainable(domains, heads=heads, adapters=adapters)
 
     def weights_changed(self) -> None:
-        """See `TaggerModule.weights_changed`."""
+        """Say that weights were changed; see `TaggerModule.weights_changed`."""
         self.module.weights_changed()
 
 
@@ -389,7 +393,7 @@ class TaggerView:
     """
 
     def __init__(self, module: TaggerModule, core: Core) -> None:
-        """module (TaggerModule): A view. core (Core): What runs it."""
+        """Make a view of a module's view, and of what runs it."""
         self.core = core
         self.domains = module.domains
         self.head_name = module.head_name
@@ -446,8 +450,9 @@ class TaggerView:
 def _mean(
     states: Sequence[dict[str, Tensor]], weights: Sequence[float] | None = None
 ) -> dict[str, Tensor]:
-    """weights (Sequence[float]): Of each state, made to sum to 1; None are equal.
-    RETURNS (dict): The mean of each tensor.
+    """Return the mean of each tensor.
+
+    weights (Sequence[float]): Of each state, made to sum to 1; None are equal.
     RAISES (AdapterError): If names or shapes differ.
     """
     shapes = [{name: own.shape for name, own in state.items()} for state in states]
@@ -468,7 +473,7 @@ def _equal(a: Head, b: Head) -> bool:
 
 
 def _shape_of(adapter: Adapter) -> tuple[str, str]:
-    """RETURNS (tuple): An adapter's kind, and its length where that has to be the same for all."""
+    """Return an adapter's kind, and its length where that has to be the same for all."""
     settings = adapter.settings
     if isinstance(settings, PrefixSettings):
         return settings.kind, f" of {settings.n_virtual}"

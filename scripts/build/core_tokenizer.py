@@ -19,7 +19,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.decoders import Metaspace
 from tokenizers.models import Unigram
 
-from scripts.build.e5s1 import E5S1
+from .e5s1 import E5S1
 
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 MASK = "<mask>"
@@ -39,9 +39,6 @@ def keep_piece(piece: str) -> bool:
     Kept are pieces of Arabic-script characters, ASCII digits, punctuation, symbols (emoji among
     them) and accents, in any mixture; ASCII letters up to `MAX_LATIN`; and single characters of
     the Latin, Greek and Cyrillic scripts.
-
-    piece (str): A piece with or without the metaspace in front.
-    RETURNS (bool): Whether it is kept.
     """
     text = piece.removeprefix("▁")
     if len(text) <= MAX_LATIN and text.isascii() and text.isalpha():
@@ -64,9 +61,7 @@ def _is_persian_or_common(char: str) -> bool:
 def build_tokenizer(file: E5S1, kept: Iterable[int]) -> Tokenizer:
     """Make the tokenizer of some of the file's pieces.
 
-    file (E5S1): The file.
     kept (Iterable[int]): Ids of the pieces in the file; their order gives the new ids.
-    RETURNS (Tokenizer): The tokenizer: text -> `<s> pieces </s>`.
     """
     vocab = [(file.pieces[i], float(file.scores[i])) for i in kept]
     tokenizer = Tokenizer(Unigram(vocab, unk_id=SPECIALS.index("<unk>")))
@@ -92,7 +87,6 @@ def build_charsmap(table: Mapping[int, tuple[int, ...]]) -> bytes:
     """Compile a table of single characters.
 
     table (Mapping[int, tuple[int, ...]]): Replacement by code point; an empty one deletes.
-    RETURNS (bytes): The map for `Precompiled`.
     """
     root: dict[int, Any] = {}
     texts = bytearray()

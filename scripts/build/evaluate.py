@@ -63,14 +63,10 @@ def evaluate(
     """Score a pipeline that knows several domains.
 
     nlp (Language): With `multibert_ner`, `domain_detector` or both.
-    docs (Sequence[Doc]): Gold docs with their domains.
-    seed (int): Of the groups and of the resampling.
     limit_groups (int): Groups of eight per domain at the most, for all scores; 0 is all.
-    n_resamples (int): Resamples of the intervals.
     RETURNS (dict): "given", if there is a tagger, and "detector", if there is a detector; with
         both also "detected". "doc_counts" has the counts of each doc (see `count_docs`) of
         "given" and "detected".
-    RAISES (ConfigError): If there is neither.
     """
     tagger, detector = ("multibert_ner" in nlp.pipe_names, "domain_detector" in nlp.pipe_names)
     if not tagger and not detector:
@@ -112,13 +108,9 @@ def evaluate_single(
     """Score models that know one domain each, or treat all of a head's as one.
 
     models (Mapping): Name of a head or a domain -> folder or package.
-    path (Path): Part of a corpus.
-    seed, limit_groups, n_resamples (int): As in `evaluate`.
     change (Callable): Gives the gold doc to score on in place of one of the corpus.
     RETURNS (dict): "models", what they are and on what they were scored, "single", the scores of
         all together, and "doc_counts" of these.
-    RAISES (ConfigError): If a model has a detector or no default domain, if two are for the same
-        domain, or if there is no doc for one.
     """
     done: list[str] = []
     described: dict[str, Any] = {}
@@ -150,14 +142,12 @@ def evaluate_single(
 
 
 def _check_single(nlp: Language, name: str) -> None:
-    if "multibert_ner" not in nlp.pipe_names or "domain_detector" in nlp.pipe_names:
+    tagger: Any = nlp.get_pipe("multibert_ner") if nlp.has_pipe("multibert_ner") else None
+    if tagger is None or not tagger.cfg["default_domain"] or nlp.has_pipe("domain_detector"):
         raise ConfigError(
-            f"The model of {name} should have multibert_ner and no domain_detector; it has: "
-            f"{', '.join(nlp.pipe_names)}"
+            f"The model of {name} should have multibert_ner, with a default_domain, and no "
+            f"domain_detector; it has: {', '.join(nlp.pipe_names)}"
         )
-    tagger: Any = nlp.get_pipe("multibert_ner")
-    if tagger.cfg["default_domain"] is None:
-        raise ConfigError(f"The model of {name} has no default_domain: set one, or run it alone")
 
 
 def run(
@@ -165,15 +155,6 @@ def run(
 ) -> list[Example]:
     docs = track(nlp.pipe(predicted), title, total=len(references), console=console)
     return [Example(doc, gold) for doc, gold in zip(docs, references, strict=True)]
-
-
-def print_report(report: Mapping[str, Any], console: Console) -> None:
-    """Print the tables of a report."""
-    modes = {mode: report[mode] for mode in ("given", "detected", "single") if mode in report}
-    if modes:
-        console.print(entity_table(modes))
-    if "detector" in report:
-        console.print(detector_table({"detector": report["detector"]}))
 
 
 def parse_models(value: str) -> dict[str, str]:
@@ -219,7 +200,10 @@ def main(
         else:
             report |= evaluate_single(sources, corpus / "test", **given)
     save(report, metrics or Path("metrics", corpus.name, "evaluate.json"))
-    print_report(report, console)
+    if modes := {mode: report[mode] for mode in report.get("doc_counts", ())}:
+        console.print(entity_table(modes))
+    if "detector" in report:
+        console.print(detector_table(report["detector"]))
 
 
 if __name__ == "__main__":

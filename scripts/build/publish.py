@@ -3,27 +3,21 @@
     python -m scripts.build.publish training/pretrained/fa_multibert --corpus persian \
         --metrics metrics/persian/pretrained.json
 
-Three things are missing after `spacy assemble`:
-- `config.cfg` still says where its parts lay on the machine that built it, so that
-  `nlp.initialize()` and `spacy train` would look for them on the user's. Core, detector and
-  adapters are in the pipeline: those settings are taken out.
-- `meta.json` says nothing of what it is, what it was learned from, what one may do with it, and
-  how good it is. spaCy's `info` shows all of it but `performance`, so the scores stand in `notes`
-  as well.
-- `README.md`, `LICENSE` and `LICENSES_SOURCES`: `spacy package` takes them into the wheel from
-  here.
+After `spacy assemble`, `config.cfg` still says where its parts lay on the machine that built it,
+and `nlp.initialize()` would look for them on the user's: those settings go. `meta.json` says what
+it is, learned from, and how good it is, in `notes` as well, since `spacy info` shows no
+`performance`. `spacy package` takes `README.md`, `LICENSE` and `LICENSES_SOURCES` from here.
 
 The pipeline is loaded and saved anew, into a draft that then takes its place: its core's manifest
 holds the hash of `config.cfg`, and every part of a saved pipeline is of one saving.
 """
 
-import json
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import spacy
+import srsly
 import typer
 from rich.console import Console
 from spacy.cli.package import generate_readme
@@ -32,7 +26,7 @@ from spacy.language import Language
 from multibert_spacy.errors import ConfigError
 
 from ..domains import DOMAINS
-from ..record import readable_errors
+from ..record import readable_errors, replaced
 from .sources import CORE, SAMPLE, corpora_of, licence_of_weights, render, source
 
 console = Console()
@@ -40,10 +34,10 @@ console = Console()
 OWN_PATHS = {"train": None, "dev": None, "vectors": None, "init_tok2vec": None}
 """What spaCy's default config has in `[paths]`."""
 TRANSFORMER = "spacy-transformers.TransformerModel."
-CORPORA = ("persian", "sample")
 LICENCE = Path(__file__).resolve().parents[2] / "LICENSE"
 
 Report = Mapping[str, Any]
+Trained = Literal["persian", "sample"]
 
 
 def drop_paths(nlp: Language, package: str) -> None:
@@ -53,7 +47,6 @@ def drop_paths(nlp: Language, package: str) -> None:
     own sections refer to; the core's name becomes the package's, whose own core it then is, since
     a name on the hub would be fetched.
 
-    nlp (Language): Its config is changed.
     package (str): What it will be installed as.
     RAISES (ConfigError): If a path is left all the same, in a setting that is not known here.
     """
@@ -112,12 +105,8 @@ def build_meta(
 ) -> dict[str, Any]:
     """What `nlp.meta` is to say.
 
-    nlp (Language): The pipeline.
     corpus (str): "persian" or "sample": what it was trained on.
-    version (str): Of the package.
-    n_bytes (int): On disk.
     report (Report): See `performance`; None for a pipeline that was not scored.
-    RETURNS (dict): To be put into the meta.
     """
     tagger: Any = nlp.get_pipe("multibert_ner")
     known = (name for name in tagger.domains if name in DOMAINS)
@@ -164,27 +153,17 @@ def publish(pipeline: Path, out: Path, corpus: str, **about: Any) -> Language:
 
     pipeline (Path): As `spacy assemble` wrote it.
     out (Path): Folder, replaced if it exists; may be the same.
-    corpus (str), about (Any): See `build_meta`.
-    RETURNS (Language): The pipeline.
     RAISES (ConfigError): If its config names files where none are expected.
     """
     nlp = spacy.load(pipeline)
     drop_paths(nlp, out.name)
     n_bytes = sum(path.stat().st_size for path in pipeline.rglob("*") if path.is_file())
     nlp.meta.update(build_meta(nlp, corpus, n_bytes=n_bytes, **about))
-    draft = out.with_name(f".{out.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    nlp.to_disk(draft)
-    for name, text in texts_of(nlp.meta).items():
-        (draft / name).write_text(text, encoding="utf8")
-    shutil.rmtree(out, ignore_errors=True)
-    draft.rename(out)
+    with replaced(out) as draft:
+        nlp.to_disk(draft)
+        for name, text in texts_of(nlp.meta).items():
+            (draft / name).write_text(text, encoding="utf8")
     return nlp
-
-
-def _read(path: Path | None) -> Report | None:
-    return None if path is None else json.loads(path.read_text(encoding="utf8"))
 
 
 def main(
@@ -192,16 +171,14 @@ def main(
     out: Annotated[
         Path | None, typer.Argument(help="Folder to write to; none is in place.")
     ] = None,
-    corpus: Annotated[str, typer.Option(help="persian or sample: trained on.")] = "persian",
+    corpus: Annotated[Trained, typer.Option(help="What it was trained on.")] = "persian",
     version: Annotated[str, typer.Option(help="Of the package.")] = "0.0.0",
     metrics: Annotated[
         Path | None, typer.Option(help="What scripts.build.evaluate wrote about it.")
     ] = None,
 ) -> None:
     """Take the paths out of an assembled pipeline; give it meta, a card and licences."""
-    if corpus not in CORPORA:
-        raise typer.BadParameter(f"corpus must be one of {', '.join(CORPORA)}, got {corpus}")
-    about = {"version": version, "report": _read(metrics)}
+    about = {"version": version, "report": srsly.read_json(metrics) if metrics else None}
     with readable_errors():
         nlp = publish(pipeline, out or pipeline, corpus, **about)
     console.print(

@@ -96,8 +96,6 @@ def run_settings(path: Path, section: str, head: str = "") -> dict[str, Any]:
 def train(run: Run, out: Path) -> Path:
     """Train, unless it is done.
 
-    run (Run): What to train.
-    out (Path): Folder of all runs.
     RETURNS (Path): The best checkpoint.
     RAISES (ConfigError): If there is a checkpoint that no run has made, as an average: it would be
         replaced.

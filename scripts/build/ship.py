@@ -8,22 +8,21 @@
 between `fa_multibert` is built from them and scored, so that the scores are of what is shipped.
 """
 
-import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import spacy
+import srsly
 import typer
 from rich.console import Console
 from spacy.language import Language
 
 from ..domains import DOMAINS
-from ..record import cite
+from ..record import cite, replaced
 from .sources import corpora_of, render
 
-__all__ = ["app", "card", "detector_card", "round_to_half", "ship", "write_cards"]
+__all__ = ["app", "detector_card", "round_to_half", "ship", "write_cards"]
 
 app = typer.Typer(add_completion=False)
 console = Console()
@@ -32,35 +31,14 @@ console = Console()
 def round_to_half(
     nlp: Language, names: Sequence[str] = ("multibert_ner", "domain_detector")
 ) -> None:
-    """Round what is trained (adapters, heads, detector) to fp16, in which it is then stored.
-
-    nlp (Language): The pipeline.
-    names (Sequence[str]): Its components on the core.
-    """
+    """Round what is trained (adapters, heads, detector) to fp16, in which it is then stored."""
     for name in names:
         for parameter in nlp.get_pipe(name).model.module.parameters():
             parameter.data = parameter.data.half().float()
 
 
-def card(name: str, folder: Path, scores: dict[str, Any], source: str) -> str:
-    """The model card of one adapter.
-
-    name (str): The domain.
-    folder (Path): Of the adapter.
-    scores (dict): Of the domain, from the report of `scripts.build.evaluate`.
-    source (str): Command, commit, seed and split of the scores.
-    RETURNS (str): Markdown.
-    """
-    manifest = json.loads((folder / "multibert.json").read_text(encoding="utf8"))
-    about = {"manifest": manifest, "scores": scores, "source": source}
-    own = DOMAINS[name].corpus
-    return render("adapter.md", name=name, own=own, corpora=corpora_of(name), **about)
-
-
 def detector_card(labels: Sequence[str], scores: dict[str, Any], source: str) -> str:
-    """labels (Sequence[str]): The domains. scores (dict): See `score_detection`.
-    RETURNS (str): Markdown.
-    """
+    """The model card of a detector. scores (dict): See `score_detection`."""
     about = {"labels": labels, "scores": scores, "source": source}
     return render("detector.md", corpora=corpora_of(*labels), **about)
 
@@ -69,17 +47,12 @@ def ship(nlp: Language, out: Path) -> None:
     """Write all folders, in place of those that are there; equal adapters once.
 
     nlp (Language): A pipeline with detector and tagger; its weights are rounded to fp16.
-    out (Path): Gets `domains/` and `detector/`.
     """
     round_to_half(nlp)
     tagger: Any = nlp.get_pipe("multibert_ner")
     tagger.model.descriptions = {name: own.description for name, own in DOMAINS.items()}
-    draft = out / ".domains.draft"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    tagger.model.write_domains(draft, once=True)
-    shutil.rmtree(out / "domains", ignore_errors=True)
-    draft.rename(out / "domains")
+    with replaced(out / "domains") as draft:
+        tagger.model.write_domains(draft, once=True)
     nlp.get_pipe("domain_detector").to_disk(out / "detector")
 
 
@@ -88,15 +61,14 @@ def write_cards(report: dict[str, Any], detection: dict[str, Any], out: Path) ->
 
     report (dict): What `scripts.build.evaluate` wrote about the pipeline built from them.
     detection (dict): What `scripts.experiments.detection` wrote about its detector.
-    out (Path): With `domains/` and `detector/`.
     """
     source = f"{cite(report)} part"
-    domains = sorted(path for path in (out / "domains").iterdir() if path.is_dir())
-    for folder in domains:
-        scores = report["given"]["per_domain"][folder.name]
-        text = card(folder.name, folder, scores, source)
-        (folder / "README.md").write_text(text, encoding="utf8")
-    labels = json.loads((out / "detector" / "cfg").read_text(encoding="utf8"))["labels"]
+    for path in sorted((out / "domains").glob("*/multibert.json")):
+        name, about = path.parent.name, {"manifest": srsly.read_json(path), "source": source}
+        about |= {"own": DOMAINS[name].corpus, "corpora": corpora_of(name)}
+        text = render("adapter.md", name=name, scores=report["given"]["per_domain"][name], **about)
+        path.with_name("README.md").write_text(text, encoding="utf8")
+    labels = srsly.read_json(out / "detector" / "cfg")["labels"]
     scores, source = detection["detectors"]["mixture"], f"{cite(detection)} part"
     text = detector_card(labels, scores, source)
     (out / "detector" / "README.md").write_text(text, encoding="utf8")
@@ -126,8 +98,7 @@ def cards(
     to: To = Path("assets/adapters"),
 ) -> None:
     """Write the model cards."""
-    reports = (json.loads(path.read_text(encoding="utf8")) for path in (metrics, detection))
-    write_cards(*reports, to)
+    write_cards(srsly.read_json(metrics), srsly.read_json(detection), to)
 
 
 if __name__ == "__main__":

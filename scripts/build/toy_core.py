@@ -11,11 +11,7 @@ SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 
 
 def build_toy_core(folder: Path, *, seed: int = 0) -> None:
-    """Write a Hugging Face folder: 2 layers, width 32, one piece per letter.
-
-    folder (Path): Made if needed.
-    seed (int): Of the random weights.
-    """
+    """Write a Hugging Face folder: 2 layers, width 32, one piece per letter."""
     pieces = [*SPECIAL, "▁", *dict.fromkeys(LETTERS)]
     backend = Tokenizer(models.Unigram([(piece, -float(i)) for i, piece in enumerate(pieces)], 3))
     backend.normalizer = normalizers.Replace("\u200c", " ")

@@ -13,7 +13,6 @@ has one bit flipped. Then the pipeline is loaded and tags a few texts. What happ
     silent    no error and other results: what must not be
 """
 
-import json
 import logging
 import os
 import random
@@ -21,10 +20,13 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import spacy
+import srsly
 import typer
 from rich.console import Console
 
@@ -42,24 +44,11 @@ class Fault(NamedTuple):
     message: str
 
 
-class _Warnings(logging.Handler):
-    """Collects what spaCy's and our loggers say while a pipeline is loaded."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
-
-
 def damages(
     path: Path, root: Path, rng: random.Random, *, cuts: int
 ) -> Iterator[tuple[str, bytes | None]]:
     """The damaged contents of a file.
 
-    path (Path): The file.
-    root (Path): The pipeline.
     cuts (int): How many places to cut at; twice as many bits are flipped.
     YIELDS (tuple): What was done, and the contents; None where the file is missing.
     """
@@ -97,7 +86,8 @@ def try_out(folder: Path, file: str, texts: Sequence[str], expected: list[Any]) 
 
     RETURNS (tuple): The outcome, and the message that was seen.
     """
-    warnings = _Warnings()
+    warnings = BufferingHandler(10**6)
+    warnings.setLevel(logging.WARNING)
     loggers = [logging.getLogger(name) for name in ("spacy", "multibert_spacy")]
     for logger in loggers:
         logger.addHandler(warnings)
@@ -112,7 +102,8 @@ def try_out(folder: Path, file: str, texts: Sequence[str], expected: list[Any]) 
             logger.removeHandler(warnings)
     if results == expected:
         return "same", ""
-    said = [message for message in warnings.messages if Path(file).name in message]
+    messages = [record.getMessage() for record in warnings.buffer]
+    said = [message for message in messages if Path(file).name in message]
     return ("warned", said[0]) if said else ("silent", "")
 
 
@@ -122,9 +113,7 @@ def run_faults(
     """Damage every file of a pipeline, one at a time, in a copy that shares the others.
 
     pipeline (Path): A saved pipeline; not changed.
-    texts (Sequence[str]): What to tag.
     cuts (int): For each file, how many places to cut at; twice as many bits are flipped.
-    RETURNS (list[Fault]): What came of each.
     """
     rng = random.Random(seed)
     expected = _results(pipeline, texts)
@@ -156,8 +145,7 @@ def main(
     metrics: Annotated[Path | None, typer.Option(help="JSON of the result")] = None,
 ) -> None:
     """Damage every file of a saved pipeline and see what loading it says."""
-    lines = texts.read_text(encoding="utf8").splitlines()[:n_texts]
-    chosen = [json.loads(line)["text"] for line in lines]
+    chosen = [row["text"] for row in islice(srsly.read_jsonl(texts), n_texts)]
     faults = run_faults(pipeline, chosen, cuts=cuts, seed=seed)
     counts = Counter(fault.outcome for fault in faults)
     for fault in faults:
@@ -165,16 +153,14 @@ def main(
             console.print(*fault, sep=" | ", markup=False, soft_wrap=True)
     console.print(dict(counts))
     if metrics is not None:
-        by_file: dict[str, Counter[str]] = {}
-        for fault in faults:
-            by_file.setdefault(fault.file, Counter())[fault.outcome] += 1
+        by_file = groupby(faults, key=lambda fault: fault.file)
         report = {
             "command": command_line("scripts.checks.faults"),
             "commit": commit(),
             "seed": seed,
             "faults": len(faults),
             "outcomes": dict(counts),
-            "by_file": {name: dict(own) for name, own in by_file.items()},
+            "by_file": {name: Counter(own.outcome for own in found) for name, found in by_file},
         }
         save(report, metrics)
     if counts["silent"]:

@@ -2,19 +2,15 @@
 
     python -m scripts.checks.metamorphic training/pretrained/fa_multibert --corpus corpus/persian \
         --metrics metrics/persian/metamorphic.json
-    python -m scripts.checks.metamorphic training/pretrained/fa_multibert --corpus dev.jsonl
 
-Nobody types Persian in one way: letters come from an Arabic keyboard, words are stretched,
-vowelled or joined, digits are of three kinds, what comes from the web has white space of all
-kinds, invisible marks and HTML references. Each variant changes the spelling of a text and
-nothing that it says. An entity stays the same if the text has one at the same place there, with
-the same label. Domains are given, so that only the tagger is asked.
+Each variant changes the spelling of a text and nothing that it says. An entity stays the same if
+the text has one at the same place there, with the same label. Domains are given, so that only the
+tagger is asked.
 """
 
 import itertools
-import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -25,6 +21,7 @@ from spacy.language import Language
 
 from multibert_spacy.training.corpus import read_docs
 
+from ..options import Corpus
 from ..record import command_line, commit, save, table
 
 console = Console()
@@ -158,8 +155,6 @@ def _tag(nlp: Language, pairs: Sequence[tuple[str, str]]) -> list[set[Ent]]:
 def shares(nlp: Language, pairs: Sequence[tuple[str, str]]) -> dict[str, dict[str, float]]:
     """Compare each variant with the plain texts.
 
-    nlp (Language): The pipeline.
-    pairs (Sequence): Texts and their domains.
     RETURNS (dict): For each variant the texts that it changes, their entities, how many of these
         stay the same and how many are new, and the share of those that stay (1 without any).
     """
@@ -182,22 +177,9 @@ def shares(nlp: Language, pairs: Sequence[tuple[str, str]]) -> dict[str, dict[st
     return result
 
 
-def _texts(corpus: Path, split: str, nlp: Language) -> Iterator[tuple[str, str]]:
-    """YIELDS (tuple): Texts and their domains."""
-    if corpus.suffix == ".jsonl":
-        for line in corpus.read_text(encoding="utf8").splitlines():
-            row = json.loads(line)
-            yield row["text"], row["domain"]
-    else:
-        for doc in read_docs(corpus / split, nlp.vocab):
-            yield doc.text, doc._.domain
-
-
 def main(
     pipeline: Path,
-    corpus: Annotated[
-        Path, typer.Option(help="Folder with test/, or a .jsonl of text and domain")
-    ] = Path("corpus/sample"),
+    corpus: Corpus = Path("corpus/sample"),
     split: Annotated[str, typer.Option(help="Part of the corpus")] = "test",
     limit: Annotated[int, typer.Option(help="Texts per domain; 0 is all")] = 0,
     metrics: Annotated[Path | None, typer.Option(help="JSON of the result")] = None,
@@ -205,8 +187,8 @@ def main(
     """Tag a corpus in many spellings and count the entities that stay the same."""
     nlp = spacy.load(pipeline)
     by_domain: dict[str, list[str]] = {}
-    for text, domain in _texts(corpus, split, nlp):
-        by_domain.setdefault(domain, []).append(text)
+    for doc in read_docs(corpus / split, nlp.vocab):
+        by_domain.setdefault(doc._.domain, []).append(doc.text)
     pairs = [(t, name) for name, own in by_domain.items() for t in own[: limit or None]]
     result = shares(nlp, pairs)
     rows = [{"variant": name, **row, "share": f"{row['share']:g}"} for name, row in result.items()]

@@ -13,18 +13,17 @@ three raw threads to try a pipeline on.
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from ..domains import CORPORA
 from ..record import readable_errors
-from .convert import convert_corpus, convert_persian
+from .convert import convert
 from .docbin import write_refit, write_written
-from .report import print_report
+from .report import print_counts, print_report
 from .sample import write_example, write_sample
-from .sampling.report import print_report as print_sample
 
 app = typer.Typer(add_completion=False)
 Name = StrEnum("Name", ["sample", "example", "persian", "refit", "written", *CORPORA])
@@ -39,10 +38,10 @@ def main(
     out: Annotated[Path | None, typer.Option(help="By default corpus/NAME")] = None,
 ) -> None:
     assets, out = Path("assets/persian"), out or Path("corpus", name)
-    given: dict[str, Any] = {"fold": fold, "seed": seed}
     with readable_errors():
         if name == "sample":
-            print_sample(write_sample(out, seed=seed), Console())
+            report = write_sample(out, seed=seed)
+            print_counts(report["splits"], f"Sample corpus, seed {seed}", Console())
             return
         if name == "example":
             write_example(out, seed=seed)
@@ -53,11 +52,8 @@ def main(
         if name == "written":
             write_written(source or Path("corpus/persian"), Path("assets/written"), out)
             return
-        if name == "persian":
-            report = convert_persian(source or assets, out, **given)
-        else:
-            report = convert_corpus(name, source or assets / name, out, **given)
-    print_report(report, Console())
+        source = source or (assets if name == "persian" else assets / name)
+        print_report(convert(name, source, out, fold=fold, seed=seed), Console())
 
 
 if __name__ == "__main__":

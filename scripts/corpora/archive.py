@@ -13,8 +13,6 @@ def read_archive(archive: Path, names: Sequence[str]) -> list[Source]:
     """Read members by base name, wherever in the archive they lie, without extracting it. Nothing
     is unpacked whose size was not looked at first: 6 MB can hold gigabytes.
 
-    archive (Path): The zip.
-    names (Sequence[str]): Base names.
     RETURNS (list[Source]): In the order of the names.
     RAISES (CorpusError): If the zip is damaged or has not one file of each name, or one is too
         large.
@@ -30,7 +28,7 @@ def read_archive(archive: Path, names: Sequence[str]) -> list[Source]:
                     listed = ", ".join(sorted(p.name for p in paths if p.suffix)) or "nothing"
                     raise CorpusError(
                         f"{archive}: expected one file '{name}' inside, found {len(found)}. "
-                        f"The archive has: {_shortened(listed)}"
+                        f"The archive has: {listed[:300]}"
                     )
                 sources.append(_read_member(archive, file, found[0]))
     except CorpusError:
@@ -52,7 +50,3 @@ def _read_member(archive: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo) 
             f"{member.compress_type}"
         )
     return Source(path, file.read(member))
-
-
-def _shortened(text: str, most: int = 300) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"

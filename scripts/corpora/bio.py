@@ -41,18 +41,12 @@ def _fault(previous: str | None, tag: str) -> str | None:
     return None if previous[2:] == tag[2:] else AFTER_OTHER
 
 
-def is_legal(tags: Sequence[str]) -> bool:
-    """Whether every I- continues an entity of its own type."""
-    return not any(_fault(a, b) for a, b in zip((None, *tags), tags, strict=False))
-
-
 def repair_bio(tags: Sequence[str]) -> tuple[tuple[str, ...], Counter[str]]:
     """Let every I- that continues nothing start an entity. The tokens covered stay the same.
 
     The alternatives, dropping the entity or joining it to a neighbour of another type, would
     lose or invent annotation.
 
-    tags (Sequence[str]): BIO tags of one sentence.
     RETURNS (tuple[tuple[str, ...], Counter[str]]): Legal tags, and the repairs by kind.
     """
     repaired: list[str] = []

@@ -41,12 +41,7 @@ INVISIBLE = "invisible characters or marks only (kept)"
 
 
 def check_size(path: str, n_bytes: int) -> None:
-    """Refuse an input that is too large to be one of the corpora, before it is read.
-
-    path (str): How error messages call it.
-    n_bytes (int): Its size once unpacked.
-    RAISES (CorpusError): If it is larger than `LARGEST`.
-    """
+    """Refuse an input that is too large to be one of the corpora, before it is read."""
     if n_bytes > LARGEST:
         raise CorpusError(
             f"{path}: expected a file of at most {LARGEST:,} bytes, found {n_bytes:,}: this is no "
@@ -56,21 +51,14 @@ def check_size(path: str, n_bytes: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One input file in memory.
-
-    path (str): How error messages call it.
-    data (bytes): Its content.
-    """
+    """One input file in memory."""
 
     path: str
     data: bytes
 
     @classmethod
     def from_path(cls, path: Path) -> "Source":
-        """Read a file.
-
-        RAISES (CorpusError): If there is none, or a larger one than any corpus has.
-        """
+        """Read a file, if there is one, and none larger than any corpus has."""
         if not path.is_file():
             raise CorpusError(f"{path}: expected a file of the corpus here, found none")
         check_size(str(path), path.stat().st_size)
@@ -88,7 +76,6 @@ class Layout:
 
     columns (tuple[str, ...]): Names of the columns; the first is the token, the last the tag, and
         the second the part of speech if it is called POS.
-    separator (str): What stands between two columns.
     types (Mapping[str, str]): The publisher's types in lower case to the project's.
     post_gap (int | None): This many blank lines or more begin a new post; None without posts.
     """
@@ -185,8 +172,6 @@ def read_sentences(
 ) -> tuple[list[Sentence], Tally, Tally]:
     """Read one column file.
 
-    source (Source): The file.
-    layout (Layout): How its lines are written.
     domain (str): Domain of all its sentences; posts are named `domain/1`, `domain/2`, ...
     RETURNS (tuple[list[Sentence], Tally, Tally]): The sentences in file order; repaired tags and
         odd tokens by (domain, kind).

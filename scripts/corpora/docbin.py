@@ -25,8 +25,6 @@ ATTRS = ("ENT_IOB", "ENT_TYPE", "TAG")
 def to_doc(sentence: Sentence, vocab: Vocab) -> Doc:
     """Build the gold doc: tokens joined by single spaces, every token in or outside an entity.
 
-    sentence (Sentence): With legal BIO tags.
-    vocab (Vocab): The vocabulary of the new doc.
     RETURNS (Doc): With `doc.ents`, `doc._.domain` and, if there are some, `doc._.thread` and the
         parts of speech as `token.tag_`.
     """
@@ -72,8 +70,6 @@ def write_corpora(corpora: Iterable[Corpus], out: Path) -> list[Path]:
     for.
 
     corpora (Iterable[Corpus]): What to write; their domains are disjoint.
-    out (Path): Folder, made if needed.
-    RETURNS (list[Path]): The files.
     """
     vocab = make_vocab()
     paths = []
@@ -92,11 +88,6 @@ def write_corpora(corpora: Iterable[Corpus], out: Path) -> list[Path]:
 def write_refit(source: Path, out: Path) -> list[Path]:
     """Write a corpus whose train part holds the dev part too. Settings and numbers of epochs are
     chosen without it; what is shipped is then trained on all that is no test.
-
-    source (Path): A converted corpus, with train, dev and test.
-    out (Path): Folder, made if needed; its dev and test are those of `source`.
-    RETURNS (list[Path]): The files of its train part.
-    RAISES (CorpusError): See `_write_like`.
     """
     return _write_like(
         source, out, lambda name, vocab, train: [*train, *read_docs(source / "dev" / name, vocab)]
@@ -107,12 +98,8 @@ def write_written(source: Path, written: Path, out: Path, *, times: int = 3) -> 
     """Write a corpus whose train part begins, domain by domain, with texts that were written for
     it: see assets/written. A text with a name that is no whole words is left out.
 
-    source (Path): A converted corpus, with train, dev and test.
     written (Path): Folder of the texts, JSONL by domain, at any depth.
-    out (Path): Folder, made if needed; its dev and test are those of `source`.
     times (int): How often each of them stands there.
-    RETURNS (list[Path]): The files of its train part.
-    RAISES (CorpusError): See `_write_like`.
     """
 
     def more(name: str, vocab: Vocab, train: list[Doc]) -> list[Doc]:
@@ -149,7 +136,6 @@ def _write_like(
     """Write a corpus that is another but for its train part.
 
     train_of (Callable): Name of a file, vocabulary and its docs in `source` -> those in `out`.
-    RETURNS (list[Path]): The files of its train part.
     RAISES (CorpusError): If a part is missing or damaged, or train and dev differ in domains, or
         `out` is `source`, whose train part would then grow each time.
     """

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from ..record import save, table
+from ..record import table
 from .sentence import SPLITS, Corpus, Sentence, Tally
 
 Dropped = Mapping[str, Mapping[str, Mapping[str, Counter[str]]]]
@@ -20,16 +19,20 @@ def _by_domain(tally: Tally) -> dict[str, dict[str, int]]:
     return nested
 
 
-def _count(sentences: Sequence[Sentence]) -> dict[str, dict[str, Any]]:
-    """Sentences, posts, tokens and entities by domain."""
+def count(
+    texts: Sequence[Sentence], names: tuple[str, str] = ("sentences", "posts")
+) -> dict[str, dict[str, Any]]:
+    """RETURNS (dict): By domain, how many texts and threads there are, under these names, and how
+    many tokens and entities.
+    """
     domains: dict[str, dict[str, Any]] = {}
-    for domain in sorted({sentence.domain for sentence in sentences}):
-        own = [sentence for sentence in sentences if sentence.domain == domain]
-        entities: Counter[str] = sum((sentence.entities for sentence in own), Counter())
+    for domain in sorted({text.domain for text in texts}):
+        own = [text for text in texts if text.domain == domain]
+        entities: Counter[str] = sum((text.entities for text in own), Counter())
         domains[domain] = {
-            "sentences": len(own),
-            "posts": len({sentence.thread for sentence in own} - {None}),
-            "tokens": sum(len(sentence.words) for sentence in own),
+            names[0]: len(own),
+            names[1]: len({text.thread for text in own} - {None}),
+            "tokens": sum(len(text.words) for text in own),
             "entities": dict(sorted(entities.items())),
         }
     return domains
@@ -51,10 +54,6 @@ def build_report(
 ) -> dict[str, Any]:
     """Count what was read and what will be written.
 
-    corpora (Sequence[Corpus]): After the leaks were dropped.
-    dropped (Dropped): What `drop_leaks` returned.
-    seed (int | None): Seed of the splits, None where the corpus needs none.
-    fold (int | None): ARMAN's fold, None without ARMAN.
     RETURNS (dict): Ready for JSON; it names inputs by base name only.
     """
     splits = {split: [s for corpus in corpora for s in corpus.splits[split]] for split in SPLITS}
@@ -63,7 +62,7 @@ def build_report(
         "fold": fold,
         "seed": seed,
         "inputs": {corpus.name: dict(sorted(corpus.inputs.items())) for corpus in corpora},
-        "splits": {split: _count(sentences) for split, sentences in splits.items()},
+        "splits": {split: count(sentences) for split, sentences in splits.items()},
         "duplicates_in_train": _duplicates(splits["train"]),
         "dropped": {
             name: {
@@ -77,26 +76,22 @@ def build_report(
     }
 
 
-def save_report(report: Mapping[str, Any], out: Path) -> Path:
-    """Write `<out>/report.json`."""
-    save(report, out / "report.json")
-    return out / "report.json"
+def print_counts(splits: Mapping[str, Any], title: str, console: Console) -> None:
+    """Print what `count` returned for each split."""
+    rows = [
+        {"split": split, "domain": domain, **row, "entities": sum(row["entities"].values())}
+        | row["entities"]
+        for split, domains in splits.items()
+        for domain, row in domains.items()
+    ]
+    console.print(table(title, rows))
 
 
 def print_report(report: Mapping[str, Any], console: Console) -> None:
     """Print the tables of a report."""
-    rows = [
-        {
-            "split": split,
-            "domain": domain,
-            **{key: row[key] for key in ("sentences", "posts", "tokens")},
-            "entities": sum(row["entities"].values()),
-            **row["entities"],
-        }
-        for split, domains in report["splits"].items()
-        for domain, row in domains.items()
-    ]
-    console.print(table(f"Written (fold {report['fold']}, seed {report['seed']})", rows))
+    print_counts(
+        report["splits"], f"Written (fold {report['fold']}, seed {report['seed']})", console
+    )
     rows = [
         {"from": split, "corpus": corpus, "domain": domain, **counts}
         for corpus, by_split in report["dropped"].items()

@@ -10,12 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import faker
+
+from ..record import save
 from .docbin import make_vocab, write_atomically, write_docs
-from .report import save_report
+from .report import count
 from .sampling.gazetteers import build_gazetteer
 from .sampling.generate import make_texts
-from .sampling.render import text_to_doc
-from .sampling.report import build_report
+from .sampling.render import text_to_doc, text_to_sentence
 from .sampling.tables import THREADS
 
 
@@ -23,10 +25,12 @@ def write_sample(out: Path, *, seed: int = 0, scale: float = 1.0) -> dict[str, A
     """Make the corpus and write it. RETURNS (dict): What stands in report.json."""
     vocab = make_vocab()
     corpus = make_texts(seed, scale=scale)
-    report = build_report(corpus, seed=seed, scale=scale)
+    splits = {part: [text_to_sentence(text) for text in texts] for part, texts in corpus.items()}
+    counts = {part: count(own, ("texts", "threads")) for part, own in splits.items()}
+    report = {"seed": seed, "scale": scale, "faker": faker.VERSION, "splits": counts}
     for part, texts in corpus.items():
         write_docs(out / part / "sample.spacy", (text_to_doc(text, vocab) for text in texts))
-    save_report(report, out)
+    save(report, out / "report.json")
     return report
 
 

@@ -36,7 +36,6 @@ class Sentence:
 class Corpus:
     """One corpus with its splits and what was noticed while reading it.
 
-    name (str): Base name of the `.spacy` files.
     splits (dict[str, list[Sentence]]): Sentences in file order, by the names in `SPLITS`.
     repaired (Tally): Illegal BIO tags by (domain, kind).
     odd_tokens (Tally): Tokens that needed a decision, by (domain, kind); see `conll`.

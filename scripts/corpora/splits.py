@@ -33,7 +33,6 @@ def normal_form(words: Iterable[str]) -> str:
     marks and invisible characters are left out, so that `می‌رود`, `می رود` and `میرود` are one.
     That is coarser than comparing token by token: in doubt a sentence counts as the same.
 
-    words (Iterable[str]): Tokens of a sentence or of several.
     RETURNS (str): The form; the plain tokens if nothing would be left.
     """
     plain = " ".join(words)
@@ -62,11 +61,8 @@ def hold_out(
 ) -> dict[str, list[T]]:
     """Cut items into train and held-out parts; each part keeps their order.
 
-    items (Sequence[T]): Sentences or posts.
     shares (Mapping[str, float]): Part of the items for each held-out split, at least one item
         each as long as one is left for train.
-    seed (int): Another seed, another split.
-    words_of (Callable): The tokens of an item.
     RETURNS (dict[str, list[T]]): Items by split, `train` first.
     """
 
@@ -90,9 +86,6 @@ def hold_out(
 def check_splits(corpora: Iterable[Corpus]) -> None:
     """Refuse corpora that have nothing to train or to be scored on. `drop_leaks` leaves a split
     empty where all of it stands in another, as when train and test are the same file.
-
-    corpora (Iterable[Corpus]): As they are to be written.
-    RAISES (CorpusError): If a domain has no sentence in one of the splits; names both.
     """
     for corpus in corpora:
         found = {name: {s.domain for s in own} for name, own in corpus.splits.items()}
@@ -114,8 +107,6 @@ def drop_leaks(
     Sentences, not posts, are dropped: channels repeat their footer in nearly every post, and by
     posts next to nothing would be left of some. The corpora are changed in place.
 
-    corpora (Iterable[Corpus]): The corpora that will be used together.
-    outside (Iterable[str]): Texts that are held back and belong to no corpus.
     RETURNS (dict): Dropped sentences, tokens and entities by corpus, split and domain.
     """
     corpora = list(corpora)

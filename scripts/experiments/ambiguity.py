@@ -46,15 +46,11 @@ def tag_sentences(
     nlp: Language,
     domains: Sequence[str],
     sentences: Sequence[tuple[str, str]] = tuple(SENTENCES),
-) -> dict[str, Any]:
+) -> list[dict[str, Any]]:
     """Tag every sentence under every domain.
 
-    nlp (Language): With a `multibert_ner` that knows the domains.
-    domains (Sequence[str]): Domains to give.
     sentences (Sequence[tuple]): Text, and one of its words as the tokenizer cuts it.
-    RETURNS (dict): "sentences", each with its text, word and "labels", domain -> label of the
-        word or "O"; "labels", domain -> label -> sentences; and "divided", in how many sentences
-        the domains do not agree.
+    RETURNS (list): Text, word and "labels" of each: domain -> label of the word or "O".
     RAISES (ConfigError): If a sentence does not have its word.
     """
     rows: list[dict[str, Any]] = []
@@ -68,12 +64,7 @@ def tag_sentences(
         labels = [doc[places[0]].ent_type_ or "O" for doc in nlp.pipe(docs)]
         own = dict(zip(domains, labels, strict=True))
         rows.append({"text": text, "word": word, "labels": own})
-    by_domain = {
-        domain: dict(sorted(Counter(row["labels"][domain] for row in rows).items()))
-        for domain in domains
-    }
-    divided = sum(len(set(row["labels"].values())) > 1 for row in rows)
-    return {"sentences": rows, "labels": by_domain, "divided": divided}
+    return rows
 
 
 def _name_of(ent: Span) -> str:
@@ -83,8 +74,6 @@ def _name_of(ent: Span) -> str:
 def ambiguous_names(nlp: Language, docs: Sequence[Doc]) -> dict[str, Any]:
     """Count the names that have two or more types in gold, and how the pipeline labels them.
 
-    nlp (Language): With a `multibert_ner` that knows the docs' domains.
-    docs (Sequence[Doc]): Gold docs with their domains.
     RETURNS (dict): "all" and "per_domain", each with the number of "mentions" of such names, what
         the pipeline made of them ("right", "other" type, "missed": not exactly this span) and
         "dominant", how many have the commonest type of their name in their domain; and "names",
@@ -142,15 +131,10 @@ def main(
         report = build_header("scripts.experiments.ambiguity", docs, corpus=corpus, **given)
         report["model"] = describe_model(nlp, model)
         tagger: Any = nlp.get_pipe("multibert_ner")
-        report["own"] = tag_sentences(nlp, list(tagger.domains))
+        report["own"] = {"sentences": tag_sentences(nlp, list(tagger.domains))}
         drawn = draw_docs(docs, seed=seed, limit_groups=limit_groups)
         report["gold"] = ambiguous_names(nlp, drawn)
     save(report, metrics or Path("metrics", corpus.name, "ambiguity.json"))
-    rows = [
-        {"word": row["word"], "text": row["text"], **row["labels"]}
-        for row in report["own"]["sentences"]
-    ]
-    console.print(table("The word's label under each domain", rows))
     names = report["gold"]
     rows = [{"": n, **own} for n, own in {**names["per_domain"], "all": names["all"]}.items()]
     title = f"{names['names']} names with two or more types, domains given"

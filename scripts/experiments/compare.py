@@ -4,10 +4,9 @@
     python -m scripts.experiments.compare
 
 A and B are reports of `scripts.build.evaluate` on the same part; a report with more than one mode
-needs its name after a colon. Without A and B, the pairs of the
-report (PAIRS) are compared. The docs of each domain are drawn again with replacement, the same
-ones for both systems. The difference is A minus B: of the micro F1 of each domain, of the macro of
-the ten channels, and of the macro of all domains.
+needs its name after a colon. Without A and B, PAIRS are compared. The docs of each domain are
+drawn again with replacement, the same ones for both systems. The difference is A minus B: of the
+micro F1 of each domain, of the macro of the ten channels, and of the macro of all domains.
 
 The p value is two-sided: twice the share of resamples in which the sign is not that of most of
 them. It is below 0.05 where the interval leaves out zero, but for rounding; with 10,000 resamples
@@ -29,7 +28,16 @@ from multibert_spacy.errors import ConfigError
 from ..build.scoring.entities import f1_of, interval_of, mean_of_known, resample
 from ..domains import HEADS
 from ..options import Seed
-from ..record import build_header, plain_path, readable_errors, save, table
+from ..record import (
+    build_header,
+    percent,
+    plain_path,
+    points,
+    readable_errors,
+    save,
+    span,
+    table,
+)  # fmt: skip
 
 app = typer.Typer(add_completion=False)
 console = Console()
@@ -57,21 +65,18 @@ def read_counts(source: str) -> tuple[DocCounts, dict[str, Any]]:
     RETURNS (tuple): The counts, and the report with the key "mode".
     RAISES (ConfigError): If there is no such report or mode, or more than one to choose from.
     """
-    path, mode = Path(source), ""
-    if not path.is_file():
-        name, colon, mode = source.rpartition(":")
-        path = Path(name) if colon else path
+    name, colon, mode = source.rpartition(":")
+    path, mode = (Path(name), mode) if colon and not Path(source).is_file() else (Path(source), "")
     if not path.is_file():
         raise ConfigError(f"{source}: expected FILE or FILE:MODE, found no such file")
     report = srsly.read_json(path)
     modes = report.get("doc_counts")
     if not modes:
         raise ConfigError(f"{path} has no counts of docs: make it again with the evaluate script")
-    if not mode and len(modes) > 1:
-        raise ConfigError(f"{path} has several modes: add :MODE, one of {', '.join(modes)}")
-    mode = mode or next(iter(modes))
+    if not mode and len(modes) == 1:
+        (mode,) = modes
     if mode not in modes:
-        raise ConfigError(f"{path} has no mode {mode!r}; it has: {', '.join(modes)}")
+        raise ConfigError(f"{path} has no mode {mode!r}: add :MODE, one of {', '.join(modes)}")
     return modes[mode], {**report, "mode": mode}
 
 
@@ -85,8 +90,7 @@ def _check_pair(a: DocCounts, b: DocCounts) -> list[str]:
         if gold[0] != gold[1]:
             raise ConfigError(
                 f"The docs of {domain} are not the same: {len(gold[0])} with {sum(gold[0])} "
-                f"entities against {len(gold[1])} with {sum(gold[1])}, or in another order. Score "
-                "both on the same part, with the same seed if groups are limited."
+                f"entities, {len(gold[1])} with {sum(gold[1])}, or in another order"
             )
     return domains
 
@@ -126,7 +130,6 @@ def compare(
 ) -> dict[str, Any]:
     """Compare two systems on the domains that both were scored on.
 
-    a, b (DocCounts): Their counts on the same docs.
     groups (Mapping): Name -> domains that have a macro of their own; by default the channels as
         "social". All domains together are "all".
     RETURNS (dict): "per_domain" and "macro": name -> F1 of "a" and "b" (None where nothing is
@@ -182,22 +185,17 @@ def compare_reports(
 def print_comparison(report: Mapping[str, Any], console: Console) -> None:
     """Print the table of a comparison."""
     macros = {f"macro, {name} ({own['domains']})": own for name, own in report["macro"].items()}
-    rows = []
-    for name, own in {**report["per_domain"], **macros}.items():
-        known = own["interval"] is not None and own["difference"] is not None
-        low, high = own["interval"] if known else (0.0, 0.0)
-        cells = (
-            {
-                "A": f"{100 * own['a']:.1f}",
-                "B": f"{100 * own['b']:.1f}",
-                "A - B": f"{100 * own['difference']:+.1f}",
-                "interval": f"{100 * low:+.1f} to {100 * high:+.1f}",
-                "p": f"{own['p']:.4f}",
-            }
-            if known
-            else {}
-        )
-        rows.append({"": name, **cells})
+    rows = [
+        {
+            "": name,
+            "A": percent(own["a"]),
+            "B": percent(own["b"]),
+            "A - B": points(own["difference"]),
+            "interval": span(own),
+            "p": "–" if own["p"] is None else f"{own['p']:.4f}",
+        }
+        for name, own in {**report["per_domain"], **macros}.items()
+    ]
     console.print(table("F1 of entities, paired bootstrap over docs (95% interval)", rows))
 
 

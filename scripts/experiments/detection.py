@@ -10,30 +10,33 @@ of eight texts that are cut into groups of the sizes that the corpora's have.
 """
 
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import spacy
-import srsly
 import typer
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.util import minibatch
 
 from multibert_spacy.pipeline.domain_detector import join_docs
 from multibert_spacy.text.threads import install_extensions
 from multibert_spacy.training.corpus import read_docs
 from multibert_spacy.training.decoration import take_off
+from multibert_spacy.training.written import read_rows
 from multibert_spacy.types import Floats2d
 
-from ..build.scoring.detection import SIZES, Group, draw_docs, make_groups
+from ..build.scoring.detection import SIZES, Group, accuracies, confusion, draw_docs, make_groups
 from ..domains import DOMAINS, HEADS
 from ..options import Corpus, Metrics, Model
-from ..record import build_header, describe_model, readable_errors, save, table
+from ..record import build_header, describe_model, percent, readable_errors, save, table
 
 __all__ = ["app", "calibration_error", "outside_groups", "score_detection"]
 
@@ -66,19 +69,17 @@ def outside_groups(path: Path, nlp: Language, size: int) -> tuple[list[Group], l
     """Cut each thread of a file to groups.
 
     path (Path): JSONL with domain, thread, style and text.
-    size (int): Texts per group.
-    RETURNS (tuple): The groups, and the style of each.
     """
     install_extensions()
-    threads: dict[str, list[Doc]] = defaultdict(list)
-    styles = {}
-    for row in srsly.read_jsonl(path):
-        doc = nlp.make_doc(row["text"])
-        doc._.domain, doc._.thread = row["domain"], row["thread"]
-        threads[row["thread"]].append(doc)
-        styles[row["thread"]] = row["style"]
-    cut = [(name, own[i : i + size]) for name, own in threads.items() for i in range(0, 8, size)]
-    return [group for _, group in cut], [styles[name] for name, _ in cut]
+    groups, styles = [], []
+    rows = read_rows(path, ("text", "domain", "thread", "style"))
+    for _, thread in groupby(rows, itemgetter("thread")):
+        for part in minibatch(thread, size):
+            groups.append([nlp.make_doc(row["text"]) for row in part])
+            for doc in groups[-1]:
+                doc._.domain, doc._.thread = part[0]["domain"], part[0]["thread"]
+            styles.append(part[0]["style"])
+    return groups, styles
 
 
 def scores_of(nlp: Language, groups: Sequence[Group]) -> Floats2d:
@@ -107,38 +108,20 @@ def calibration_error(scores: Sequence[float], right: Sequence[bool]) -> float:
 def _accuracy(
     labels: Sequence[str], scores: Floats2d, groups: Sequence[Group], styles: Sequence[str] = ()
 ) -> dict[str, Any]:
-    truth = [group[0]._.domain for group in groups]
     told = [labels[i] for i in scores.argmax(1)]
-    right = np.array([a == b for a, b in zip(told, truth, strict=True)])
-    domains = {name: right[[t == name for t in truth]].mean() for name in sorted(set(truth))}
-    report = {
-        "n_groups": len(groups),
-        "n_right": int(right.sum()),
-        "accuracy": right.mean(),
-        "macro_accuracy": float(np.mean(list(domains.values()))),
-        "calibration_error": calibration_error(scores.max(1).tolist(), right.tolist()),
-        "per_domain": {name: float(own) for name, own in domains.items()},
-    }
+    right = [group[0]._.domain == own for group, own in zip(groups, told, strict=True)]
+    report = accuracies(groups, told)
+    report["calibration_error"] = calibration_error(scores.max(1).tolist(), right)
     if styles:
-        own_style = {style: [s == style for s in styles] for style in sorted(set(styles))}
-        report["right_by_style"] = {s: int(right[own].sum()) for s, own in own_style.items()}
-        report["confusion"] = _confusion(truth, told)
+        own_style = Counter(s for s, own in zip(styles, right, strict=True) if own)
+        report["right_by_style"] = {style: own_style[style] for style in sorted(set(styles))}
+        report["confusion"] = confusion(groups, told)
     return report
-
-
-def _confusion(truth: Sequence[str], told: Sequence[str]) -> dict[str, dict[str, int]]:
-    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for a, b in zip(truth, told, strict=True):
-        counts[a][b] += 1
-    return {a: dict(own) for a, own in counts.items()}
 
 
 def score_detection(nlp: Language, docs: Sequence[Doc], *, seed: int = 0) -> dict[str, Any]:
     """Score a detector.
 
-    nlp (Language): With a detector.
-    docs (Sequence[Doc]): Of the corpora's test part.
-    seed (int): Of the groups.
     RETURNS (dict): "outside" and "corpora" by size; "formal_informal"; "none", what it says of
         texts of no domain; "changed", the share of decisions that a change of spelling changes.
     """
@@ -204,11 +187,11 @@ def score_unseen(nlp: Language, docs: Sequence[Doc], seed: int) -> dict[str, Any
         [doc for doc in docs if doc._.domain == UNSEEN.name], max(SIZES), seed=seed
     )
     told = [detector.labels[i] for i in scores_of(nlp, groups).argmax(1)]
-    counts = _confusion([UNSEEN.name] * len(told), told)[UNSEEN.name]
+    counts = confusion(groups, told)[UNSEEN.name]
     return {
         "labels": list(detector.labels),
         "n_groups": len(groups),
-        "called": dict(sorted(counts.items())),
+        "called": counts,
         "called_alike": sum(counts.get(name, 0) for name in UNSEEN.alike) / len(groups),
     }
 
@@ -261,15 +244,10 @@ def main(
     save(report, metrics or Path("metrics", "detection.json"))
     for name, own in report["detectors"].items():
         rows = [
-            {
-                "texts": size,
-                "outside": f"{own['outside'][size]['accuracy']:.3f}",
-                "corpora": f"{own['corpora'][size]['accuracy']:.3f}",
-                "none, AUROC": f"{own['none'][size]['auroc']:.3f}",
-            }
-            for size in own["outside"]
+            {"": part, **{n: percent(one["accuracy"]) for n, one in own[part].items()}}
+            for part in ("outside", "corpora")
         ]
-        console.print(table(name, rows))
+        console.print(table(f"{name}: right by texts in a group", rows))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,6 @@ class Inventor:
     """Invents words, always the same one for a word.
 
     known (Iterable[str]): Words that are not to come out.
-    seed (int): Another seed, other words.
     """
 
     def __init__(self, known: Iterable[str], *, seed: int = 0):
@@ -135,10 +134,6 @@ def evaluate_masked(
 
     model (Language | Mapping): A pipeline that knows the domains, or the models that
         `evaluate_single` takes.
-    path (Path): Part of a corpus.
-    inventor (Inventor): Gives the names.
-    seed, limit_groups, n_resamples (int): As in `evaluate`.
-    n_draws (int): Resamples of the difference.
     RETURNS (dict): "names", how many words of the whole part were replaced; "before" and
         "after", the scores; "difference", after minus before, as `compare` has it; "doc_counts"
         of both.
@@ -161,11 +156,6 @@ def evaluate_masked(
     return {**report, "difference": difference, "doc_counts": counts}
 
 
-def _known_words(parts: Iterable[Path]) -> set[str]:
-    vocab = spacy.blank("fa").vocab
-    return {word.text for part in parts for doc in read_docs(part, vocab) for word in doc}
-
-
 @app.command(help=__doc__)
 def main(
     model: Model = "",
@@ -180,18 +170,18 @@ def main(
         raise typer.BadParameter("Give either MODEL or --models")
     with readable_errors():
         what = parse_models(models) if models else spacy.load(model)
-        docs = read_docs(corpus / split, spacy.blank("fa").vocab)
+        vocab = spacy.blank("fa").vocab
+        docs = read_docs(corpus / split, vocab)
         given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
         name = "scripts.experiments.masked_names"
         report = build_header(name, docs, corpus=corpus, split=split, **given)
         if isinstance(what, Language):
             report["model"] = describe_model(what, model)
-        known = [p for p in (corpus / "train", corpus / split) if p.exists()]
-        inventor = Inventor(_known_words(known), seed=seed)
+        known = docs + (read_docs(corpus / "train", vocab) if (corpus / "train").exists() else [])
+        inventor = Inventor({word.text for doc in known for word in doc}, seed=seed)
         report |= evaluate_masked(what, corpus / split, inventor, **given)
     save(report, metrics or Path("metrics", corpus.name, "masked_names.json"))
     console.print(entity_table({"before": report["before"], "after": report["after"]}))
-    console.print("A is after, B is before:")
     print_comparison(report["difference"], console)
     console.print(", ".join(f"{n} words {what}" for what, n in report["names"].items()))
 

@@ -3,31 +3,34 @@
     python -m scripts.experiments.outside training/pretrained/fa_multibert --row shipped
 
 Scored are PER, LOC and ORG, which the heads share, by character: strict spans on what the
-pipeline makes of the raw text. The domain is given, and, if there is a detector, detected thread
-by thread. Each call adds a row to a table, or replaces the one of its name; `what` says what a row
-is of. Settings may be chosen on this set, so a figure on it is that of a dev part.
+pipeline makes of the raw text, without the emoji and other signs at their ends. The domain is
+given, and, if there is a detector, detected thread by thread. Each call adds a row to a table, or
+replaces the one of its name; `what` says what a row is of. Settings may be chosen on this set, so
+a figure on it is that of a dev part.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import spacy
-import srsly
 import typer
 from rich.console import Console
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from multibert_spacy.errors import CorpusError
+from multibert_spacy.training.written import read_rows
 
 from ..build.scoring.entities import count_docs, score_entities
-from ..build.scoring.raw_text import on_common_words
+from ..build.scoring.report import entity_table
 from ..options import Metrics, Model, Seed
-from ..record import command_line, commit, describe_model, readable_errors, save, table
+from ..record import command_line, commit, describe_model, readable_errors, save
 
 __all__ = ["LABELS", "OUTSIDE", "app", "outside_examples", "read_outside", "score_outside"]
 
@@ -37,25 +40,21 @@ console = Console()
 OUTSIDE = Path("assets/outside/dev.jsonl")
 LABELS = ("PER", "LOC", "ORG")
 STYLES = ("plain", "decorated", "mixed")
-FIELDS = {"domain", "thread", "style", "text", "entities"}
+FIELDS = ("domain", "thread", "style", "text", "entities")
 
 Row = dict[str, Any]
+Ent = tuple[int, int, str]
 
 
 def read_outside(path: Path) -> list[Row]:
     """Read the set.
 
     path (Path): JSONL with domain, thread, style, text and entities, [start, end, label] each.
-    RETURNS (list): The rows, in order.
     RAISES (CorpusError): If there is no such file, or a row lacks a field.
     """
     if not path.is_file():
         raise CorpusError(f"{path}: expected the outside set here, found none")
-    rows: list[Row] = list(srsly.read_jsonl(path))
-    for number, row in enumerate(rows, 1):
-        if missing := sorted(FIELDS - row.keys()):
-            raise CorpusError.at(str(path), number, "the outside set's fields", missing[0])
-    return rows
+    return read_rows(path, FIELDS)
 
 
 def outside_examples(
@@ -63,7 +62,6 @@ def outside_examples(
 ) -> list[Example]:
     """Tag the texts as a user would have it done.
 
-    nlp (Language): A pipeline that knows the rows' domains.
     rows (Sequence[Row]): What `read_outside` returned, threads whole.
     given (bool): Whether it is told the domains; else it is told the threads.
     labels (Sequence[str]): Other entities are left out, on both sides.
@@ -73,25 +71,51 @@ def outside_examples(
     texts = [(row["text"], {key: row[key]}) for row in rows]
     examples = []
     for (doc, _), row in zip(nlp.pipe(texts, as_tuples=True), rows, strict=True):
-        doc.ents = [ent for ent in doc.ents if ent.label_ in labels]
-        gold = [(a, b, label) for a, b, label in row["entities"] if label in labels]
-        borders = {0, len(doc.text), *(at for a, b, _ in gold for at in (a, b))}
-        borders.update(at for word in doc for at in (word.idx, word.idx + len(word)))
-        cuts = sorted(borders)
-        words = [doc.text[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
-        reference = Doc(doc.vocab, words=words, spaces=[False] * len(words))
-        reference.ents = [reference.char_span(a, b, label=label) for a, b, label in gold]
-        reference._.domain = row["domain"]
-        examples.append(on_common_words(doc, reference, cuts[:-1]))
+        gold = [own for own in row["entities"] if own[2] in labels]
+        found = [(e.start_char, e.end_char, e.label_) for e in doc.ents if e.label_ in labels]
+        example = on_common_words(doc, found, gold)
+        example.predicted._.domain, example.reference._.domain = doc._.domain, row["domain"]
+        examples.append(example)
     return examples
+
+
+def on_common_words(doc: Doc, found: Iterable[Ent], gold: Iterable[Ent]) -> Example:
+    """Lay truth and answer on the finest words that both agree with.
+
+    doc (Doc): The text; each border of one of its words is one of the new words.
+    found, gold (Iterable): Start and end in the text, and label.
+    RETURNS (Example): Two new docs of equal words, with the entities of each.
+    """
+    parts = [
+        [(*_without_signs(doc.text, a, b), label) for a, b, label in own] for own in (found, gold)
+    ]
+    borders = {0, len(doc.text), *(at for own in parts for a, b, _ in own for at in (a, b))}
+    borders.update(at for word in doc for at in (word.idx, word.idx + len(word)))
+    cuts = sorted(borders)
+    index = {at: i for i, at in enumerate(cuts)}
+    words = [doc.text[a:b] for a, b in pairwise(cuts)]
+    docs = []
+    for spans in parts:
+        made = Doc(doc.vocab, words=words, spaces=[False] * len(words))
+        made.set_ents([Span(made, index[a], index[b], label=label) for a, b, label in spans])
+        docs.append(made)
+    return Example(*docs)
+
+
+def _without_signs(text: str, start: int, end: int) -> tuple[int, int]:
+    """A span without the emoji and other signs at its ends, unless it has nothing else."""
+    inner = [i for i in range(start, end) if not _is_sign(text[i])]
+    return (inner[0], inner[-1] + 1) if inner else (start, end)
+
+
+def _is_sign(char: str) -> bool:
+    return unicodedata.category(char) in ("So", "Sk", "Cf") or char == "\ufe0f"
 
 
 def score_outside(nlp: Language, rows: Sequence[Row], *, seed: int = 0) -> dict[str, Any]:
     """Score a pipeline.
 
     nlp (Language): With `multibert_ner` and perhaps `domain_detector`.
-    rows (Sequence[Row]): What `read_outside` returned.
-    seed (int): Of the intervals.
     RETURNS (dict): "given" and, with a detector, "detected": micro, per_type, per_domain and
         per_style as `score_entities` has them; "doc_counts" of each; "right_threads", "threads".
     """
@@ -114,22 +138,6 @@ def score_outside(nlp: Language, rows: Sequence[Row], *, seed: int = 0) -> dict[
     return {**report, "doc_counts": counts}
 
 
-def _table(rows: Mapping[str, Any]) -> Any:
-    """F1 of each row: by mode, type and style."""
-    shown = []
-    for name, row in rows.items():
-        for mode in ("given", "detected"):
-            if mode not in row:
-                continue
-            low, high = row[mode]["micro"]["f_interval"]
-            cells = {"": name, "domain": mode, "F1": 100 * row[mode]["micro"]["f"]}
-            cells["95%"] = f"{100 * low:.1f}-{100 * high:.1f}"
-            for kind in ("per_type", "per_style"):
-                cells.update((n, 100 * own["f"]) for n, own in row[mode][kind].items())
-            shown.append(cells)
-    return table("PER, LOC, ORG outside", shown)
-
-
 @app.command(help=__doc__)
 def main(
     model: Model,
@@ -142,7 +150,7 @@ def main(
     target = metrics or Path("metrics/outside.json")
     with readable_errors():
         nlp, texts = spacy.load(model), read_outside(data)
-        report = {
+        report: dict[str, Any] = {
             "what": what,
             "command": command_line("scripts.experiments.outside"),
             "commit": commit(),
@@ -154,7 +162,7 @@ def main(
     rows = json.loads(target.read_text(encoding="utf8"))["rows"] if target.is_file() else {}
     rows[row] = report
     save({"rows": rows}, target)
-    console.print(_table(rows))
+    console.print(entity_table({m: report[m] for m in ("given", "detected") if m in report}))
 
 
 if __name__ == "__main__":

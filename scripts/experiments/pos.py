@@ -23,6 +23,8 @@ from spacy.tokens import Doc
 
 from multibert_spacy.training.corpus import read_docs
 
+from ..build.scoring.detection import given_docs
+from ..build.scoring.entities import interval_of
 from ..domains import domains_of
 from ..options import Corpus, Model, Seed
 from ..record import build_header, readable_errors, save
@@ -49,13 +51,9 @@ def features(doc: Doc) -> Iterator[list[str]]:
     words = ["<", *(word.text for word in doc), ">"]
     for i in range(1, len(words) - 1):
         own = words[i]
-        affixes = (f"{side}{own[cut]}" for n in (1, 2, 3) for side, cut in _cuts(n))
+        affixes = (a for n in (1, 2, 3) for a in (f"first{n}={own[:n]}", f"last{n}={own[-n:]}"))
         digit = f"digit={any(map(str.isdigit, own))}"
         yield [own, *affixes, digit, f"before={words[i - 1]}", f"behind={words[i + 1]}"]
-
-
-def _cuts(n: int) -> list[tuple[str, slice]]:
-    return [(f"first{n}=", slice(n)), (f"last{n}=", slice(-n, None))]
 
 
 def crf_tags(train: Sequence[Doc], gold: Tags, docs: Sequence[Doc]) -> Tags:
@@ -86,7 +84,7 @@ def score(docs: Sequence[Doc], tags: Tags, *, seed: int) -> dict[str, object]:
     of = {str(n): right[names == n].sum() / all_[names == n].sum() for n in np.unique(names)}
     return {
         "accuracy": float(right.sum() / all_.sum()),
-        "interval": [float(own) for own in np.quantile(shares, (0.025, 0.975))],
+        "interval": interval_of(shares),
         "per_domain": {name: float(own) for name, own in of.items()},
     }
 
@@ -104,12 +102,7 @@ def main(
         docs = read_docs(corpus / "test", nlp.vocab, domains=domains)
         name = "scripts.experiments.pos"
         report = build_header(name, docs, corpus=corpus, split="test", seed=seed)
-        bare = [
-            Doc(nlp.vocab, [w.text for w in d], [bool(w.whitespace_) for w in d]) for d in docs
-        ]
-        for doc, gold in zip(bare, docs, strict=True):
-            doc._.domain = gold._.domain
-        ours = [[word.tag_ for word in doc] for doc in nlp.pipe(bare)]
+        ours = [[word.tag_ for word in doc] for doc in nlp.pipe(given_docs(docs, nlp))]
     crf = crf_tags(train, [[word.tag_ for word in doc] for doc in train], docs)
     systems = {"frequent": frequent_tags(train, docs), "crf": crf, "ours": ours}
     report["words"] = sum(map(len, docs))

@@ -15,11 +15,7 @@ from .tables import Metrics
 
 
 def write_report(metrics: Path, out: Path) -> None:
-    """Write index.html and the plots.
-
-    metrics (Path): Folder of all JSON files.
-    out (Path): Folder of the page.
-    """
+    """Write index.html and the plots."""
     out.mkdir(parents=True, exist_ok=True)
     plots = draw_all(Metrics(metrics), out)
     (out / "index.html").write_text(page(metrics, plots), encoding="utf8")

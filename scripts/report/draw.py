@@ -81,7 +81,7 @@ def _lines(out: Path, name: str, series: Mapping[str, Any], x: str, y: str, log:
 
 def domains(m: Metrics, out: Path) -> None:
     """A dot with its interval for each system and domain."""
-    systems = {title: own for title, (own, _) in m.systems().items() if "raw text" not in title}
+    systems = {title: own for title, (own, _) in m.systems().items()}
     if not systems:
         return
     keys = list(dict.fromkeys(key for own in systems.values() for key in own["per_domain"]))

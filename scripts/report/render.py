@@ -10,8 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..build.sources import SHIPPED, SHIPPED_HEADS, corpora_of, licence_of_weights
 from ..domains import LABELS
-from ..record import cite
-from .tables import TABLES, Metrics, f1, percent, points, span
+from ..record import cite, f1, percent, points, span
+from .tables import TABLES, Metrics
 
 __all__ = ["PARTS", "filled", "page", "part", "verdict"]
 
@@ -23,7 +23,6 @@ PARTS = ("headline", "results", "speed", "domains", "heads", "labels", "commands
 def verdict(entry: Mapping[str, Any], expected: int) -> str:
     """Whether a measured difference is what is claimed.
 
-    entry (Mapping): A difference with its interval.
     expected (int): Sign of the difference that is claimed.
     RETURNS (str): "open" where the interval has zero in it.
     """

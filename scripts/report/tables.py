@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from ..domains import HEADS
-from ..record import cite
+from ..record import cite, f1, percent, points, span
 
-__all__ = ["TABLES", "Metrics", "Table", "f1", "percent", "points", "span"]
+__all__ = ["TABLES", "Metrics", "Table"]
 
 Scores = Mapping[str, Any]
 Row = dict[str, Any]
@@ -93,39 +93,9 @@ class Table:
         return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
-def percent(share: float | None, digits: int = 1) -> str:
-    """RETURNS (str): As 71.3, or a dash for what is not known."""
-    return "–" if share is None else f"{100 * share:.{digits}f}"
-
-
-def points(difference: float | None) -> str:
-    """RETURNS (str): As +1.3 or −0.4."""
-    return "–" if difference is None else f"{100 * difference:+.1f}".replace("-", "−")
-
-
-def span(entry: Scores, key: str = "interval") -> str:
-    """RETURNS (str): The interval of a difference, as −0.4 to +1.3."""
-    return " to ".join(map(points, entry[key])) if entry[key] else "–"
-
-
-def f1(scores: Scores | None) -> str:
-    """RETURNS (str): F1 and its interval, as 71.3 (65.0-76.8)."""
-    if scores is None or scores["f"] is None:
-        return "–"
-    if not scores.get("f_interval"):
-        return percent(scores["f"])
-    low, high = scores["f_interval"]
-    return f"{percent(scores['f'])} ({percent(low)}-{percent(high)})"
-
-
 def _single(report: Scores) -> Any:
     """The scores of a report that is told its domains."""
     return report["given" if "given" in report else "single"]
-
-
-def _lines(own: Mapping[str, Scores]) -> dict[str, Any]:
-    """RETURNS (dict): Title of a difference -> the difference, of the macros."""
-    return {f"macro, {key}": entry for key, entry in own.items()}
 
 
 Made = tuple[list[Row], Sequence[Mapping[str, Any] | None]]
@@ -242,6 +212,7 @@ def comparisons(m: Metrics) -> Made:
     rows = []
     for name, report in reports.items():
         formal = {key: own for key, own in report["per_domain"].items() if key in HEADS["formal"]}
+        macros = {f"macro, {key}": own for key, own in report["macro"].items()}
         real = [
             f"{domain} {points(own['difference'])}"
             for domain, own in report["per_domain"].items()
@@ -258,7 +229,7 @@ def comparisons(m: Metrics) -> Made:
                 "p": f"{own['p']:.4f}" if own["p"] is not None else "–",
                 "channels, p < 0.05": ", ".join(real) if what == "macro, social" else "",
             }
-            for what, own in {**formal, **_lines(report["macro"])}.items()
+            for what, own in {**formal, **macros}.items()
         ]
     return rows, list(reports.values())
 

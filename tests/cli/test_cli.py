@@ -26,7 +26,17 @@ def run(*args: Any) -> Result:
 def test_every_command_has_help() -> None:
     found = run("--help").output
     for name in (
-        *("apply", "domains", "evaluate", "export", "import", "package", "remove", "rename"),
+        *(
+            "apply",
+            "domains",
+            "evaluate",
+            "export",
+            "graph",
+            "import",
+            "package",
+            "remove",
+            "rename",
+        ),
         *("serve", "show"),
     ):
         assert f"\n  {name} " in found

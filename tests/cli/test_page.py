@@ -2,6 +2,7 @@
 
 import csv
 import io
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,14 @@ def test_the_page_waits_for_texts_and_draws_an_example(page: Any) -> None:
     assert not page.exception
     assert page.text_area[0].value == next(iter(EXAMPLES.values()))
     assert len(page.subheader) == 1
+
+
+def test_importing_the_page_changes_no_environment_variable() -> None:
+    pytest.importorskip("streamlit")
+    pytest.importorskip("spacy_streamlit")
+    code = "import os; before = dict(os.environ); import multibert_spacy.cli.page; "
+    code += "assert dict(os.environ) == before, os.environ.get('MPLBACKEND')"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_two_domains_side_by_side(page: Any) -> None:

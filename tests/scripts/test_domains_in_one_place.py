@@ -7,7 +7,7 @@ import pytest
 
 from multibert_spacy.colors import COLORS
 from multibert_spacy.glossary import MEANINGS
-from scripts.corpora import read_parsner_social
+from scripts.corpora.publishers import read_parsner_social
 from scripts.corpora.sentence import SPLITS
 from scripts.domains import CORPORA, DOMAINS, HEADS, LABELS, domains_of
 

@@ -1,4 +1,4 @@
-"""ALBERT: blocks that share their weights, and embeddings that are narrower than they.
+"""The family of ALBERT: blocks that share their weights, and embeddings narrower than they.
 
 An adapter may have an A and B of its own for each depth although the core has one set of weights,
 which is what such a core lacks most. Its sites then have the names that they would have if each

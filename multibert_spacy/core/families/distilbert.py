@@ -1,4 +1,4 @@
-"""DistilBERT: BERT's block under other names, without token types."""
+"""The family of DistilBERT: BERT's block under other names, without token types."""
 
 from .post_norm import PostNorm
 

@@ -65,23 +65,23 @@ class Family(ABC):
         check_encoder(config, self.first_position(config))
 
     def first_position(self, config: Any) -> int:
-        """RETURNS (int): Index of the embedding of a row's first position."""
+        """Return index of the embedding of a row's first position."""
         return 0
 
     def blocks(self, model: Any) -> Iterable[tuple[str, Any]]:
-        """RETURNS (Iterable): Site and module of each block, in the order in which they run."""
+        """Return site and module of each block, in the order in which they run."""
         layers = attrgetter(self.layers)(model)
         return [(f"{self.layers}.{i}", layer) for i, layer in enumerate(layers)]
 
     def own_blocks(self, model: Any) -> Iterable[tuple[str, Any]]:
-        """RETURNS (Iterable): As `blocks`, those once that share their weights, by the names that
-        they have in the model.
+        """Return what `blocks` does, those once that share their weights, by the names that they
+        have in the model.
         """
         return self.blocks(model)
 
     def sharing(self, config: Any) -> list[int] | None:
-        """RETURNS (list[int]): For each block which one of `own_blocks` it is; None where each has
-        weights of its own.
+        """Return for each block which one of `own_blocks` it is; None where each has weights of
+        its own.
         """
         return None
 
@@ -112,7 +112,7 @@ class Family(ABC):
         """
 
     def finish(self, model: Any, x: Tensor) -> Tensor:
-        """RETURNS: What the last block gives, as the model gives it."""
+        """Return what the last block gives, as the model gives it."""
         return x
 
     @abstractmethod

@@ -88,13 +88,13 @@ class ModernBert(Family):
 
 
 def _base(config: Any, *, local: bool) -> float:
-    """RETURNS (float): What the angles of local or of global layers are powers of."""
+    """Return what the angles of local or of global layers are powers of."""
     own = config.local_rope_theta if local else None
     return float(config.global_rope_theta if own is None else own)
 
 
 def _rotate(x: Tensor, rotation: tuple[Tensor, Tensor], n_heads: int) -> Tensor:
-    """x (..., h): As it lies. RETURNS: The same shape."""
+    """Rotate x (..., h), as it lies, into the same shape."""
     cos, sin = (part[:, None].to(x.dtype) for part in rotation)
     heads = x.view(*x.shape[:-1], n_heads, -1)
     one, other = heads.chunk(2, dim=-1)

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 from spacy.language import Language
@@ -31,7 +32,6 @@ def make_groups(
     """Cut each domain, shuffled, into groups: every doc is in one of them.
 
     size (int): Docs per group; the last group of a domain may be smaller.
-    seed (int): Of the shuffling, which does not depend on the size.
     limit_docs (int): Docs per domain at the most; 0 is all.
     """
     by_domain: dict[str, Group] = defaultdict(list)
@@ -116,13 +116,9 @@ def score_detector(
 ) -> dict[str, Any]:
     """Ask a detector about groups of each size and about the corpus's threads.
 
-    detect (Detect): The detector.
     docs (Sequence[Doc]): Docs with their domains, each asked once per size.
-    sizes (Sequence[int]): Docs per group.
-    seed (int): Of the shuffling.
     limit_groups (int): Per domain as many docs as make this many of the largest groups, and this
         many threads, at the most; 0 is all.
-    console (Console): For the progress bar.
     RETURNS (dict): "raw" and "masked" (see `mask_words`), each with the scores of each size, of
         the "threads" if there are any, and the largest size's confusion matrix (truth ->
         answer -> groups).
@@ -144,29 +140,35 @@ def score_detector(
             start = time.perf_counter()
             for chunk in track(list(minibatch(groups, 128)), f"{how}, {name}", console=console):
                 answers.extend(map(str, detect(chunk)))
-            scores[name] = _score(groups, answers, time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            scores[name] = {
+                **accuracies(groups, answers),
+                "n_empty": sum(not any(len(doc) for doc in group) for group in groups),
+                "ms_per_group": 1000 * seconds / len(groups),
+            }
             if name == str(largest):
-                truth = [group[0]._.domain for group in groups]
-                pairs = Counter(zip(truth, answers, strict=True))
-                confusion: dict[str, dict[str, int]] = defaultdict(dict)
-                for (domain, answer), n in sorted(pairs.items()):
-                    confusion[domain][answer] = n
-                scores["confusion"] = dict(confusion)
+                scores["confusion"] = confusion(groups, answers)
     return report
 
 
-def _score(groups: Sequence[Group], answers: Sequence[str], seconds: float) -> dict[str, Any]:
-    n_groups: Counter[str] = Counter()
-    right: Counter[str] = Counter()
-    for group, answer in zip(groups, answers, strict=True):
-        n_groups[group[0]._.domain] += 1
-        right[group[0]._.domain] += answer == group[0]._.domain
-    per_domain = {domain: right[domain] / n for domain, n in sorted(n_groups.items())}
+def confusion(groups: Sequence[Group], answers: Sequence[str]) -> dict[str, dict[str, int]]:
+    """RETURNS (dict): Domain of groups -> answer -> number of groups."""
+    pairs = Counter((group[0]._.domain, a) for group, a in zip(groups, answers, strict=True))
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    for (domain, answer), n in sorted(pairs.items()):
+        counts[domain][answer] = n
+    return dict(counts)
+
+
+def accuracies(groups: Sequence[Group], answers: Sequence[str]) -> dict[str, Any]:
+    """RETURNS (dict): The share of right answers, of all, by domain, and the mean of domains."""
+    truth = np.array([group[0]._.domain for group in groups])
+    right = truth == np.array(answers)
+    per_domain = {str(name): float(right[truth == name].mean()) for name in np.unique(truth)}
     return {
         "n_groups": len(groups),
-        "n_empty": sum(not any(len(doc) for doc in group) for group in groups),
-        "accuracy": right.total() / len(groups),
-        "macro_accuracy": sum(per_domain.values()) / len(per_domain),
+        "n_right": int(right.sum()),
+        "accuracy": float(right.mean()),
+        "macro_accuracy": float(np.mean(list(per_domain.values()))),
         "per_domain": per_domain,
-        "ms_per_group": 1000 * seconds / len(groups),
     }

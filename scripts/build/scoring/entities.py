@@ -23,9 +23,7 @@ Counts = NDArray[np.int64]
 
 
 def count_spans(examples: Sequence[Example], labels: Sequence[str]) -> Counts:
-    """RETURNS (docs, labels, 3): What is right, wrong and missed in each doc.
-    labels (Sequence[str]): All labels that occur.
-    """
+    """RETURNS (docs, labels, 3): What is right, wrong and missed in each doc."""
     column = {label: i for i, label in enumerate(labels)}
     counts = np.zeros((len(examples), len(labels), 3), dtype=np.int64)
     for row, eg in zip(counts, examples, strict=True):
@@ -43,8 +41,6 @@ def count_docs(examples: Sequence[Example], docs: Sequence[Doc]) -> dict[str, li
     """Count as `count_spans` does, over all labels, in an order that no system has a say in: so
     the counts of two systems pair up (see `scripts.experiments.compare`).
 
-    examples (Sequence[Example]): In any order; their references are among the docs.
-    docs (Sequence[Doc]): The part of the corpus, in its own order.
     RETURNS (dict): Domain -> true positives, false positives, false negatives of each doc.
     """
     place = {id(doc): i for i, doc in enumerate(docs)}
@@ -67,8 +63,6 @@ def score_entities(
     """Score spans: start, end and label must all be right.
 
     examples (Sequence[Example]): The truth has its domain in `reference._.domain`.
-    seed (int): Of the resampling.
-    n_resamples (int): How often the docs are drawn anew.
     groups (Mapping): Name -> domains that have a macro of their own, as those of a head. Only the
         domains that occur count; a group of which none does is left out.
     RETURNS (dict): "micro", "per_type", "per_domain" (the same for each domain, with its own

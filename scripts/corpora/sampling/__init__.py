@@ -4,5 +4,4 @@ data/, tables.py        names, sentences and noise of each domain; which label a
 gazetteers.py           names: our own, and those of Faker's `fa_IR` provider
 noise.py                what real Persian social text looks like, applied to tagged tokens
 render.py, generate.py  sentences to tagged tokens; threads and the three parts
-report.py               numbers, and what a tagger that ignores the domain could reach at best
 """

@@ -13,7 +13,7 @@ from random import Random
 
 from faker import Faker
 
-from .tables import AMBIGUOUS, NAMES, VOCABULARY
+from .tables import AMBIGUOUS, NAMES
 
 HELD_BACK = 0.25  # of each unambiguous class: seen in dev and test only
 LETTERS = re.compile(r"[\u0621-\u063a\u0641-\u064a\u067e\u0686\u0698\u06a9\u06af\u06cc\u200c ]+")
@@ -23,17 +23,11 @@ VILLAGE_PREFIXES = ("روستای", "بندر", "دهستان")
 @dataclass(frozen=True)
 class Gazetteer:
     """Surfaces by word class: those that every part of the corpus may use, and those of dev and
-    test only (none of ambiguous classes, of which sentences are held back); and the words that
-    are never an entity, by slot.
+    test only (none of ambiguous classes, of which sentences are held back).
     """
 
     known: dict[str, tuple[str, ...]]
     held: dict[str, tuple[str, ...]]
-    vocabulary: dict[str, list[str]]
-
-    def surfaces(self, word_class: str) -> tuple[str, ...]:
-        """List all surfaces of a class, known first."""
-        return self.known[word_class] + self.held[word_class]
 
 
 def clean_name(name: str) -> str:
@@ -94,4 +88,4 @@ def build_gazetteer(seed: int) -> Gazetteer:
         Random(f"{seed}/gazetteer/{name}").shuffle(free)
         n_held = round(HELD_BACK * len(free))
         known[name], held[name] = tuple(free[n_held:]), tuple(free[:n_held])
-    return Gazetteer(known=known, held=held, vocabulary=VOCABULARY)
+    return Gazetteer(known=known, held=held)

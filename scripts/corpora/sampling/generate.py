@@ -122,7 +122,6 @@ def make_texts(seed: int = 0, *, scale: float = 1.0) -> dict[str, list[Text]]:
 
     scale (float): Factor of all sizes; every domain keeps at least one thread in each part.
     RETURNS (dict): The texts of each part; those of one thread are neighbours.
-    RAISES (ValueError): If scale is not positive.
     """
     if not scale > 0:
         raise ValueError(f"scale must be above 0, got {scale}. Use 1 for the full corpus.")

@@ -30,9 +30,6 @@ STRETCHABLE: dict[str, str] = srsly.read_yaml(DATA / "words.yml")["stretchable"]
 class Token:
     """A word with its tag.
 
-    text (str): The word; never empty, no white space.
-    tag (str): "O", "B-X" or "I-X".
-    space (bool): Whether a space follows.
     slot (int): Which filler of the sentence it belongs to, -1 for none. A filler that is no
         entity in its domain has a slot too: noise must not tell it from one that is.
     """

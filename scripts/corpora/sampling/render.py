@@ -14,10 +14,10 @@ from random import Random
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from ..sentence import SPLITS
+from ..sentence import SPLITS, Sentence
 from .gazetteers import Gazetteer
 from .noise import Token, inside
-from .tables import label_of
+from .tables import VOCABULARY, label_of
 
 SHARES = {"train": 1.0, "dev": 0.19, "test": 0.38}  # of the sizes in tables.SIZES
 HELD_SHARE = 0.4  # of the names drawn for dev and test
@@ -52,8 +52,6 @@ class Text:
 
     kind (str): "own" (of its domain), "common" (of any domain, no ambiguous name) or "shared"
         (of any domain of the head, about ambiguous names).
-    template (str): The sentence before it was filled.
-    fillers (tuple[Filler, ...]): In the order of the slots.
     tokens (tuple[Token, ...]): After noise; `token.slot` counts the fillers.
     """
 
@@ -101,9 +99,7 @@ def draw_own(
 ) -> Draft:
     """Choose one of several sentences, with the classes of its names as slots, and its names.
 
-    part, seed (str, int): Of the corpus.
     RETURNS (Draft): The first choice that has a combination in this part.
-    RAISES (ValueError): If no sentence has one.
     """
     for template in rng.sample(templates, len(templates)):
         classes = [name for name in SLOT.findall(template) if name in gazetteer.known]
@@ -122,9 +118,7 @@ def draw_shared(
 ) -> Draft:
     """Choose a neutral sentence, a class that it may be about, and its names.
 
-    templates (dict): Sentence -> classes.
     RETURNS (Draft): All names of a sentence are of one class.
-    RAISES (ValueError): If no combination belongs to this part.
     """
     for _ in range(MAX_TRIES):
         template = rng.choice(list(templates))
@@ -141,11 +135,7 @@ def draw_shared(
 def render(
     draft: Draft, domain: str, gazetteer: Gazetteer, rng: Random
 ) -> tuple[tuple[Filler, ...], list[Token]]:
-    """Fill a sentence: names, words that are no names, free choices, spaces.
-
-    domain (str): Decides about the labels.
-    RETURNS (tuple): The fillers and the clean tokens.
-    """
+    """Fill a sentence: names, words that are no names, free choices, spaces."""
     fillers = tuple(Filler(name, form, label_of(name, domain)) for name, form in draft.names)
     template = CHOICE.sub(lambda match: rng.choice(match[1].split("|")), draft.template)
     tokens: list[Token] = []
@@ -154,8 +144,8 @@ def render(
         match = SLOT.fullmatch(piece)
         if match is None:
             tokens.append(Token(piece))
-        elif match[1] in gazetteer.vocabulary:
-            tokens += [Token(word) for word in rng.choice(gazetteer.vocabulary[match[1]]).split()]
+        elif match[1] in VOCABULARY:
+            tokens += [Token(word) for word in rng.choice(VOCABULARY[match[1]]).split()]
         else:
             label = fillers[slot].label
             tag = "O" if label == "O" else f"B-{label}"
@@ -168,6 +158,12 @@ def render(
         Token(t.text, t.tag, i < last and tokens[i + 1].text not in NO_SPACE_BEFORE, t.slot)
         for i, t in enumerate(tokens)
     ]
+
+
+def text_to_sentence(text: Text) -> Sentence:
+    """RETURNS (Sentence): The words and tags of a text."""
+    words, tags = zip(*((token.text, token.tag) for token in text.tokens), strict=True)
+    return Sentence(words, tags, text.domain, text.thread)
 
 
 def text_to_doc(text: Text, vocab: Vocab) -> Doc:

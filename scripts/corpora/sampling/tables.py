@@ -87,10 +87,7 @@ NEUTRAL = {head: _profile(_sentences[head]["noise"]) for head in HEADS}
 def label_of(word_class: str, domain: str) -> str:
     """Look up the label of a word class.
 
-    word_class (str): A key of AMBIGUOUS or of FIXED.
-    domain (str): A domain.
     RETURNS (str): A label of the domain's head, or "O".
-    RAISES (KeyError): If the class does not belong to the domain's head.
     """
     if word_class in AMBIGUOUS:
         return AMBIGUOUS[word_class][domain]

@@ -1,4 +1,4 @@
-"""Writer of tiny E5S1 files, sound or broken on purpose."""
+"""Writer of tiny E5S1 files."""
 
 import math
 import struct
@@ -101,7 +101,7 @@ def _tensors() -> dict[str, list[Any]]:
 
 @dataclass
 class Content:
-    """What goes into a file; change any of it to break the file."""
+    """What goes into a file."""
 
     magic: bytes = b"E5S1"
     version: int = 1
@@ -110,43 +110,32 @@ class Content:
     )
     eps: float = 1e-12
     block: int = 32
-    n_pieces: int = len(PIECES)
     specials: list[int] = field(default_factory=lambda: [0, 2, 1, 3])
     pieces: list[bytes] = field(default_factory=lambda: [p.encode() for p in PIECES])
     scores: list[float] = field(
         default_factory=lambda: [0.0] * 4 + [-8 - i / 8 for i in range(len(PIECES) - 5)] + [0.0]
     )
-    blob_extra: int = 0
     table: dict[int, list[int]] = field(
         default_factory=lambda: {c: [*map(ord, text)] for c, text in TABLE.items()}
     )
-    n_entries_extra: int = 0
-    table_bytes_extra: int = 0
-    n_tensors_extra: int = 0
     tensors: dict[str, list[Any]] = field(default_factory=_tensors)
-    n_bytes: dict[str, int] = field(default_factory=dict)
-    offset_extra: int = 0
 
     def to_bytes(self) -> bytes:
         ends = np.cumsum([0, *map(len, self.pieces)])
         out = self.magic + struct.pack("<I7ifi", self.version, *self.sizes, self.eps, self.block)
-        out += struct.pack("<5iQ", self.n_pieces, *self.specials, ends[-1] + self.blob_extra)
+        out += struct.pack("<5iQ", len(self.pieces), *self.specials, ends[-1])
         out += ends.astype("<u4").tobytes() + np.array(self.scores, "<f4").tobytes()
         out += b"".join(self.pieces)
         table = b"".join(
             struct.pack(f"<IB{len(to)}I", code, len(to), *to) for code, to in self.table.items()
         )
-        out += struct.pack(
-            "<iI", len(self.table) + self.n_entries_extra, len(table) + self.table_bytes_extra
-        )
-        out += table + struct.pack("<i", len(self.tensors) + self.n_tensors_extra)
+        out += struct.pack("<iI", len(self.table), len(table)) + table
+        out += struct.pack("<i", len(self.tensors))
         at = len(out) + sum(len(name.encode()) + 23 for name in self.tensors)
         at = math.ceil(at / 64) * 64
         directory, body = b"", b""
         for name, (dtype, n, raw) in self.tensors.items():
-            size = self.n_bytes.get(name, len(raw))
-            place = at + len(body) + self.offset_extra
             directory += struct.pack("<H", len(name.encode())) + name.encode()
-            directory += struct.pack("<BIQQ", dtype, n, place, size)
+            directory += struct.pack("<BIQQ", dtype, n, at + len(body), len(raw))
             body += raw
         return (out + directory).ljust(at, b"\0") + body

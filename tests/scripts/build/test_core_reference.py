@@ -71,7 +71,8 @@ def test_real_core(engine: tuple[ctypes.CDLL, int], tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_real_normalisation(engine: tuple[ctypes.CDLL, int]) -> None:
     library, handle = engine
-    file = read_e5s1(find_source())
+    path = find_source()
+    file = read_e5s1(path, path.read_bytes())
     normalizer = normalizers.Precompiled(build_charsmap(file.normalisation))
     for code in (code for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000):
         wanted = "".join(map(chr, file.normalisation.get(code, (code,))))

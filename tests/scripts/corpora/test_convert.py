@@ -10,17 +10,17 @@ from spacy.vocab import Vocab
 from typer.testing import CliRunner
 
 from multibert_spacy.errors import CorpusError
-from scripts.corpora import convert
+from scripts.corpora import convert as module
 from scripts.corpora.__main__ import app
 from scripts.corpora.conll import INVISIBLE
-from scripts.corpora.convert import convert_corpus, convert_persian
-from scripts.corpora.parsner_social import DOMAINS
+from scripts.corpora.convert import convert
 from scripts.corpora.splits import normal_form
-from scripts.domains import CORPORA
+from scripts.domains import CORPORA, domains_of
 
 DATA = Path(
     os.environ.get("MULTIBERT_CORPORA", Path(__file__).resolve().parents[3] / ".." / "shared/data")
 )
+DOMAINS = domains_of("parsner_social")
 OUTSIDE = "می‌گن‌دلار‌ارزون‌میشه"
 
 
@@ -30,7 +30,7 @@ def outside(tmp_path, monkeypatch):
     (tmp_path / "outside").mkdir()
     row = {"text": OUTSIDE.replace("\u200c", " ")}
     (tmp_path / "outside" / "dev.jsonl").write_text(json.dumps(row), encoding="utf8")
-    monkeypatch.setattr(convert, "OUTSIDE", tmp_path / "outside")
+    monkeypatch.setattr(module, "OUTSIDE", tmp_path / "outside")
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def spans_of(doc):
 
 def test_persian(source, tmp_path):
     out = tmp_path / "out"
-    report = convert_persian(source, out, fold=1, seed=3)
+    report = convert("persian", source, out, fold=1, seed=3)
     names = ["news", "tweet", *DOMAINS, "wiki", "press"]
     assert files_in(out) == sorted(
         ["report.json", *(f"{s}/{n}.spacy" for s in ("train", "dev", "test") for n in names)]
@@ -116,9 +116,9 @@ def test_persian(source, tmp_path):
 
 
 def test_one_at_a_time(source, tmp_path):
-    arman = convert_corpus("arman", source / "arman", tmp_path / "a", fold=1, seed=3)
-    tweets = convert_corpus("parstwiner", source / "parstwiner", tmp_path / "t")
-    social = convert_corpus("parsner_social", source / "parsner_social", tmp_path / "s", seed=3)
+    arman = convert("arman", source / "arman", tmp_path / "a", fold=1, seed=3)
+    tweets = convert("parstwiner", source / "parstwiner", tmp_path / "t")
+    social = convert("parsner_social", source / "parsner_social", tmp_path / "s", seed=3)
     assert [r["seed"] for r in (arman, tweets, social)] == [3, 0, 3]
     # Compared with themselves only.
     assert tweets["splits"]["train"]["tweet"]["sentences"] == 4
@@ -172,7 +172,7 @@ def test_bad_input_writes_nothing(source, tmp_path):
     path.write_text(path.read_text(encoding="utf-8") + "\nبد\n", encoding="utf-8")
     out = tmp_path / "out"
     with pytest.raises(CorpusError, match="travel.pos, line"):
-        convert_persian(source, out)
+        convert("persian", source, out)
     result = CliRunner().invoke(app, ["persian", "--source", str(source), "--out", str(out)])
     assert result.exit_code == 1
     assert "expected 'token<TAB>POS<TAB>tag', found 1 column: 'بد'" in result.output
@@ -181,7 +181,7 @@ def test_bad_input_writes_nothing(source, tmp_path):
 
 def test_refit_puts_dev_to_train(source, tmp_path):
     whole, out = tmp_path / "whole", tmp_path / "refit"
-    convert_persian(source, whole)
+    convert("persian", source, whole)
     done = CliRunner().invoke(app, ["refit", "--source", str(whole), "--out", str(out)])
     assert done.exit_code == 0, done.output
     for name in ["news", "tweet", *DOMAINS]:
@@ -198,7 +198,7 @@ def test_refit_puts_dev_to_train(source, tmp_path):
 
 def test_refit_of_something_else(source, tmp_path):
     whole = tmp_path / "whole"
-    convert_persian(source, whole)
+    convert("persian", source, whole)
     (whole / "dev" / "news.spacy").unlink()
     done = CliRunner().invoke(app, ["refit", "--source", str(whole), "--out", str(tmp_path / "o")])
     assert done.exit_code == 1
@@ -210,20 +210,20 @@ def test_refit_of_something_else(source, tmp_path):
 @pytest.mark.skipif(not DATA.is_dir(), reason="the corpora are not here (set MULTIBERT_CORPORA)")
 @pytest.mark.parametrize("fold", [1, 2, 3])
 def test_real_corpora_do_not_leak(tmp_path, fold):
-    report = convert_persian(DATA, tmp_path, fold=fold)
+    report = convert("persian", DATA, tmp_path, fold=fold)
     forms, domains = {}, {}
     for split in ("train", "dev", "test"):
         names = ["news", "tweet", *DOMAINS, "wiki", "press"]
         docs = [doc for name in names for doc in load(tmp_path, split, name)]
         forms[split] = {normal_form(token.text for token in doc) for doc in docs}
         domains[split] = {doc._.domain for doc in docs}
-        assert all((doc._.thread is None) == (doc._.domain in ("news", "tweet")) for doc in docs)
+        assert all((doc._.thread is None) == (doc._.domain not in DOMAINS) for doc in docs)
         # An independent, plainer comparison.
         forms[f"raw {split}"] = {doc.text for doc in docs}
     assert not forms["train"] & (forms["dev"] | forms["test"])
     assert not forms["dev"] & forms["test"]
     assert not forms["raw train"] & (forms["raw dev"] | forms["raw test"])
-    assert all(found == {"news", "tweet", *DOMAINS} for found in domains.values())
+    assert all(found == set(names) for found in domains.values())
     assert report["splits"]["test"]["tweet"]["sentences"] == 303
     assert sum(report["splits"]["test"]["tweet"]["entities"].values()) == 660
 
@@ -244,7 +244,7 @@ def test_parts_that_are_the_same_are_an_error(source, tmp_path, a, b):
     folder = source / "parstwiner"
     (folder / f"{a}.txt").write_bytes((folder / f"{b}.txt").read_bytes())
     with pytest.raises(CorpusError, match=f"parstwiner has no sentence left in {a} for tweet"):
-        convert_persian(source, tmp_path / "out")
+        convert("persian", source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -252,12 +252,12 @@ def test_a_channel_without_a_part_is_named(source, tmp_path):
     """Of ten channels one is too short for a dev and a test part; the others do not hide it."""
     (source / "parsner_social" / "fun.pos").write_text("یک\tN\tO\n", encoding="utf8")
     with pytest.raises(CorpusError, match="parsner_social has no sentence left in dev for fun:"):
-        convert_corpus("parsner_social", source / "parsner_social", tmp_path / "out")
+        convert("parsner_social", source / "parsner_social", tmp_path / "out")
 
 
 def test_refit_does_not_write_over_its_own_corpus(source, tmp_path):
     out = tmp_path / "out"
-    convert_persian(source, out)
+    convert("persian", source, out)
     before = {name: (out / name).read_bytes() for name in files_in(out)}
     result = CliRunner().invoke(app, ["refit", "--source", str(out), "--out", f"{out}/../out"])
     assert result.exit_code == 1 and "is the corpus itself" in result.output

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.corpora.bio import AFTER_O, AFTER_OTHER, AT_START, is_legal, parse_tag, repair_bio
+from scripts.corpora.bio import AFTER_O, AFTER_OTHER, AT_START, parse_tag, repair_bio
 
 TYPES = {"pers": "PER", "event": "EVE"}
 any_tags = st.lists(st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "I-EVE"]))
@@ -41,6 +41,12 @@ def test_parse_tag(tag, expected):
 )
 def test_repair_cases(tags, expected, kinds):
     assert repair_bio(tags) == (expected, kinds)
+
+
+def is_legal(tags):
+    """Whether every I- continues an entity of its own type."""
+    before = [None, *tags]
+    return all(a and a[1:] == b[1:] for a, b in zip(before, tags, strict=False) if b[0] == "I")
 
 
 @given(any_tags)

@@ -15,12 +15,14 @@ from spacy.tokens import DocBin
 from spacy.vocab import Vocab
 
 from multibert_spacy.errors import ConfigError, CorpusError
-from scripts.corpora import Sentence, read_arman, read_parsner_social, read_parstwiner
-from scripts.corpora.arman import ARCHIVE
 from scripts.corpora.conll import LARGEST
 from scripts.corpora.docbin import to_doc, write_atomically, write_corpora
-from scripts.corpora.parsner_social import DOMAINS
+from scripts.corpora.publishers import ARMAN_ZIP as ARCHIVE
+from scripts.corpora.publishers import read_arman, read_parsner_social, read_parstwiner
+from scripts.corpora.sentence import Sentence
+from scripts.domains import domains_of
 
+DOMAINS = domains_of("parsner_social")
 ARMAN_TYPES = {
     "pers": "PER",
     "org": "ORG",
@@ -110,7 +112,7 @@ def test_arman_from_the_zip(tmp_path, direct, inside):
 def test_arman_errors(tmp_path):
     with pytest.raises(ConfigError, match=r"\(1, 2, 3\), got 4"):
         read_arman(tmp_path, fold=4, seed=0)
-    with pytest.raises(CorpusError, match=r"'train_fold1.txt' and 'test_fold1.txt', or 'Arman"):
+    with pytest.raises(CorpusError, match=r"train_fold1.txt, test_fold1.txt, Arman.*found none"):
         read_arman(tmp_path, fold=1, seed=0)
     write(tmp_path, {"train_fold1.txt": "الف O\n"})
     with pytest.raises(CorpusError, match=r"test_fold1\.txt.*found none"):

@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from multibert_spacy.errors import CorpusError
-from scripts.corpora import read_parsner_press, read_parsner_wiki
+from scripts.corpora.publishers import read_parsner_press, read_parsner_wiki
 
 READERS = {"wiki": read_parsner_wiki, "press": read_parsner_press}
 

@@ -14,6 +14,7 @@ from scripts.corpora.sampling.tables import (
     NEUTRAL,
     PROFILES,
     TEMPLATES,
+    VOCABULARY,
     label_of,
 )
 from scripts.domains import DOMAINS, HEADS, LABELS
@@ -32,7 +33,7 @@ def test_templates(head: str) -> None:
         slots = SLOT.findall(template)
         names = [slot for slot in slots if slot in gazetteer.known]
         assert names, template
-        assert set(slots) <= set(gazetteer.known) | set(gazetteer.vocabulary), template
+        assert set(slots) <= set(gazetteer.known) | set(VOCABULARY), template
         assert all(template.count(f"{{{slot}}}") <= 1 or slot == "few" for slot in slots)
     for template in module.common:
         assert not set(SLOT.findall(template)) & set(AMBIGUOUS)
@@ -47,7 +48,7 @@ def test_every_class_is_used_and_has_one_label_per_domain() -> None:
     assert set(gazetteer.known) == fixed | set(AMBIGUOUS)
     for head, module in TEMPLATES.items():
         text = " ".join(t for templates in module.own.values() for t in templates)
-        used = set(SLOT.findall(text)) - set(gazetteer.vocabulary)
+        used = set(SLOT.findall(text)) - set(VOCABULARY)
         used |= {name for classes in module.shared.values() for name in classes}
         assert set(FIXED[head]) <= used
         assert set(FIXED[head].values()) <= set(LABELS[head])
@@ -69,7 +70,7 @@ def test_words_around_the_slots_are_no_names() -> None:
             surface
             for name in classes & set(gazetteer.known)
             if label_of(name, domain) != "O"
-            for surface in gazetteer.surfaces(name)
+            for surface in (gazetteer.known[name] + gazetteer.held[name])
         }
         words = {w for t in templates for w in re.sub(r"[(|)]|\{\w+\}", " ", t).split()}
         assert not names & (words | set(PROFILES[domain].topics)), domain
@@ -79,8 +80,12 @@ def test_ambiguous_names_belong_to_one_class() -> None:
     gazetteer = build_gazetteer(3)
     for head, domains in HEADS.items():
         classes = [n for n, row in AMBIGUOUS.items() if set(domains) & set(row)]
-        count = Counter(s for name in [*classes, *FIXED[head]] for s in gazetteer.surfaces(name))
-        owned = {s for name in classes for s in gazetteer.surfaces(name)}
+        count = Counter(
+            s
+            for name in [*classes, *FIXED[head]]
+            for s in (gazetteer.known[name] + gazetteer.held[name])
+        )
+        owned = {s for name in classes for s in (gazetteer.known[name] + gazetteer.held[name])}
         assert [s for s in owned if count[s] > 1] == []
 
 
@@ -93,7 +98,7 @@ def test_names_from_faker() -> None:
         "province": 20,
         "village": 15,
     }.items():
-        surfaces = gazetteer.surfaces(name)
+        surfaces = gazetteer.known[name] + gazetteer.held[name]
         assert len(surfaces) == len(set(surfaces)) >= n
         assert all(clean_name(surface) == surface for surface in surfaces)
     assert all(2 <= len(name.split()) for name in gazetteer.surfaces("person"))

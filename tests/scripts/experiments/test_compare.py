@@ -112,7 +112,7 @@ def test_domains_of_one_system_only():
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"art": [RIGHT]}, "docs of art are not the same: 2 with 2 entities against 1 with 1"),
+        ({"art": [RIGHT]}, "docs of art are not the same: 2 with 2 entities, 1 with 1"),
         ({"art": [RIGHT, [0, 1, 0]]}, "docs of art are not the same"),
         ({"fun": [RIGHT]}, "No domain in common: art against fun"),
     ],
@@ -232,8 +232,8 @@ def test_a_file_without_mode(reports):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("a.json", "has several modes: add :MODE, one of given, detected"),
-        ("a.json:x", "has no mode 'x'; it has: given, detected"),
+        ("a.json", "has no mode '': add :MODE, one of given, detected"),
+        ("a.json:x", "has no mode 'x': add :MODE, one of given, detected"),
         ("no.json:x", "found no such file"),
         ("no.json", "found no such file"),
         ("old.json", "has no counts of docs"),

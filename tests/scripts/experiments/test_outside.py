@@ -4,6 +4,8 @@ import json
 
 import pytest
 import spacy
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
 from typer.testing import CliRunner
 
 from multibert_spacy.errors import CorpusError
@@ -12,6 +14,7 @@ from scripts.experiments.outside import (
     LABELS,
     OUTSIDE,
     app,
+    on_common_words,
     outside_examples,
     read_outside,
     score_outside,
@@ -57,6 +60,27 @@ def test_spans_are_compared_by_character(nlp):
     assert not second.reference.ents and not second.predicted.ents  # EVE is not of all heads
     assert first.reference._.domain == "news"
     assert [e.text for e in third.reference.ents] == ["ساوه"]
+
+
+def test_the_finest_common_words():
+    doc = Doc(Vocab(), words=["در", "تهران", "(ایران)"], spaces=[True, True, False])
+    eg = on_common_words(doc, [(3, 8, "LOC"), (9, 16, "ORG")], [(3, 8, "LOC"), (10, 15, "ORG")])
+    assert [w.text for w in eg.predicted] == ["در", " ", "تهران", " ", "(", "ایران", ")"]
+    assert [w.text for w in eg.reference] == [w.text for w in eg.predicted]
+    assert [(e.text, e.label_) for e in eg.reference.ents] == [("تهران", "LOC"), ("ایران", "ORG")]
+    assert [(e.text, e.label_) for e in eg.predicted.ents] == [
+        ("تهران", "LOC"),
+        ("(ایران)", "ORG"),
+    ]
+
+
+def test_signs_on_a_name_are_no_part_of_it():
+    doc = Doc(Vocab(), words=["🔹رضا", "♥️", "سپاهان👇", "😀"])
+    gold = [(0, 7, "PER"), (8, 15, "ORG"), (16, 17, "MISC")]
+    assert doc.text[0:7] == "🔹رضا ♥️" and doc.text[16:17] == "😀"
+    eg = on_common_words(doc, [(1, 4, "PER"), (8, 14, "ORG")], gold)
+    assert [e.text for e in eg.reference.ents] == ["رضا", "سپاهان", "😀"]
+    assert [e.text for e in eg.predicted.ents] == ["رضا", "سپاهان"]
 
 
 def test_scores(nlp):
