@@ -13,6 +13,7 @@ import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -117,7 +118,8 @@ def score_outside(nlp: Language, rows: Sequence[Row], *, seed: int = 0) -> dict[
 
     nlp (Language): With `multibert_ner` and perhaps `domain_detector`.
     RETURNS (dict): "given" and, with a detector, "detected": micro, per_type, per_domain and
-        per_style as `score_entities` has them; "doc_counts" of each; "right_threads", "threads".
+        per_style as `score_entities` has them; "doc_counts" of each; "right_threads", "threads";
+        "errors", the domain given: of each domain the first text with a name missed or wrong.
     """
     report: dict[str, Any] = {}
     counts: dict[str, Any] = {}
@@ -131,11 +133,29 @@ def score_outside(nlp: Language, rows: Sequence[Row], *, seed: int = 0) -> dict[
         }
         report[mode] = {k: scores[k] for k in ("micro", "per_type", "per_style", "per_domain")}
         counts[mode] = count_docs(examples, [eg.reference for eg in examples])
+        if mode == "given":
+            report["errors"] = _errors(examples, rows)
         if mode == "detected":
             threads = {row["thread"]: (eg, row) for eg, row in zip(examples, rows, strict=True)}
             right = [eg.predicted._.domain == row["domain"] for eg, row in threads.values()]
             report |= {"threads": len(right), "right_threads": int(np.sum(right))}
     return {**report, "doc_counts": counts}
+
+
+def _errors(examples: Sequence[Example], rows: Sequence[Row]) -> list[Row]:
+    """Of each domain the first text in which a name is missed or wrong."""
+    found: dict[str, Row] = {}
+    for eg, row in zip(examples, rows, strict=True):
+        truth, answer = (
+            {(e.text, e.label_, e.start_char) for e in doc.ents}
+            for doc in (eg.reference, eg.predicted)
+        )
+        if truth != answer:
+            own = {key: row[key] for key in ("domain", "style", "text")}
+            for key, wrong in (("missed", truth - answer), ("wrong", answer - truth)):
+                own[key] = [[text, label] for text, label, _ in sorted(wrong, key=itemgetter(2))]
+            found.setdefault(row["domain"], own)
+    return list(found.values())
 
 
 @app.command(help=__doc__)

@@ -118,14 +118,22 @@ def detection(m: Metrics, out: Path) -> None:
     for how in ("raw", "masked"):
         if "adapter on the core" not in found:
             continue
-        frame = pd.DataFrame(found["adapter on the core"][how]["confusion"]).T.fillna(0)
-        names = sorted({*frame.index, *frame.columns})
-        counts = frame.reindex(index=names, columns=names, fill_value=0).to_numpy(dtype=int)
-        with _drawn(out, f"confusion_{how}", 6.2, 5.6) as axes:
-            axes.grid(False)
-            shown = ConfusionMatrixDisplay(counts, display_labels=names)
-            shown.plot(ax=axes, cmap="Blues", xticks_rotation=60, colorbar=False)
-            axes.set(xlabel="answer", ylabel="truth")
+        _confusion(out, f"confusion_{how}", found["adapter on the core"][how]["confusion"])
+    if outside := m.read("detection"):
+        shipped = outside["detectors"]["mixture"]["outside"]["8"]
+        _confusion(out, "confusion_outside", shipped["confusion"])
+
+
+def _confusion(out: Path, name: str, counted: Mapping[str, Mapping[str, int]]) -> None:
+    """counted (Mapping): Truth -> answer -> number."""
+    frame = pd.DataFrame(counted).T.fillna(0)
+    names = sorted({*frame.index, *frame.columns})
+    counts = frame.reindex(index=names, columns=names, fill_value=0).to_numpy(dtype=int)
+    with _drawn(out, name, 6.2, 5.6) as axes:
+        axes.grid(False)
+        shown = ConfusionMatrixDisplay(counts, display_labels=names)
+        shown.plot(ax=axes, cmap="Blues", xticks_rotation=60, colorbar=False)
+        axes.set(xlabel="answer", ylabel="truth")
 
 
 def sweep(m: Metrics, out: Path) -> None:

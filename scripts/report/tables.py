@@ -184,6 +184,65 @@ def detection(m: Metrics) -> Made:
     return rows, reports
 
 
+def outside_domains(m: Metrics) -> Made:
+    """Domains of texts that are of no corpus: the detector's beside the paper's, by style."""
+    report = m.read("detection")
+    kinds = {"mixture": "shipped", "classifier": "the paper's classifier"}
+    rows = [
+        {
+            "detector": kinds[name],
+            "texts in a group": size,
+            "right": f"{own['n_right']} of {own['n_groups']}",
+            "%": percent(own["accuracy"]),
+            **own["right_by_style"],
+            "calibration error": f"{own['calibration_error']:.3f}",
+            "in the corpora, %": percent(scores["corpora"][size]["accuracy"]),
+        }
+        for name, scores in (report or {"detectors": {}})["detectors"].items()
+        for size, own in scores["outside"].items()
+    ]
+    return rows, [report]
+
+
+def _tries(m: Metrics) -> dict[str, Any]:
+    """RETURNS (dict): Name -> row of what was tried for names outside."""
+    rows = (m.read("outside") or {}).get("rows", {})
+    return {name: {"split": "outside dev", **own} for name, own in rows.items()}
+
+
+def outside_names(m: Metrics) -> Made:
+    """F1 of people, places and organisations of no corpus, by type, style and domain."""
+    if (report := _tries(m).get("shipped")) is None:
+        return [], []
+    modes = {"domain given": report["given"], "domain detected": report["detected"]}
+    rows = [{"": "all", **{mode: f1(own["micro"]) for mode, own in modes.items()}}]
+    for key in ("per_type", "per_style", "per_domain"):
+        for name in report["given"][key]:
+            rows.append({"": name, **{mode: f1(own[key][name]) for mode, own in modes.items()}})
+    return rows, [report]
+
+
+def outside_tries(m: Metrics) -> Made:
+    """What was tried for names outside."""
+    rows = [
+        {"adapters": own["what"]}
+        | {f"domain {k}": f1(own[k]["micro"]) for k in ("given", "detected") if k in own}
+        for own in _tries(m).values()
+    ]
+    return rows, list(_tries(m).values())
+
+
+def outside_errors(m: Metrics) -> Made:
+    """Texts of no corpus in which what is shipped goes wrong."""
+    report = _tries(m).get("shipped", {})
+    rows = [
+        {"domain, style": f"{own['domain']}, {own['style']}", "text": own["text"]}
+        | {key: "، ".join(map(" ".join, own[key])) for key in ("missed", "wrong")}
+        for own in report.get("errors", [])
+    ]
+    return rows, [report]
+
+
 def seeds(m: Metrics) -> Made:
     """One setting, trained from nothing with several seeds."""
     reports = m.find("seed[0-9]")
@@ -323,8 +382,8 @@ def _table(make: Callable[[Metrics], Made], m: Metrics) -> Table | None:
 
 
 MAKERS: tuple[Callable[[Metrics], Made], ...] = (
-    domains, entities, chatbot, detection, seeds, folds, comparisons, sizes, ambiguity, masked,
-    speed, memory,
+    domains, entities, chatbot, detection, outside_domains, outside_names, outside_tries,
+    outside_errors, seeds, folds, comparisons, sizes, ambiguity, masked, speed, memory,
 )  # fmt: skip
 TABLES = {make.__name__: partial(_table, make) for make in MAKERS}
 """Name -> makes the table, or None where nothing was measured."""

@@ -93,6 +93,10 @@ def test_scores(nlp):
         "plain": 2,
         "mixed": 1,
     }
+    assert report["errors"] == [
+        {"domain": "news", "style": "plain", "text": ROWS[0]["text"],
+         "missed": [["تبریز", "LOC"]], "wrong": [["#تبریز", "LOC"]]},
+    ]  # fmt: skip
     assert report["doc_counts"]["given"] == {"news": [[1, 1, 1], [0, 0, 0]], "travel": [[1, 0, 0]]}
 
 

@@ -50,6 +50,35 @@ def rows(table: Table | None) -> list[list[str]]:
     return [list(map(str, row)) for row in table.frame.to_numpy()]
 
 
+# Texts of no corpus
+
+
+def test_outside_stands_by_size_and_style(metrics):
+    own = {
+        "n_right": 30, "n_groups": 36, "accuracy": 30 / 36, "calibration_error": 0.0612,
+        "right_by_style": {"mixed": 9, "plain": 12}, "confusion": {"art": {"art": 2, "fun": 1}},
+    }  # fmt: skip
+    detector = {"outside": {"8": own}, "corpora": {"8": {"accuracy": 0.99}}}
+    write(metrics, "detection", {"detectors": {"mixture": detector}})
+    assert rows(TABLES["outside_domains"](metrics)) == [
+        ["shipped", "8", "30 of 36", "83.3", "9", "12", "0.061", "99.0"]
+    ]
+
+
+def test_names_outside_and_what_goes_wrong(metrics):
+    scores = {
+        "micro": score(0.7), "per_type": {"PER": score(0.8)}, "per_style": {}, "per_domain": {},
+    }  # fmt: skip
+    error = {"domain": "art", "style": "mixed", "text": "علی در قم", "missed": [["قم", "LOC"]]}
+    row = {**ORIGIN, "what": "shared", "given": scores, "errors": [{**error, "wrong": []}]}
+    write(metrics, "outside", {"rows": {"shipped": {**row, "detected": scores}, "tried": row}})
+    f = ["70.0 (60.0-80.0)", "80.0 (70.0-90.0)"]
+    assert rows(TABLES["outside_names"](metrics)) == [["all", f[0], f[0]], ["PER", f[1], f[1]]]
+    assert rows(TABLES["outside_tries"](metrics)) == [["shared", f[0], f[0]], ["shared", f[0], ""]]
+    assert rows(TABLES["outside_errors"](metrics)) == [["art, mixed", "علی در قم", "قم LOC", ""]]
+    assert TABLES["outside_names"](Metrics(metrics.folder / "none")) is None
+
+
 # Numbers and letters
 
 
