@@ -60,12 +60,22 @@ def score(nlp: Any, docs: Sequence[Any], mode: str) -> dict[str, Any]:
         the domains; docs without a thread are put into groups of one domain each, as large as
         the detector's.
     RETURNS (dict): What `nlp.evaluate` returns; without the detector's scores where the domains
-        were given.
+        were given, else with `domain_counts`, how many docs each domain was detected for.
     RAISES (ConfigError): If a domain is to be given and a doc has none.
     """
+    from spacy.scorer import Scorer
     from spacy.training import Example
 
     from ..pipeline.domain_detector import join_docs
+
+    class CountingScorer(Scorer):
+        """The docs that were tagged are seen by a scorer alone."""
+
+        def score(self, examples: Any, *, per_component: bool = False) -> dict[str, Any]:
+            own = (eg.predicted._.domain for eg in examples)
+            counts = Counter(domain for domain in own if domain is not None)
+            scores: dict[str, Any] = super().score(examples, per_component=per_component)
+            return {**scores, "domain_counts": dict(counts.most_common())}
 
     size = max((getattr(proc, "group_size", 1) for _, proc in nlp.pipeline), default=1)
     n_before: Counter[Any] = Counter()
@@ -86,7 +96,7 @@ def score(nlp: Any, docs: Sequence[Any], mode: str) -> dict[str, Any]:
         for eg in examples:
             first.setdefault(eg.predicted._.thread, len(first))
         examples.sort(key=lambda eg: first[eg.predicted._.thread])
-    scores: dict[str, Any] = nlp.evaluate(examples)
+    scores: dict[str, Any] = nlp.evaluate(examples, scorer=CountingScorer(nlp=nlp))
     if mode == "given":
         scores = {k: v for k, v in scores.items() if not k.startswith(("domain_", "cats_"))}
     return scores
@@ -95,10 +105,13 @@ def score(nlp: Any, docs: Sequence[Any], mode: str) -> dict[str, Any]:
 def _show(title: str, scores: dict[str, Any]) -> None:
     """Print the scores as tables."""
     msg = printer()
-    msg.divider(title)
+    msg.text(title)
     for name in ("ents_p", "ents_r", "ents_f", "ents_macro_f", "domain_acc"):
-        if name in scores:
+        if scores.get(name) is not None:
             msg.text(f"{name:<14}{_percent(scores[name])}")
+    counts = scores.get("domain_counts")
+    if counts and scores.get("domain_acc") is None:
+        msg.table(counts, header=("detected", "docs"), aligns=("l", "r"))
     for name, first in (("ents_per_type", "label"), ("ents_per_domain", "domain")):
         rows = [
             (key, *(_percent(own[part]) for part in ("p", "r", "f")))

@@ -20,7 +20,7 @@ from ..errors import ConfigError, DomainError
 from ..names import check_description, check_head_name, check_labels, check_new_name
 from ..pipeline.multibert_ner import MultibertNER
 from ..pipeline.undo import all_or_nothing
-from .components import follow, tagger_of
+from .components import follow, let_side_tasks_read, tagger_of
 from .data import check_data, labels_in, read_examples
 from .learning import able_detectors, learn_domain
 from .progress import progress_bar
@@ -135,6 +135,7 @@ def add_domain(
         for detector in detectors:
             docs = [eg.predicted for eg in examples]
             learn_domain(detector, name, docs, description, seed=seed)
+        let_side_tasks_read(nlp, name, None if found is None else found.domain)
         follow(nlp, before, {})
         _note(nlp, name, scores)
     keys = ("ents_f", "ents_p", "ents_r", "ents_per_type")

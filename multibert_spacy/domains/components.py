@@ -1,9 +1,12 @@
 """Which components of a pipeline a domain is in, and what else names it.
 
-A domain stands in a tagger, in the detectors, in their settings and in the meta. The functions of
-this room change all of them, or raise before they have changed any.
+A domain stands in a tagger, in the components of other tasks, in the detectors, in the settings of
+all of these and in the meta. The functions of this room change all of them, or raise before they
+have changed any.
 """
 
+import copy
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +19,31 @@ from ..pipeline.addons import pipes_of
 if TYPE_CHECKING:
     from ..pipeline.domain_detector import DomainDetector
     from ..pipeline.multibert_ner import MultibertNER
+    from ..pipeline.side_task import SideTask
 
 __all__ = [
     "check_known",
     "check_ours",
     "detectors_of",
     "follow",
+    "let_side_tasks_read",
     "no_longer_lent",
     "set_setting",
     "settings_that_name",
+    "side_tasks_of",
     "tagger_of",
 ]
 
-SETTINGS = (("domain_detector", "fallback_domain"), ("multibert_ner", "default_domain"))
+logger = logging.getLogger(__name__)
+
+SIDE_TASKS = ("multibert_tagger", "multibert_textcat")
+SETTINGS = (
+    ("domain_detector", "fallback_domain"),
+    ("multibert_ner", "default_domain"),
+    *((task, key) for task in SIDE_TASKS for key in ("default_domain", "fallback_domain")),
+)
 """Of which component, and its name."""
-OURS = ("multibert_ner", "multibert_tagger", "multibert_textcat", "domain_detector")
+OURS = ("multibert_ner", *SIDE_TASKS, "domain_detector")
 """Factories, of which a pipeline has one or more."""
 PER_DOMAIN = ("ents_per_domain", "ents_given_per_domain", "domain_per_type")
 """Where in a meta's performance there is a row for each domain."""
@@ -59,6 +72,37 @@ def tagger_of(nlp: Language) -> "MultibertNER":
 def detectors_of(nlp: Language) -> "list[DomainDetector]":
     """Return all detectors of the pipeline."""
     return [proc for _, proc in pipes_of(nlp, "domain_detector")]
+
+
+def side_tasks_of(nlp: Language, domain: str | None = None) -> "list[SideTask]":
+    """Return the components of other tasks than entities; with a domain, those that have it."""
+    found = [proc for task in SIDE_TASKS for _, proc in pipes_of(nlp, task)]
+    return [proc for proc in found if domain is None or domain in proc.domains]
+
+
+def let_side_tasks_read(nlp: Language, name: str, like: str | None) -> None:
+    """Let the components of other tasks read a domain that is new to the pipeline, with what they
+    read another one with. A `fallback_domain` says already what reads it, and is left to do so.
+
+    nlp (Language): The pipeline.
+    name (str): The new domain.
+    like (str): The domain whose adapter and head it gets a copy of. Where there is none such, a
+        log message says that the component cannot read it.
+    """
+    for proc in side_tasks_of(nlp):
+        if name in proc.domains or proc.fallback_domain is not None or not proc.domains:
+            continue
+        if like in proc.domains:
+            module = proc.model.module
+            adapter = copy.deepcopy(module.adapter_of(like))
+            with module.changing():
+                module.add_domain(name, module.head_name(like), adapter)
+        else:
+            logger.warning(
+                "'%s' has no domain %r: docs that are given it are an error there, and a detector "
+                "in front will not choose it. Set components.%s.fallback_domain to one of: %s",
+                *(proc.name, name, proc.name, ", ".join(sorted(proc.domains))),
+            )
 
 
 def check_known(nlp: Language, name: str) -> "MultibertNER":
@@ -123,12 +167,12 @@ def no_longer_lent(nlp: Language, domain: str) -> None:
     nlp (Language): The pipeline.
     domain (str): A domain, of an add-on or not.
     """
-    tagger = tagger_of(nlp)
-    addon = tagger.lent.get(domain)
-    if addon is not None:
-        tagger.lent = {name: own for name, own in tagger.lent.items() if name != domain}
-        left = tuple(name for name in tagger.addons if name != addon)
-        set_setting(nlp, tagger.name, "addons", left)
+    for proc in (tagger_of(nlp), *side_tasks_of(nlp)):
+        addon = proc.lent.get(domain)
+        if addon is not None:
+            proc.lent = {name: own for name, own in proc.lent.items() if name != domain}
+            left = tuple(name for name in proc.addons if name != addon)
+            set_setting(nlp, proc.name, "addons", left)
 
 
 def follow(nlp: Language, before: "tuple[str, ...]", changed: dict[str, str | None]) -> None:

@@ -15,7 +15,7 @@ from ..errors import DomainError
 from ..pipeline.addons import addon_folder, installed_addons, join_domain
 from ..serialization.manifest import MANIFEST
 from .card import card_of
-from .components import check_known, detectors_of, follow, tagger_of
+from .components import check_known, detectors_of, follow, let_side_tasks_read, tagger_of
 
 __all__ = ["load_domain", "save_domain"]
 
@@ -58,6 +58,7 @@ def load_domain(
     tagger = tagger_of(nlp)
     before = tagger.domains
     own = join_domain(nlp, tagger, find_folder(folder_or_package), name, detect=detect)
+    let_side_tasks_read(nlp, own, None)
     follow(nlp, before, {})
     return own
 

@@ -20,7 +20,7 @@ from ..networks.tagger import Head
 from ..networks.trained_folders import ReadDomain
 from ..serialization.manifest import MANIFEST
 from ..text.spans import bio_tags
-from .components import check_known, follow, tagger_of
+from .components import check_known, follow, let_side_tasks_read, tagger_of
 from .folders import find_folder, load_domain
 
 __all__ = ["import_domain"]
@@ -81,6 +81,7 @@ def import_domain(
     else:
         head_name, head = name, _head(folder, found, labels)
     tagger.model.take_domain(ReadDomain(name, head_name, head, found.adapter, description or ""))
+    let_side_tasks_read(nlp, name, head_from)
     follow(nlp, before, {})
     if isinstance(found.adapter, PrefixAdapter):
         logger.warning(

@@ -2,8 +2,6 @@
 
 This is the pipeline that it stands in, and what else a config says of a component that it sources.
 
-This is the pipeline that it stands in, and what else a config says of a component that it sources.
-
 `Language._link_components` gives every component its name whenever a pipeline changes, and that is
 the only call which reaches a component that is *sourced*: its factory is not called again. From
 there the pipeline, and the config that `Language.from_config` is reading, are found in the

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import spacy
 from click.testing import Result
-from conftest import write_toy_corpus
+from conftest import toy_text, write_toy_corpus
 from spacy.cli._util import app
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
@@ -86,12 +86,17 @@ def test_docs_without_a_domain_cannot_be_given_one(trained_folder: Path, tmp_pat
 
 
 def test_docs_without_a_domain_are_scored_detected(trained_folder: Path, tmp_path: Path) -> None:
-    DocBin(docs=[spacy.blank("fa")("تبریز")]).to_disk(tmp_path / "docs.spacy")
+    docs = [spacy.blank("fa")(toy_text("travel")) for _ in range(3)]
+    DocBin(docs=docs).to_disk(tmp_path / "docs.spacy")
     output = tmp_path / "scores.json"
     done = run("evaluate", trained_folder, tmp_path / "docs.spacy", "--output", output)
     assert done.exit_code == 0, done.output
-    assert "1 of 1 docs have no domain: only detected is scored" in done.output
-    assert list(json.loads(output.read_text("utf8"))) == ["detected"]
+    assert "3 of 3 docs have no domain: only detected is scored" in done.output
+    assert "detected   docs\n" in done.output and "travel        3\n" in done.output
+    assert not {"\x1b", "domain_acc", "ents_macro_f"} & {*done.output, *done.output.split()}
+    scores = json.loads(output.read_text("utf8"))
+    assert list(scores) == ["detected"]
+    assert scores["detected"]["domain_counts"] == {"travel": 3}
 
 
 def test_apply(trained_folder: Path, tmp_path: Path) -> None:
