@@ -16,7 +16,9 @@ from .tables import TABLES, Metrics
 __all__ = ["PARTS", "filled", "page", "part", "verdict"]
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("headline", "results", "speed", "domains", "heads", "labels", "commands", "cores")
+PARTS = (
+    "headline", "results", "speed", "domains", "heads", "labels", "commands", "cores", "grow",
+)  # fmt: skip
 """Of Markdown files: each has a template, and in a file the marks NAME START and NAME END."""
 
 
