@@ -190,7 +190,7 @@ def test_the_rooms_of_the_scripts():
 
 def test_the_scripts_stay_short():
     paths = (ROOT / "scripts").rglob("*.py")
-    assert sum(len(path.read_text(encoding="utf8").splitlines()) for path in paths) <= 8800
+    assert sum(len(path.read_text(encoding="utf8").splitlines()) for path in paths) <= 8900
 
 
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
