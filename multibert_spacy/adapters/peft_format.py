@@ -136,8 +136,7 @@ def build_adapter(
 
 def largest_file(core: Core) -> int:
     """Return how many bytes a file of an adapter may have."""
-    n_weights: int = sum(p.numel() for p in core.model.parameters())
-    return 16 * n_weights + LARGEST
+    return 16 * core.n_weights + LARGEST
 
 
 def read_tensors(path: Path, *, largest: int) -> dict[str, Tensor]:

@@ -89,6 +89,8 @@ class Core:
         self.dtype = resolve_precision(precision, self.device)
         self._compute: Any = None
         self._settings: dict[str, Any] | None = None
+        self._sites: dict[bool, dict[str, nn.Linear]] = {}
+        self.n_weights: int = sum(p.numel() for p in model.parameters())
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if backend is not None:
             backend.no_truncation()
@@ -172,7 +174,12 @@ class Core:
         return {site: linear[site] for site in inner if site in chosen or inner[site] in chosen}
 
     def _linear(self, *, shared: bool) -> dict[str, nn.Linear]:
-        """Return all linear layers; see `linear_sites`."""
+        """Return all linear layers, which are looked for once; see `linear_sites`."""
+        if shared not in self._sites:
+            self._sites[shared] = self._find_linear(shared=shared)
+        return self._sites[shared]
+
+    def _find_linear(self, *, shared: bool) -> dict[str, nn.Linear]:
         family, modules = self.family, dict(self.model.named_modules())
         found = {name: modules[name] for name in [family.projection] if name in modules}
         for site, layer in (family.own_blocks if shared else family.blocks)(self.model):

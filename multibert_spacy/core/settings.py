@@ -69,11 +69,15 @@ def _plain(value: Any) -> Any:
 
 
 def _tidy(value: Any) -> Any:
-    """What is empty or off left out, at every depth."""
+    """What is empty or off left out, at every depth. A vocabulary is a list of 30,000 lists of a
+    piece and a number, for which no call is made.
+    """
     if isinstance(value, dict):
         tidy = {key: _tidy(own) for key, own in value.items()}
         return {key: own for key, own in tidy.items() if not _is_off(own)}
-    return [_tidy(own) for own in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_tidy(own) if isinstance(own, (dict, list)) else own for own in value]
+    return value
 
 
 def _is_off(value: Any) -> bool:

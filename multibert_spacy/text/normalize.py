@@ -1,8 +1,8 @@
 """Normalise words for the network: one spelling for the many ways to type one.
 
 The work is hazm's, word by word and without its spacing rules, which break URLs and change the
-number of words. `import hazm` is slow and large, so it happens only when a word holds something
-that this module does not know: a rare letter, or a letter typed three times in a row.
+number of words. `import hazm` is slow and large, so what it knows is in `hazm_data.py`, and its
+dictionary is read when a word has a letter three times in a row.
 The tests check every code point and random words against hazm itself.
 
 Where hazm is silent, or against the vocabulary of XLM-R, this module decides:
@@ -25,12 +25,11 @@ doing.
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import cache, lru_cache
-from typing import Any
+from functools import lru_cache
 
 from spacy.util import registry
 
-from ..forks import WHOLE
+from .hazm_data import LETTERS, RARE_LETTERS, hazm_words
 from .references import read_references
 
 __all__ = [
@@ -55,15 +54,13 @@ _LINK = re.compile(r"(?i:https?|ftp)://\S")
 LONGEST_CACHED = 64
 """Characters of the longest word that is remembered: so 2**16 words take little memory."""
 
-_LETTERS = "آابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی"
-_TRIPLE = re.compile(rf"([{_LETTERS}])\1\1")
-_REPEAT = re.compile(rf"([{_LETTERS}])\1{{2,}}")
-_LETTER_RUN = re.compile(rf"[{_LETTERS}]+")
+_TRIPLE = re.compile(rf"([{LETTERS}])\1\1")
+_REPEAT = re.compile(rf"([{LETTERS}])\1{{2,}}")
+_LETTER_RUN = re.compile(rf"[{LETTERS}]+")
 _LONGEST_RUN = 64
-_KEPT = _LETTERS + "ءأؤإئ،؛؟"
+_KEPT = LETTERS + "ءأؤإئ،؛؟"
 _SAFE = rf"[!-~«»…–—{_KEPT}\U0001F300-\U0001FAFF]"
 _UNCHANGED = re.compile(rf"{_SAFE}+(?:\u200c{_SAFE}+)*")
-_ARABIC = re.compile("[\u0600-\u06ff\u0750-\u077f\u0870-\u08ff\ufb50-\ufdff\ufe70-\ufefc]")
 _PRESENTATION = re.compile("[\ufb50-\ufdff\ufe70-\ufefc]")
 _HONORIFICS = "\ufdfa\ufdfb"
 _COMBINABLE = re.compile(
@@ -80,16 +77,6 @@ _COMBINED = {
 }
 _GAP = re.compile("[ \u200c]{2,}")
 _DEEPEST = 4
-
-
-@cache
-def _hazm() -> Any:
-    with WHOLE:
-        from hazm import Normalizer
-
-    return Normalizer(
-        correct_spacing=False, persian_style=False, persian_numbers=False, seperate_mi=False
-    )
 
 
 def _own_char(char: str) -> str:
@@ -112,8 +99,8 @@ _OWN = {
     **dict(zip("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩", "01234567890123456789", strict=True)),
     **dict(zip("٪٫٬ةۀٱ", "%.,هها", strict=True)),
 }
-_CHEAP = {
-    **{char: char for char in _KEPT},
+_OTHERS = {
+    **RARE_LETTERS,
     **dict(zip("يىےكھہە", "یییکههه", strict=True)),
     **{chr(code): "" for code in (*range(0x064B, 0x0656), 0x0670)},
 }
@@ -131,10 +118,7 @@ class _CharTable(dict[int, str]):
     def _final(char: str) -> str:
         if char in "“”":
             return '"'
-        if not _ARABIC.match(char):
-            return char
-        known = _CHEAP.get(char)
-        return known if known is not None else str(_hazm().normalize(char))
+        return _OTHERS.get(char, char)
 
 
 _TABLE = _CharTable()
@@ -146,19 +130,22 @@ def _combine(match: re.Match[str]) -> str:
 
 
 def _shorten(match: re.Match[str]) -> str:
-    """Let hazm's dictionary decide between one and two of a letter typed thrice or more.
+    """Let hazm's dictionary decide between one and two of a letter typed thrice or more: two,
+    unless it has the word with one of each and not the one with two.
 
-    hazm's pattern takes quadratic time: a run that is still longer than 64 letters with every
-    repetition cut to three gets two of each, unasked.
+    A run that is still longer than 64 letters with every repetition cut to three is no word.
     """
     run = match.group()
     if not _TRIPLE.search(run):
         return run
-    if len(run) > _LONGEST_RUN:
-        run = _REPEAT.sub(r"\1\1\1", run)
-    if len(run) > _LONGEST_RUN:
-        return _REPEAT.sub(r"\1\1", run)
-    return str(_hazm().decrease_repeated_chars(run))
+    twice = _REPEAT.sub(r"\1\1", run)
+    if len(run) > _LONGEST_RUN and len(_REPEAT.sub(r"\1\1\1", run)) > _LONGEST_RUN:
+        return twice
+    words = hazm_words()
+    once = _REPEAT.sub(r"\1", run)
+    if run in words:
+        return run
+    return once if once in words and twice not in words else twice
 
 
 def _gap(match: re.Match[str]) -> str:

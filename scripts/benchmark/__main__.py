@@ -4,14 +4,16 @@
     OMP_NUM_THREADS=2 python -m scripts.benchmark --systems "ours lora 12,HF" --rounds 3
 
 All systems tag the same texts on the same core, in turn, in one process; memory and load
-time are measured in processes of their own before that, unless systems are chosen. That our
+time are measured in processes of their own before that, unless systems are chosen. Behind that
+pipelines as the shipped one tag one text at a time, and batches of all sizes. That our
 variants find the same entities is what tests/reliability is for.
 """
 
 import os
 import platform
+import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +30,7 @@ from ..options import Core, Corpus
 from ..record import build_header, readable_errors, save, table
 from . import fresh
 from .build import ADAPTERS, engines, write_pipelines
+from .latency import measure_latency
 from .memory import measure_memory
 from .systems import MANY, Setup, System, choose, systems
 from .texts import Text, mix
@@ -42,6 +45,8 @@ MEMORY_TEXTS = 160
 SIZES = (1, MANY, 100)
 """Numbers of domains."""
 REPEATS = 3
+LEVELS = ("amx_tile", "avx512_bf16", "avx512_vnni", "avx512f", "avx2")
+"""Flags by which Linux says what a processor can do, the best first."""
 
 
 def benchmark(
@@ -60,7 +65,7 @@ def benchmark(
     chosen (Sequence[System]): What is timed, so many rounds.
     memory (bool): Whether memory is measured too, for pipelines of SIZES domains.
     measured (Callable): Is given the report when memory was measured, since all of it takes long.
-    RETURNS (dict): "memory", by adapter, and "systems".
+    RETURNS (dict): "memory", by adapter, "systems", and "latency", by system.
     """
     threads = torch.get_num_threads()
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
@@ -93,7 +98,23 @@ def benchmark(
             measured(report)
         progress.remove_task(task)
         report["systems"] = time_systems(chosen, setup, rounds=rounds, progress=progress)
+        progress.add_task("one text at a time", total=None)
+        report["latency"] = measure_latency(chosen, setup)
     return report
+
+
+def processor_level(flags: Collection[str]) -> str:
+    """RETURNS (str): What oneDNN was told, else the best of a processor with these flags."""
+    told = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
+    if told and told.upper() not in ("ALL", "DEFAULT"):
+        return f"{told}-forced"
+    return next((flag for flag in LEVELS if flag in flags), platform.machine())
+
+
+def slug(machine: Mapping[str, Any]) -> str:
+    """RETURNS (str): A file's name: the processor's and its level, as amd-epyc-avx2."""
+    name = re.sub(r"\((R|TM)\)|CPU|Processor|@.*", " ", machine["cpu"])
+    return re.sub(r"[^a-z0-9]+", "-", f"{name} {machine['level']}".lower()).strip("-")
 
 
 def describe_machine() -> dict[str, Any]:
@@ -101,10 +122,12 @@ def describe_machine() -> dict[str, Any]:
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf8").splitlines() if info.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    flags = next((line.split(":")[1].split() for line in lines if line.startswith("flags")), [])
     packages = ["torch", "transformers", "peft", "spacy", "spacy-transformers"]
     packages += ["openvino", "nncf"] if engines() else []
     return {
         "cpu": names[0] if names else platform.processor(),
+        "level": processor_level(flags),
         "cores": os.cpu_count(),
         "load_average": list(os.getloadavg()),
         "python": platform.python_version(),
@@ -120,7 +143,9 @@ def main(
     names: Annotated[
         str, typer.Option("--systems", help="Parts of systems' names, comma-separated.")
     ] = "",
-    metrics: Annotated[Path, typer.Option(help="JSON file.")] = Path("metrics/speed.json"),
+    metrics: Annotated[
+        Path, typer.Option(help="JSON file, or a folder for one named after the processor.")
+    ] = Path("metrics/speed"),
 ) -> None:
     with readable_errors(ValueError, fresh.FreshError):
         chosen = choose(systems(SIZES), names)
@@ -128,6 +153,8 @@ def main(
         report = build_header("scripts.benchmark", docs, corpus=corpus, split="test", seed=SEED)
         report |= {"rounds": rounds, "threads": torch.get_num_threads()}
         report["machine"] = describe_machine()
+        if metrics.suffix != ".json":
+            metrics = metrics / f"{slug(report['machine'])}.json"
         with tempfile.TemporaryDirectory() as folder:
             report |= benchmark(
                 str(Path(core).resolve()) if Path(core).exists() else core,

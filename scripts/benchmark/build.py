@@ -18,6 +18,7 @@ from spacy.training import Example
 from spacy.util import minibatch
 from transformers import AutoConfig
 
+from multibert_spacy.networks.mixture import Weights
 from multibert_spacy.pipeline.batching import doc_rows, row_batches
 from multibert_spacy.pipeline.domain_detector import join_docs
 from multibert_spacy.types import Floats2d
@@ -31,7 +32,13 @@ ADAPTERS: dict[str, dict[str, Any]] = {
     "prefix": {"@misc": "multibert_spacy.Prefix.v1", "n_virtual": 22},
 }
 DETECTOR = {"@misc": "multibert_spacy.LoRA.v1", "rank": 8, "alpha": 16}
-"""The shipped detector's adapter; it reads 256 pieces and the lower quarter of the layers."""
+"""A classifier's adapter; it reads 256 pieces and the lower quarter of the layers."""
+MIXTURE = {
+    "@architectures": "multibert_spacy.DomainMixture.v1",
+    "core": {"@architectures": "multibert_spacy.CoreListener.v1"},
+    "normalizer": {"@misc": "multibert_spacy.HazmNormalizer.v1"},
+}
+"""The shipped detector's network."""
 ENGINES = {
     "torch": {"engine": "torch", "precision": "bf16"},
     "OpenVINO bf16": {"engine": "openvino", "precision": "bf16"},
@@ -57,7 +64,7 @@ def build_pipeline(
         one, however many others there are.
     texts (Sequence[str]): Some text, for what must see any.
     adapter (str): Of ADAPTERS.
-    detector (str): "lora", or None.
+    detector (str): "lora", a classifier; "mixture", as the shipped one; or None.
     """
     names = domain_names(n_domains)
     nlp = spacy.blank(
@@ -77,7 +84,8 @@ def build_pipeline(
     if detector:
         layers = max(AutoConfig.from_pretrained(core).num_hidden_layers // 4, 1)
         config = {"adapter": DETECTOR, "max_pieces": 256, "bag": True, "layers": layers}
-        nlp.add_pipe("domain_detector", config={"model": config})
+        network = MIXTURE if detector == "mixture" else config
+        nlp.add_pipe("domain_detector", config={"model": network})
         nlp.config["initialize"]["components"]["domain_detector"] = {"labels": names}
     model = {"adapter": ADAPTERS[adapter], "dropout": 0.0}
     tagger: Any = nlp.add_pipe("multibert_ner", config={"model": model})
@@ -106,7 +114,9 @@ def build_pipeline(
         _shake(tagger.model.module.adapter_of(name))
     torch.manual_seed(seed)
     _set_heads(nlp, texts[:N_SAMPLE], names)
-    if detector:
+    if detector == "mixture":
+        _set_mixture(nlp, texts[:N_SAMPLE], names)
+    elif detector:
         _set_detector(nlp, texts[:N_SAMPLE])
     round_to_half(nlp, ["multibert_ner"])
     tagger.model.weights_changed()
@@ -175,6 +185,22 @@ def _set_detector(nlp: Language, texts: Sequence[str]) -> None:
     logits = np.log(np.maximum(detector.predict(docs), 1e-30))
     module.linear.bias.data.copy_(torch.from_numpy(-logits.mean(axis=0)))
     module.weights_changed()
+
+
+def _set_mixture(nlp: Language, texts: Sequence[str], names: Sequence[str]) -> None:
+    """A random bag; the rest is fitted on groups of one text and of eight that are dealt to the
+    domains in turn.
+    """
+    detector: Any = nlp.get_pipe("domain_detector")
+    torch.nn.init.normal_(detector.model.module.bag.weight, std=0.1)
+    groups = []
+    for i in range(4 * len(names)):
+        size = (1, GROUP_SIZE)[i // len(names) % 2]
+        docs = [nlp.make_doc(texts[(5 * i + j) % len(texts)]) for j in range(size)]
+        groups.append((names[i % len(names)], size, join_docs(docs, nlp.vocab)))
+    described = {name: DOMAINS[name].description for name in names if name in DOMAINS}
+    others = list(described.values())[:1]
+    detector.model.fit(names, groups, described, others, Weights())
 
 
 def write_pipelines(

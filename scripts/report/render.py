@@ -54,8 +54,8 @@ def _render(template: str, metrics: Path, **values: Any) -> str:
     for corpus in ("persian", "sample"):
         own = Metrics(metrics, corpus)
         values[corpus] = {name: make(own) for name, make in TABLES.items()}
-    read = Metrics(metrics).read
-    return environment.get_template(template).render(read=read, **values)
+    values |= {"read": Metrics(metrics).read, "processors": Metrics(metrics).find("*", "speed")}
+    return environment.get_template(template).render(**values)
 
 
 def page(metrics: Path, plots: Sequence[str]) -> str:

@@ -57,9 +57,9 @@ class Metrics:
                 return report
         return None
 
-    def find(self, pattern: str) -> dict[str, dict[str, Any]]:
-        """RETURNS (dict): Name -> report, of all files of a pattern, by name."""
-        paths = sorted((self.folder / self.corpus).glob(f"{pattern}.json"))
+    def find(self, pattern: str, room: str | None = None) -> dict[str, dict[str, Any]]:
+        """RETURNS (dict): Name -> report, by name. room (str): Folder; None is the corpus's."""
+        paths = sorted((self.folder / (room or self.corpus)).glob(f"{pattern}.json"))
         return {path.stem: json.loads(path.read_text(encoding="utf8")) for path in paths}
 
     def some(self, names: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -340,26 +340,41 @@ def masked(m: Metrics) -> Made:
 
 
 def speed(m: Metrics) -> Made:
-    """Texts per second of every system, and time over the bare core's."""
-    report = m.read("speed") or {}
+    """Texts per second of every system on every processor, and time over the bare core's."""
+    reports = m.find("*", "speed")
+    rows: dict[str, Row] = {}
+    for processor, report in reports.items():
+        for name, own in report["systems"].items():
+            row = rows.setdefault(name, {"system": name, "what it does": own["note"]})
+            row[f"texts/s, {processor}"] = f"{own['texts_per_second']:.1f}"
+            ratios = own["ratio"], *own["ratio_range"]
+            row[f"time, {processor}"] = "{:.2f} ({:.2f}-{:.2f})".format(*ratios)
+    return list(rows.values()), list(reports.values())
+
+
+def latency(m: Metrics) -> Made:
+    """Milliseconds of one text by itself, and texts per second by `batch_size`."""
+    reports = m.find("*", "speed")
     rows = [
         {
+            "processor": processor,
             "system": name,
-            "what it does": own["note"],
-            "texts/s": f"{own['texts_per_second']:.1f}",
-            "pieces/s": f"{own['pieces_per_second']:,.0f}",
-            "time": "{:.2f} ({:.2f}-{:.2f})".format(own["ratio"], *own["ratio_range"]),
+            "p50, ms": f"{own['p50_ms']:.1f}",
+            "p99, ms": f"{own['p99_ms']:.1f}",
+            **{f"texts/s in {n}s": f"{x:.1f}" for n, x in own["texts_per_second"].items()},
         }
-        for name, own in report.get("systems", {}).items()
+        for processor, report in reports.items()
+        for name, own in report.get("latency", {}).items()
     ]
-    return rows, [report]
+    return rows, [report for report in reports.values() if report.get("latency")]
 
 
 def memory(m: Metrics) -> Made:
-    """Megabytes and seconds to load, by adapter and number of domains."""
-    report = m.read("speed") or {}
+    """Megabytes and seconds to load, by processor, adapter and number of domains."""
+    reports = m.find("*", "speed")
     rows = [
         {
+            "processor": processor,
             "adapter, domains": f"{adapter} {n}",
             "import + blank + load, s": " + ".join(
                 f"{own['seconds'][step]:.1f}" for step in ("import", "blank", "load")
@@ -370,10 +385,11 @@ def memory(m: Metrics) -> Made:
             "on disk": f"{own['disk_mb']:,.1f}",
             "per further domain": f"{measured.get('disk_mb_per_domain', 0):.2f}",
         }
+        for processor, report in reports.items()
         for adapter, measured in report.get("memory", {}).items()
         for n, own in measured["by_domains"].items()
     ]
-    return rows, [report]
+    return rows, [report for report in reports.values() if report.get("memory")]
 
 
 def _table(make: Callable[[Metrics], Made], m: Metrics) -> Table | None:
@@ -383,7 +399,7 @@ def _table(make: Callable[[Metrics], Made], m: Metrics) -> Table | None:
 
 MAKERS: tuple[Callable[[Metrics], Made], ...] = (
     domains, entities, chatbot, detection, outside_domains, outside_names, outside_tries,
-    outside_errors, seeds, folds, comparisons, sizes, ambiguity, masked, speed, memory,
+    outside_errors, seeds, folds, comparisons, sizes, ambiguity, masked, speed, latency, memory,
 )  # fmt: skip
 TABLES = {make.__name__: partial(_table, make) for make in MAKERS}
 """Name -> makes the table, or None where nothing was measured."""

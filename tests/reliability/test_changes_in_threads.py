@@ -387,27 +387,3 @@ def test_a_fork_waits_no_longer_than_it_must(monkeypatch):
     finally:
         go_on.set()
         thread.join()
-
-
-def test_the_first_import_of_hazm_is_not_cut(monkeypatch):
-    """A fork in the middle of an import leaves its lock to nobody."""
-    from multibert_spacy.text import normalize
-
-    seen = []
-
-    class Hazm:
-        @staticmethod
-        def Normalizer(**kwargs):
-            return None
-
-    real = __import__
-
-    def see(name, *args, **kwargs):
-        if name == "hazm":
-            seen.append(threading.get_ident() in WHOLE._inside)
-            return Hazm
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr("builtins.__import__", see)
-    normalize._hazm.__wrapped__()
-    assert seen == [True]

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.util import registry
 
+from multibert_spacy.errors import ConfigError
+from multibert_spacy.text.hazm_data import hazm_words
 from multibert_spacy.text.normalize import (
     build_hazm_normalizer_v1,
     build_no_normalizer_v1,
@@ -156,13 +158,13 @@ def test_presentation_forms_are_the_letters_they_stand_for(hazm):
 
 
 # Few letters, so that repetitions are common; the rest is what hazm changes one by one.
-hazm_words = st.text(
+random_words = st.text(
     st.sampled_from("سلامهدخ" * 4 + "يكىےڤگڕﮐ\u064e\u0651\u0670ءئ،!#_aA.:/@“😂"), max_size=24
 )
 
 
 @settings(deadline=None)
-@given(word=hazm_words)
+@given(word=random_words)
 def test_whole_words_are_as_hazm_has_them(hazm, word):
     plain = unicodedata.normalize("NFKC", word)
     runs = re.split(f"([^{LETTERS}]+)", hazm.remove_diacritics(_letters(hazm, plain)))
@@ -170,7 +172,7 @@ def test_whole_words_are_as_hazm_has_them(hazm, word):
 
 
 @settings(deadline=None)
-@given(word=hazm_words.map(lambda word: re.sub(r"(.)\1\1+", r"\1\1", word)))
+@given(word=random_words.map(lambda word: re.sub(r"(.)\1\1+", r"\1\1", word)))
 def test_words_without_repetition_are_as_hazm_has_them_in_one_call(hazm, word):
     if not re.search(r"(.)\1\1", hazm.remove_diacritics(_letters(hazm, word))):
         assert normalize_word(word) == hazm.normalize(word)
@@ -286,17 +288,31 @@ def test_a_long_laugh_is_a_short_laugh():
     assert normalize_word("ابپتثجچحخد" * 7 + "ررررر") == "ابپتثجچحخد" * 7 + "رر"
 
 
-def test_hazm_is_imported_when_needed_only():
+def test_hazm_is_not_imported():
     script = """if True:
         import sys
         from multibert_spacy.text.normalize import normalize_word
-        for word in "علي كتاب ۱۲ مُحَمَّد ســلام می‌روم https://t.co/x 😂 ﺳﻼﻡ خانهٔ".split():
-            normalize_word(word)
-        assert "hazm" not in sys.modules
         assert normalize_word("سلامممم") == "سلام"
-        assert "hazm" in sys.modules
+        assert normalize_word("ڪتاب") == "کتاب"
+        assert "hazm" not in sys.modules
     """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_dictionary_has_words_of_letters_alone():
+    words = hazm_words()
+    assert {"آب", "سلام"} <= words
+    assert "می‌روم" not in words and "سلامم" not in words
+
+
+def test_a_missing_dictionary_is_an_error_that_says_so(monkeypatch):
+    hazm_words.cache_clear()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    try:
+        with pytest.raises(ConfigError, match="install hazm again"):
+            hazm_words()
+    finally:
+        hazm_words.cache_clear()
 
 
 def test_registered_builders():

@@ -94,6 +94,11 @@ def test_the_whole_run(core, corpus, tmp_path, in_process, no_garbage, monkeypat
     done = CliRunner().invoke(script.app, [*map(str, options)])
     assert done.exit_code == 0, done.output
     report = json.loads(metrics.read_text("utf8"))
+    alone = {name for name in report["systems"] if name.startswith("ours lora 12")}
+    assert report["latency"].keys() == alone and "ours lora 12, detected by mixture" in alone
+    for own in report["latency"].values():
+        assert 0 < own["p50_ms"] <= own["p99_ms"]
+        assert list(own["texts_per_second"]) == ["1", "4", "16", "64", "256", "1000"]
     assert {"command", "commit", "seed", "corpus", "machine", "threads"} <= report.keys()
     bare = report["systems"][LIMIT]
     assert bare["texts_per_second"] * bare["seconds"] == pytest.approx(14, rel=0.01)
@@ -113,6 +118,29 @@ def test_the_whole_run(core, corpus, tmp_path, in_process, no_garbage, monkeypat
             assert own["peak_mb"] == 1.0 and own["entities"] and own["resident_mb"]["tag"] > 0
             steps = {"import", "blank", "load", "tag"}
             assert own["seconds"].keys() == own["resident_mb"].keys() == steps
+
+
+@pytest.mark.parametrize(
+    "cpu, level, expected",
+    [
+        ("AMD EPYC", "avx2", "amd-epyc-avx2"),
+        (
+            "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz",
+            "amx_tile",
+            "intel-xeon-platinum-8481c-amx-tile",
+        ),
+    ],
+)
+def test_a_file_is_named_after_processor_and_level(cpu, level, expected):
+    assert script.slug({"cpu": cpu, "level": level}) == expected
+
+
+def test_the_level_is_the_best_that_onednn_may_use(monkeypatch):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    assert script.processor_level(["sse2", "avx2", "avx512f"]) == "avx512f"
+    assert script.processor_level(["avx2", "avx512f", "avx512_bf16"]) == "avx512_bf16"
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert script.processor_level(["avx2", "avx512f"]) == "AVX2-forced"
 
 
 def test_bias_makes_the_answers_varied():

@@ -228,9 +228,25 @@ def test_memory(metrics: Metrics) -> None:
     steps = {"import": 1.0, "blank": 0.5, "load": 2.0, "tag": 3.0}
     own = {"seconds": steps, "resident_mb": steps, "peak_mb": 1234.0, "disk_mb": 70.0}
     report = {"memory": {"lora": {"by_domains": {"12": own}, "disk_mb_per_domain": 2.6}}}
-    write(metrics, "speed", report, corpus=".")
+    write(metrics, "amd-avx2", {**report, "systems": {}}, corpus="speed")
     assert rows(TABLES["memory"](metrics)) == [
-        ["lora 12", "1.0 + 0.5 + 2.0", "2", "3", "1,234", "70.0", "2.60"]
+        ["amd-avx2", "lora 12", "1.0 + 0.5 + 2.0", "2", "3", "1,234", "70.0", "2.60"]
+    ]
+
+
+def test_speed_has_columns_for_each_processor(metrics: Metrics) -> None:
+    own = {"note": "a pass", "texts_per_second": 50.0, "ratio": 1.5, "ratio_range": [1.0, 2.0]}
+    waits = {"p50_ms": 10.0, "p99_ms": 30.0, "texts_per_second": {"1": 20.0, "1000": 70.0}}
+    first = {"systems": {"bare": own, "ours": own}, "latency": {"ours": waits}}
+    write(metrics, "amd-avx2", first, corpus="speed")
+    write(metrics, "intel-amx", {"systems": {"bare": own}}, corpus="speed")
+    cells = ["50.0", "1.50 (1.00-2.00)"]
+    assert rows(TABLES["speed"](metrics)) == [
+        ["bare", "a pass", *cells, *cells],
+        ["ours", "a pass", *cells, "", ""],
+    ]
+    assert rows(TABLES["latency"](metrics)) == [
+        ["amd-avx2", "ours", "10.0", "30.0", "20.0", "70.0"]
     ]
 
 
