@@ -53,7 +53,7 @@ _REPLACED = {
 
 
 def _characters(codes: str) -> list[str]:
-    """RETURNS (list[str]): Those that ranges of code points name."""
+    """Return those that ranges of code points name."""
     ends = [[int(end, 16) for end in part.split("-")] for part in codes.split()]
     return [chr(code) for own in ends for code in range(own[0], own[-1] + 1)]
 
