@@ -58,11 +58,7 @@ LABELS: dict[str, dict[str, str]] = {head: own["labels"] for head, own in _data[
 """Head -> label -> what it means."""
 DOMAINS = {
     name: Domain(
-        name,
-        head,
-        CORPORA[entry["corpus"]],
-        entry["description"],
-        tuple(entry.get("alike", ())),
+        name, head, CORPORA[entry["corpus"]], entry["description"], tuple(entry.get("alike", ()))
     )
     for head, own in _data["heads"].items()
     for name, entry in own["domains"].items()

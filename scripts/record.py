@@ -33,12 +33,10 @@ def plain_path(path: str) -> str:
     """RETURNS (str): The path from the current folder if it lies in it, else only its name: a
     report should not tell whose machine it was made on.
     """
-    if not Path(path).is_absolute():
+    own, here = Path(path), Path.cwd()
+    if not own.is_absolute():
         return path
-    try:
-        return Path(path).relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return Path(path).name
+    return own.relative_to(here).as_posix() if own.is_relative_to(here) else own.name
 
 
 def running_module(default: str) -> str:
@@ -74,7 +72,7 @@ def build_header(
     docs: Sequence[Doc],
     *,
     corpus: Path,
-    split: str,
+    split: str = "test",
     seed: int,
     limit_groups: int = 0,
 ) -> dict[str, Any]:

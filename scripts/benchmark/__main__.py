@@ -140,17 +140,13 @@ def main(
     core: Core = "assets/core",
     corpus: Corpus = Path("corpus/sample"),
     rounds: Annotated[int, typer.Option(min=1, help="Runs of each system that count.")] = 5,
-    names: Annotated[
-        str, typer.Option("--systems", help="Parts of systems' names, comma-separated.")
-    ] = "",
-    metrics: Annotated[
-        Path, typer.Option(help="JSON file, or a folder for one named after the processor.")
-    ] = Path("metrics/speed"),
+    names: Annotated[str, typer.Option("--systems", help="Parts of names, with commas")] = "",
+    metrics: Annotated[Path, typer.Option(help="JSON, or its folder")] = Path("metrics/speed"),
 ) -> None:
     with readable_errors(ValueError, fresh.FreshError):
         chosen = choose(systems(SIZES), names)
         docs = read_docs(corpus / "test", spacy.blank("fa").vocab)
-        report = build_header("scripts.benchmark", docs, corpus=corpus, split="test", seed=SEED)
+        report = build_header("scripts.benchmark", docs, corpus=corpus, seed=SEED)
         report |= {"rounds": rounds, "threads": torch.get_num_threads()}
         report["machine"] = describe_machine()
         if metrics.suffix != ".json":

@@ -67,20 +67,10 @@ def build_pipeline(
     detector (str): "lora", a classifier; "mixture", as the shipped one; or None.
     """
     names = domain_names(n_domains)
-    nlp = spacy.blank(
-        "fa",
-        config={
-            "nlp": {
-                "batch_size": 1000,
-                "tokenizer": {"@tokenizers": "multibert_spacy.PersianTokenizer.v1"},
-            }
-        },
-    )
-    nlp.add_pipe(
-        "frozen_transformer",
-        name="transformer",
-        config={"model": {"name": core}, "precision": "bf16"},
-    )
+    tokenizer = {"@tokenizers": "multibert_spacy.PersianTokenizer.v1"}
+    nlp = spacy.blank("fa", config={"nlp": {"batch_size": 1000, "tokenizer": tokenizer}})
+    frozen = {"model": {"name": core}, "precision": "bf16"}
+    nlp.add_pipe("frozen_transformer", name="transformer", config=frozen)
     if detector:
         layers = max(AutoConfig.from_pretrained(core).num_hidden_layers // 4, 1)
         config = {"adapter": DETECTOR, "max_pieces": 256, "bag": True, "layers": layers}

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import spacy
 import torch
 import transformers
+from spacy.cli.init_config import init_config
+from spacy.util import load_model_from_config
 from transformers import AutoModel, AutoModelForTokenClassification, AutoTokenizer, pipeline
 
 from multibert_spacy.text.batching import batch_by_pieces
@@ -51,26 +52,10 @@ def quiet() -> Iterator[None]:
 
 def spacy_ner(setup: "Setup") -> Run:
     """spacy-transformers' `transformer` and spaCy's `ner`, as in `spacy init config --gpu`."""
-    nlp = spacy.blank("fa", config={"nlp": {"batch_size": 128}})
-    spans = {"@span_getters": "spacy-transformers.strided_spans.v1", "window": 128, "stride": 96}
-    architecture = "spacy-transformers.TransformerModel.v3"
-    model = {"@architectures": architecture, "name": setup.core, "get_spans": spans}
-    nlp.add_pipe("transformer", config={"model": model})
-    listener = {
-        "@architectures": "spacy-transformers.TransformerListener.v1",
-        "grad_factor": 1.0,
-        "pooling": {"@layers": "reduce_mean.v1"},
-    }
-    parser = {
-        "@architectures": "spacy.TransitionBasedParser.v2",
-        "state_type": "ner",
-        "extra_state_tokens": False,
-        "hidden_width": 64,
-        "maxout_pieces": 2,
-        "use_upper": False,
-        "tok2vec": listener,
-    }
-    ner: Any = nlp.add_pipe("ner", config={"model": parser})
+    config = init_config(lang="fa", pipeline=["ner"], gpu=True)
+    config["components"]["transformer"]["model"]["name"] = setup.core
+    nlp = load_model_from_config(config, auto_fill=True)
+    ner: Any = nlp.get_pipe("ner")
     for label in LABELS["formal"]:
         ner.add_label(label)
     with quiet():

@@ -190,13 +190,10 @@ def choose(all_systems: Sequence[System], names: str) -> list[System]:
     """names (str): Parts of names, comma-separated; empty is all. LIMIT is always taken.
     RAISES (ValueError): If a part is in no name.
     """
-    parts = [part.strip() for part in names.split(",") if part.strip()]
+    parts = [part for part in map(str.strip, names.split(",")) if part]
+    known = [system.name for system in all_systems]
     for part in parts:
-        if not any(part in system.name for system in all_systems):
-            known = "; ".join(system.name for system in all_systems)
-            raise ValueError(f"No system's name has {part!r} in it; there are: {known}")
-    return [
-        system
-        for system in all_systems
-        if not parts or system.name == LIMIT or any(part in system.name for part in parts)
-    ]
+        if not any(part in name for name in known):
+            raise ValueError(f"No system's name has {part!r} in it; there are: {'; '.join(known)}")
+    wanted = (LIMIT, *(name for name in known if any(part in name for part in parts or [""])))
+    return [system for system in all_systems if system.name in wanted]

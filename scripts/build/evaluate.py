@@ -192,8 +192,7 @@ def main(
     with readable_errors():
         nlp = spacy.load(model) if model else spacy.blank("fa")
         docs = read_docs(corpus / "test", nlp.vocab)
-        name = "scripts.build.evaluate"
-        report = build_header(name, docs, corpus=corpus, split="test", **given)
+        report = build_header("scripts.build.evaluate", docs, corpus=corpus, **given)
         if model:
             report["model"] = describe_model(nlp, model)
             report |= evaluate(nlp, docs, **given)

@@ -85,23 +85,17 @@ def performance(report: Report) -> dict[str, Any]:
         texts under the detected domains) and domain_acc; ents_f_given where domains are given.
     """
     found, given = report["detected"], report["given"]
-    prf = ("p", "r", "f")
-    scores: dict[str, Any] = {f"ents_{key}": found["micro"][key] for key in ("f", "p", "r")}
-    scores["ents_macro_f"] = found["macro"]["f"]
-    scores["ents_f_given"] = given["micro"]["f"]
-    for name, key in (("ents_per_type", "per_type"), ("ents_per_domain", "per_domain")):
-        scores[name] = {own: {k: row[k] for k in prf} for own, row in sorted(found[key].items())}
+    scores: dict[str, Any] = {f"ents_{key}": found["micro"][key] for key in "fpr"}
+    scores |= {"ents_macro_f": found["macro"]["f"], "ents_f_given": given["micro"]["f"]}
+    for key in ("per_type", "per_domain"):
+        rows = sorted(found[key].items())
+        scores[f"ents_{key}"] = {own: {k: row[k] for k in "prf"} for own, row in rows}
     scores["domain_acc"] = found["domain_acc"]
     return scores
 
 
 def build_meta(
-    nlp: Language,
-    corpus: str,
-    *,
-    version: str,
-    n_bytes: int,
-    report: Report | None = None,
+    nlp: Language, corpus: str, *, version: str, n_bytes: int, report: Report | None = None
 ) -> dict[str, Any]:
     """What `nlp.meta` is to say.
 
@@ -168,24 +162,17 @@ def publish(pipeline: Path, out: Path, corpus: str, **about: Any) -> Language:
 
 def main(
     pipeline: Annotated[Path, typer.Argument(help="Folder of the pipeline.")],
-    out: Annotated[
-        Path | None, typer.Argument(help="Folder to write to; none is in place.")
-    ] = None,
+    out: Annotated[Path | None, typer.Argument(help="Folder; none is in place.")] = None,
     corpus: Annotated[Trained, typer.Option(help="What it was trained on.")] = "persian",
     version: Annotated[str, typer.Option(help="Of the package.")] = "0.0.0",
-    metrics: Annotated[
-        Path | None, typer.Option(help="What scripts.build.evaluate wrote about it.")
-    ] = None,
+    metrics: Annotated[Path | None, typer.Option(help="Of scripts.build.evaluate.")] = None,
 ) -> None:
     """Take the paths out of an assembled pipeline; give it meta, a card and licences."""
     about = {"version": version, "report": srsly.read_json(metrics) if metrics else None}
     with readable_errors():
         nlp = publish(pipeline, out or pipeline, corpus, **about)
-    console.print(
-        f"{out or pipeline}: {nlp.meta['size']}; {nlp.meta['license']}",
-        markup=False,
-        soft_wrap=True,
-    )
+    told = f"{out or pipeline}: {nlp.meta['size']}; {nlp.meta['license']}"
+    console.print(told, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ def write_cards(report: dict[str, Any], detection: dict[str, Any], out: Path) ->
     (out / "detector" / "README.md").write_text(text, encoding="utf8")
 
 
+DETECTION = Path("metrics/detection.json")
 To = Annotated[Path, typer.Option(help="Folder of the shipped adapters.")]
 
 
@@ -92,9 +93,7 @@ def folders(
 @app.command()
 def cards(
     metrics: Annotated[Path, typer.Option(help="What scripts.build.evaluate wrote.")],
-    detection: Annotated[
-        Path, typer.Option(help="What scripts.experiments.detection wrote.")
-    ] = Path("metrics/detection.json"),
+    detection: Annotated[Path, typer.Option(help="Of the detector.")] = DETECTION,
     to: To = Path("assets/adapters"),
 ) -> None:
     """Write the model cards."""

@@ -53,14 +53,8 @@ def smoke(root: Path) -> None:
     published = out / "published" / "fa_multibert"
     publish.publish(out / "fa_multibert", published, "sample", version="0.0.0", report=report)
     (root / "packages").mkdir()
-    package(
-        published,
-        root / "packages",
-        name="multibert",
-        version="0.0.0",
-        create_sdist=False,
-        create_wheel=False,
-    )
+    settings = {"create_sdist": False, "create_wheel": False}
+    package(published, root / "packages", name="multibert", version="0.0.0", **settings)
     loaded = spacy.load(root / "packages" / "fa_multibert-0.0.0/fa_multibert/fa_multibert-0.0.0")
     show(loaded, read_threads(root / "threads.jsonl"), root / "threads.html")
     console.print("smoke: every stage ran", style="green")

@@ -20,7 +20,7 @@ from multibert_spacy.errors import ConfigError, DomainError
 
 from ..domains import DOMAINS, HEADS
 from ..options import Corpus, Out, RunFile
-from ..record import run_app
+from ..record import replaced, run_app
 from .runs import Run, console, run_settings, train
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -102,14 +102,10 @@ def tune(
 
 def _collect(best: Path, domain: str, adapters: Path) -> None:
     """Copy a domain's folder to where `assemble.cfg` looks, and drop the copies of the core."""
-    if (best / "multibert_ner" / "domains" / domain).is_dir():
-        adapters.mkdir(parents=True, exist_ok=True)
-        target = adapters / domain
-        draft = adapters / f".{domain}.draft"
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(best / "multibert_ner" / "domains" / domain, draft)
-        shutil.rmtree(target, ignore_errors=True)
-        draft.rename(target)
+    own = best / "multibert_ner" / "domains" / domain
+    if own.is_dir():
+        with replaced(adapters / domain) as draft:
+            shutil.copytree(own, draft, dirs_exist_ok=True)
     shutil.rmtree(best / "transformer", ignore_errors=True)
 
 
@@ -162,9 +158,7 @@ def detector(
     context: typer.Context,
     run: RunFile,
     section: Section = "detector",
-    stage: Annotated[
-        str, typer.Option(help="Its config: detector, detector_paper or detector_bow")
-    ] = "detector",
+    stage: Annotated[str, typer.Option(help="Or detector_paper, detector_bow")] = "detector",
     corpus: Corpus = Path("corpus/sample"),
     out: Out = None,
 ) -> None:

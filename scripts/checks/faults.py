@@ -136,9 +136,7 @@ def run_faults(
 
 def main(
     pipeline: Path,
-    texts: Annotated[Path, typer.Option(help="JSON lines with a text each")] = Path(
-        "example/threads.jsonl"
-    ),
+    texts: Annotated[Path, typer.Option(help="JSON lines")] = Path("example/threads.jsonl"),
     n_texts: Annotated[int, typer.Option(help="How many of them")] = 8,
     cuts: Annotated[int, typer.Option(help="Places to cut each file at; twice as many bits")] = 2,
     seed: int = 0,

@@ -13,10 +13,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-START, END = (
-    "<!-- PACKAGES START (written by scripts/checks/licences.py) -->",
-    "<!-- PACKAGES END -->",
-)
+START = "<!-- PACKAGES START (written by scripts/checks/licences.py) -->"
+END = "<!-- PACKAGES END -->"
 
 
 def pinned(constraints: Path) -> list[str]:

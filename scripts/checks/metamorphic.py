@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import spacy
+import srsly
 import typer
 from rich.console import Console
 from spacy.language import Language
@@ -26,7 +27,6 @@ from ..record import command_line, commit, save, table
 
 console = Console()
 
-DIGITS = {"persian": "۰۱۲۳۴۵۶۷۸۹", "arabic": "٠١٢٣٤٥٦٧٨٩", "latin": "0123456789"}
 JOINING = "بپتثجچحخسشصضطظعغفقکگلمنهی"
 LETTERS = JOINING + "اآدذرزژو"
 VOWELS = "\u064e\u0650\u064f"
@@ -50,14 +50,15 @@ class Spelling(NamedTuple):
         return before, before + sum(map(len, self.parts[start:end])), label
 
 
-def _exchange(table: dict[str, str]) -> Callable[[str], Spelling]:
-    return lambda text: Spelling([table.get(char, char) for char in text])
-
-
-def _digits(kind: str) -> Callable[[str], Spelling]:
-    return _exchange(
-        {old: new for own in DIGITS.values() for old, new in zip(own, DIGITS[kind], strict=True)}
+def _listed(own: dict[str, str] | str) -> Callable[[str], Spelling]:
+    """RETURNS (Callable): A variant as metamorphic.yml has it."""
+    if isinstance(own, str):
+        return lambda text: Spelling(list(text), own)
+    pairs = (
+        zip(old, new, strict=True) if len(old) > 1 else [(old, new)] for old, new in own.items()
     )
+    table = dict(itertools.chain.from_iterable(pairs))
+    return lambda text: Spelling([table.get(char, char) for char in text])
 
 
 def _stretch(text: str) -> Spelling:
@@ -71,76 +72,37 @@ def _stretch(text: str) -> Spelling:
     return Spelling(parts)
 
 
-def _vowels(text: str) -> Spelling:
-    """Vowel signs on every third letter, a shadda on every seventh."""
-    parts, n = [], 0
-    for char in text:
-        n += char in LETTERS
-        sign = ""
-        if char in LETTERS and n % 3 == 0:
-            sign = VOWELS[n // 3 % 3] + ("\u0651" if n % 7 == 0 else "")
-        parts.append(char + sign)
-    return Spelling(parts)
-
-
-def _every(n: int, char: str, new: str) -> Callable[[str], Spelling]:
-    """Every n-th of a character becomes something else."""
+def _every(n: int, chars: str, new: Callable[[str, int], str]) -> Callable[[str], Spelling]:
+    """Every n-th of some characters becomes something else, that its number has a say in."""
 
     def vary(text: str) -> Spelling:
         count = itertools.count(1)
-        return Spelling([new if c == char and next(count) % n == 0 else c for c in text])
+        return Spelling(
+            [new(c, i) if c in chars and (i := next(count)) % n == 0 else c for c in text]
+        )
 
     return vary
 
 
-def _around(mark: str) -> Callable[[str], Spelling]:
-    """A mark at the end of each word and in front of the next."""
-    return _exchange({" ": f"{mark} {mark}"})
+def _vowel(char: str, i: int) -> str:
+    """A vowel sign, on every seventh letter also a shadda."""
+    return char + VOWELS[i // 3 % 3] + "\u0651" * (i % 7 == 0)
 
 
 def _spaced_verbs(text: str) -> Spelling:
     """The prefix of a verb is set apart with a space: `می روم`."""
-    ends = {match.end() - 1 for match in re.finditer("(?<![^ ])ن?می\u200c", text)}
-    return Spelling([" " if i in ends else char for i, char in enumerate(text)])
+    return Spelling(list(re.sub("(?<![^ ])(ن?می)\u200c", r"\1 ", text)))
 
 
-def _numeric(text: str) -> Spelling:
-    """Every third letter as a number."""
-    n = itertools.count(1)
-    turned = (char in LETTERS and next(n) % 3 == 0 for char in text)
-    return Spelling([f"&#{ord(c)};" if own else c for c, own in zip(text, turned, strict=True)])
-
-
-VARIANTS: dict[str, Callable[[str], Spelling]] = {
-    "Arabic yeh": _exchange({"ی": "ي"}),
-    "Arabic kaf": _exchange({"ک": "ك"}),
+_coded: dict[str, Callable[[str], Spelling]] = {
     "tatweel": _stretch,
-    "diacritics": _vowels,
-    "no ZWNJ": _exchange({"\u200c": ""}),
-    "Persian digits": _digits("persian"),
-    "Arabic digits": _digits("arabic"),
-    "Latin digits": _digits("latin"),
-    "trailing URL": lambda text: Spelling(list(text), " https://t.co/aB3xYz9Qw1"),
-    "doubled spaces": _exchange({" ": "  "}),
-    "no-break spaces": _exchange({" ": "\u00a0"}),
-    "thin spaces": _exchange({" ": "\u2009"}),
-    "tabs": _exchange({" ": "\t"}),
-    "CRLF": _exchange({"\n": "\r\n"}),
-    "lines of ten words": _every(10, " ", "\r\n"),
-    "spaces at the end": lambda text: Spelling(list(text), "  \n\t\n"),
-    "RLM": _around("\u200f"),
-    "LRM": _around("\u200e"),
-    "zero width spaces": _around("\u200b"),
-    "byte order marks": _around("\ufeff"),
-    "soft hyphens": _around("\u00ad"),
-    "&nbsp;": _exchange({" ": "&nbsp;"}),
-    "&zwnj;": _exchange({"\u200c": "&zwnj;"}),
-    "&amp;": _exchange({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}),
-    "numeric references": _numeric,
-    "ZWNJ at the end": _exchange({" ": "\u200c "}),
-    "doubled ZWNJ": _exchange({"\u200c": "\u200c\u200c"}),
+    "diacritics": _every(3, LETTERS, _vowel),
+    "lines of ten words": _every(10, " ", lambda char, i: "\r\n"),
+    "numeric references": _every(3, LETTERS, lambda char, i: f"&#{ord(char)};"),
     "ZWNJ of verbs as a space": _spaced_verbs,
 }
+_all = srsly.read_yaml(Path(__file__).with_suffix(".yml"))
+VARIANTS = {name: _listed(own) if own else _coded[name] for name, own in _all.items()}
 
 
 def _tag(nlp: Language, pairs: Sequence[tuple[str, str]]) -> list[set[Ent]]:

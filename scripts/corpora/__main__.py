@@ -42,18 +42,15 @@ def main(
         if name == "sample":
             report = write_sample(out, seed=seed)
             print_counts(report["splits"], f"Sample corpus, seed {seed}", Console())
-            return
-        if name == "example":
+        elif name == "example":
             write_example(out, seed=seed)
-            return
-        if name == "refit":
+        elif name == "refit":
             write_refit(source or Path("corpus/persian"), out)
-            return
-        if name == "written":
+        elif name == "written":
             write_written(source or Path("corpus/persian"), Path("assets/written"), out)
-            return
-        source = source or (assets if name == "persian" else assets / name)
-        print_report(convert(name, source, out, fold=fold, seed=seed), Console())
+        else:
+            source = source or (assets if name == "persian" else assets / name)
+            print_report(convert(name, source, out, fold=fold, seed=seed), Console())
 
 
 if __name__ == "__main__":

@@ -43,9 +43,7 @@ Key = tuple[str, str]
 
 
 def tag_sentences(
-    nlp: Language,
-    domains: Sequence[str],
-    sentences: Sequence[tuple[str, str]] = tuple(SENTENCES),
+    nlp: Language, domains: Sequence[str], sentences: Sequence[tuple[str, str]] = tuple(SENTENCES)
 ) -> list[dict[str, Any]]:
     """Tag every sentence under every domain.
 
@@ -127,7 +125,7 @@ def main(
     with readable_errors():
         nlp = spacy.load(model)
         docs = read_docs(corpus / "test", nlp.vocab)
-        given: dict[str, Any] = {"split": "test", "seed": seed, "limit_groups": limit_groups}
+        given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
         report = build_header("scripts.experiments.ambiguity", docs, corpus=corpus, **given)
         report["model"] = describe_model(nlp, model)
         tagger: Any = nlp.get_pipe("multibert_ner")

@@ -42,6 +42,7 @@ from ..record import (
 app = typer.Typer(add_completion=False)
 console = Console()
 
+METRICS = Path("metrics/persian")
 N_DRAWS = 10_000
 PAIRS = {
     "lora_crf": ("multi_lora.json:given", "crf.json"),
@@ -203,9 +204,7 @@ def print_comparison(report: Mapping[str, Any], console: Console) -> None:
 def main(
     a: Annotated[str, typer.Argument(help="Report of one system: FILE or FILE:MODE.")] = "",
     b: Annotated[str, typer.Argument(help="Report of the other one.")] = "",
-    metrics: Annotated[Path, typer.Option(help="JSON file; of PAIRS, the folder.")] = Path(
-        "metrics/persian"
-    ),
+    metrics: Annotated[Path, typer.Option(help="JSON; of PAIRS, folder")] = METRICS,
     resamples: Annotated[int, typer.Option(min=1, help="How often docs are drawn.")] = N_DRAWS,
     seed: Seed = 0,
 ) -> None:

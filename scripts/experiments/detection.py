@@ -96,13 +96,10 @@ def calibration_error(scores: Sequence[float], right: Sequence[bool]) -> float:
     """RETURNS (float): Expected calibration error in ten equal bins (Guo et al. 2017): how far
     scores are from the share that is right.
     """
-    bins = np.minimum((np.asarray(scores) * N_BINS).astype(int), N_BINS - 1)
-    own = np.asarray(right, dtype=float)
-    parts = [
-        (bins == b).mean() * abs(own[bins == b].mean() - np.asarray(scores)[bins == b].mean())
-        for b in set(bins.tolist())
-    ]
-    return float(sum(parts))
+    given = np.asarray(scores)
+    bins = np.minimum((given * N_BINS).astype(int), N_BINS - 1)
+    gaps = np.bincount(bins, np.asarray(right) - given)
+    return float(np.abs(gaps).sum() / len(given))
 
 
 def _accuracy(
@@ -165,9 +162,8 @@ def _formal(labels: Sequence[str], scores: Floats2d, groups: Sequence[Group]) ->
     columns = [labels.index(name) for name in FORMAL]
     own = [i for i, group in enumerate(groups) if group[0]._.domain in FORMAL]
     told = scores[own][:, columns].argmax(1)
-    return float(
-        np.mean([FORMAL[j] == groups[i][0]._.domain for i, j in zip(own, told, strict=True)])
-    )
+    truth = [FORMAL.index(groups[i][0]._.domain) for i in own]
+    return float(np.equal(told, truth).mean())
 
 
 def _changed(nlp: Language, groups: Sequence[Group], scores: Floats2d) -> dict[str, float]:
@@ -183,9 +179,8 @@ def _changed(nlp: Language, groups: Sequence[Group], scores: Floats2d) -> dict[s
 def score_unseen(nlp: Language, docs: Sequence[Doc], seed: int) -> dict[str, Any]:
     """RETURNS (dict): What a detector that has not seen a domain calls groups of eight of it."""
     detector: Any = nlp.get_pipe("domain_detector")
-    groups = make_groups(
-        [doc for doc in docs if doc._.domain == UNSEEN.name], max(SIZES), seed=seed
-    )
+    own = [doc for doc in docs if doc._.domain == UNSEEN.name]
+    groups = make_groups(own, max(SIZES), seed=seed)
     told = [detector.labels[i] for i in scores_of(nlp, groups).argmax(1)]
     counts = confusion(groups, told)[UNSEEN.name]
     return {
@@ -226,9 +221,7 @@ def main(
         nlp = spacy.load(model)
         docs = read_docs(corpus / "test", nlp.vocab)
         given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
-        report = build_header(
-            "scripts.experiments.detection", docs, corpus=corpus, split="test", **given
-        )
+        report = build_header("scripts.experiments.detection", docs, corpus=corpus, **given)
         docs = draw_docs(docs, **given)
         report["detectors"] = {}
         for name, source in (("mixture", model), ("classifier", paper)):

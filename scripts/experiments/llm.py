@@ -44,6 +44,7 @@ app = typer.Typer(add_completion=False)
 console = Console()
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "llm.cfg"
+Endpoint = Annotated[str, typer.Option(envvar="OPENAI_BASE_URL", help="Up to chat/completions")]
 GIVE_UP = 10
 """Failures before the first answer."""
 
@@ -172,9 +173,7 @@ def score_chatbot(
 def main(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="As the endpoint calls it")],
-    endpoint: Annotated[
-        str, typer.Option(envvar="OPENAI_BASE_URL", help="Up to chat/completions")
-    ] = "",
+    endpoint: Endpoint = "",
     corpus: Corpus = Path("corpus/persian"),
     metrics: Metrics = None,
     limit_groups: Limit = 0,
@@ -189,8 +188,7 @@ def main(
         vocab = spacy.blank("fa").vocab
         train, docs = (read_docs(corpus / part, vocab) for part in ("train", "test"))
         given: dict[str, Any] = {"seed": seed, "limit_groups": limit_groups}
-        name = "scripts.experiments.llm"
-        report = build_header(name, docs, corpus=corpus, split="test", **given)
+        report = build_header("scripts.experiments.llm", docs, corpus=corpus, **given)
         report |= {"model": model, "endpoint": urlsplit(endpoint).hostname, "shots": shots}
         report["doc_counts"] = {}
         drawn = draw_docs(docs, seed=seed, limit_groups=limit_groups)

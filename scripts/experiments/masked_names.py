@@ -45,10 +45,7 @@ ENDINGS = frozenset("ی ای ها های هایی ام ات اش مان تان �
 TRIES = 50
 
 _RUN = re.compile(r"\d+|[^\W\d_]+")
-_SOUNDS = {
-    "fa": ("بپتجچخدرزژسشفقکگلمنه", "اویا"),
-    "en": ("bcdfghjklmnprstvz", "aeiou"),
-}
+_SOUNDS = {"fa": ("بپتجچخدرزژسشفقکگلمنه", "اویا"), "en": ("bcdfghjklmnprstvz", "aeiou")}
 
 
 class Inventor:

@@ -100,8 +100,7 @@ def main(
         nlp, domains = spacy.load(model), domains_of("parsner_social")
         train = read_docs(corpus / "train", nlp.vocab, domains=domains)
         docs = read_docs(corpus / "test", nlp.vocab, domains=domains)
-        name = "scripts.experiments.pos"
-        report = build_header(name, docs, corpus=corpus, split="test", seed=seed)
+        report = build_header("scripts.experiments.pos", docs, corpus=corpus, seed=seed)
         ours = [[word.tag_ for word in doc] for doc in nlp.pipe(given_docs(docs, nlp))]
     crf = crf_tags(train, [[word.tag_ for word in doc] for doc in train], docs)
     systems = {"frequent": frequent_tags(train, docs), "crf": crf, "ours": ours}

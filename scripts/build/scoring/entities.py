@@ -153,9 +153,8 @@ def f1_of(sums: Counts) -> NDArray[np.float64]:
 
 def mean_of_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """RETURNS (n): Means of (domains, n) over the domains that have a value."""
-    known = ~np.isnan(values)
-    sums, n_known = np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0)
-    return np.where(n_known > 0, sums / np.maximum(n_known, 1), np.nan)
+    means: NDArray[np.float64] = np.ma.masked_invalid(values).mean(axis=0).filled(np.nan)
+    return means
 
 
 def interval_of(values: NDArray[np.float64]) -> list[float] | None:

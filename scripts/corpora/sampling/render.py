@@ -110,11 +110,7 @@ def draw_own(
 
 
 def draw_shared(
-    templates: dict[str, list[str]],
-    part: str,
-    seed: int,
-    gazetteer: Gazetteer,
-    rng: Random,
+    templates: dict[str, list[str]], part: str, seed: int, gazetteer: Gazetteer, rng: Random
 ) -> Draft:
     """Choose a neutral sentence, a class that it may be about, and its names.
 
