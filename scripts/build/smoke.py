@@ -12,7 +12,7 @@ from typing import Annotated
 import spacy
 import typer
 from rich.console import Console
-from spacy.cli._util import app
+from spacy.cli._util import app as spacy_app
 from spacy.cli.package import package
 
 from multibert_spacy.cli.drawing import read_threads
@@ -47,7 +47,7 @@ def smoke(root: Path) -> None:
     assemble = ["assemble", "configs/assemble.cfg", str(out / "fa_multibert")]
     assemble += ["--paths.detector", str(out / "detector" / "model-best")]
     assemble += ["--paths.adapters", str(out / "adapters")]
-    app(assemble, standalone_mode=False)
+    spacy_app(assemble, standalone_mode=False)
     evaluate.main(str(out / "fa_multibert"), corpus=corpus, metrics=root / "evaluate.json")
     report = json.loads((root / "evaluate.json").read_text(encoding="utf8"))
     published = out / "published" / "fa_multibert"
