@@ -21,10 +21,13 @@ from multibert_spacy.errors import MultibertError
 def kept(variable: str) -> Iterator[None]:
     """Leave an environment variable as it is, whatever is imported."""
     before = os.environ.get(variable)
-    yield
-    if os.environ.get(variable) != before:
-        os.environ.pop(variable)
-        os.environ.update({} if before is None else {variable: before})
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(variable, None)
+        else:
+            os.environ[variable] = before
 
 
 with kept("MPLBACKEND"):  # which Streamlit sets

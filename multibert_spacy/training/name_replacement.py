@@ -104,7 +104,7 @@ class NameReplacer:
         plain = [normalize_word(word) for word in words]
         plain[0] = normalize_word(first["core"])
         plain[-1] = normalize_word(last["core"])
-        if not all(plain):  # an invisible mark in a name is a word of its own, of which nothing is left
+        if not all(plain):  # a word of invisible marks, of which nothing is left
             return None
         name = self._name(label, plain)
         if name is None:

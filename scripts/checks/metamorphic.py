@@ -2,6 +2,7 @@
 
     python -m scripts.checks.metamorphic training/pretrained/fa_multibert --corpus corpus/persian \
         --metrics metrics/persian/metamorphic.json
+    python -m scripts.checks.metamorphic MODEL --corpus assets/outside/dev.jsonl
 
 Each variant changes the spelling of a text and nothing that it says. An entity stays the same if
 the text has one at the same place there, with the same label. Domains are given, so that only the
@@ -21,6 +22,7 @@ from rich.console import Console
 from spacy.language import Language
 
 from multibert_spacy.training.corpus import read_docs
+from multibert_spacy.training.written import read_rows
 
 from ..options import Corpus
 from ..record import command_line, commit, save, table
@@ -149,8 +151,12 @@ def main(
     """Tag a corpus in many spellings and count the entities that stay the same."""
     nlp = spacy.load(pipeline)
     by_domain: dict[str, list[str]] = {}
-    for doc in read_docs(corpus / split, nlp.vocab):
-        by_domain.setdefault(doc._.domain, []).append(doc.text)
+    if corpus.suffix == ".jsonl":
+        found = [(row["text"], row["domain"]) for row in read_rows(corpus, ("text", "domain"))]
+    else:
+        found = [(doc.text, doc._.domain) for doc in read_docs(corpus / split, nlp.vocab)]
+    for text, name in found:
+        by_domain.setdefault(name, []).append(text)
     pairs = [(t, name) for name, own in by_domain.items() for t in own[: limit or None]]
     result = shares(nlp, pairs)
     rows = [{"variant": name, **row, "share": f"{row['share']:g}"} for name, row in result.items()]

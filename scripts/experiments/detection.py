@@ -99,7 +99,7 @@ def calibration_error(scores: Sequence[float], right: Sequence[bool]) -> float:
     given = np.asarray(scores)
     bins = np.minimum((given * N_BINS).astype(int), N_BINS - 1)
     gaps = np.bincount(bins, np.asarray(right) - given)
-    return float(np.abs(gaps).sum() / len(given))
+    return float(np.abs(gaps).sum() / max(len(given), 1))
 
 
 def _accuracy(

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 import spacy
+import srsly
 from conftest import NAMES, TOKENIZER, toy_text
 from hypothesis import given
 from hypothesis import strategies as st
 
 from multibert_spacy.errors import MultibertError
 from multibert_spacy.text.tokenizer import build_persian_tokenizer_v1
-from scripts.checks.metamorphic import VARIANTS, shares
+from scripts.checks.metamorphic import VARIANTS, main, shares
 
 POOLS = {
     "Persian": "ابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهیآئ    ،.؟!",
@@ -209,3 +210,13 @@ def test_spellings_that_the_normaliser_knows(trained):
         assert result[name]["entities"] > 50
         assert result[name]["share"] == 1.0
         assert result[name]["new"] == 0
+
+
+def test_spellings_of_a_file_of_texts(trained_folder, tmp_path):
+    rows = [{"text": "یک کتاب", "domain": "news"}, {"text": "دو کتاب", "domain": "news"}]
+    srsly.write_jsonl(tmp_path / "rows.jsonl", rows)
+    main(trained_folder, tmp_path / "rows.jsonl", "test", 0, tmp_path / "found.json")
+    report = srsly.read_json(tmp_path / "found.json")
+    assert (report["texts"], report["corpus"]) == (2, "rows.jsonl")
+    assert report["variants"].keys() == VARIANTS.keys()
+    assert report["variants"]["doubled spaces"]["texts"] == 2
