@@ -13,7 +13,8 @@ entity goes on behind it has a price, by which the logits of the I- tags there a
 The sign of a hashtag is a word of its own, and bridged. ParsNER-social writes `#تهران` in one and
 marks it whole; ParsTwiNER and ARMAN have no hashtags. So there are two ways to read one: with its
 sign, which then belongs to the entity, and without, as any other word. Read without, two hashtags
-in a row are two names, which nothing but their signs would tell (`#چین #ژاپن`).
+in a row, whatever is bridged between them, are two names, which nothing but their signs would
+tell (`#چین #ژاپن`); so a first and a last name that are a hashtag each are two as well.
 """
 
 from collections.abc import Sequence
@@ -159,8 +160,10 @@ def tagged_words(doc: Doc, seen: NDArray[np.int64], *, signs: bool = False) -> W
             n_breaks = 0
         elif n_breaks:
             ends.append(i)
-        elif not signs and i > 1 and _is_sign(doc[i]) and _is_sign(doc[i - 2]):
-            apart.append(i)
+        elif not signs and _is_sign(doc[i]):
+            before = int(seen[np.searchsorted(seen, i) - 1])
+            if before and _is_sign(doc[before - 1]):
+                apart.append(i)
     is_cut = np.zeros(len(doc), dtype=np.bool_)
     is_cut[cut] = True
     places = np.flatnonzero(is_seen | is_cut)

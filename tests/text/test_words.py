@@ -188,7 +188,9 @@ def test_a_sign_belongs_to_the_entity_where_the_corpus_counts_it():
         (["a", "#", "b"], [False, False]),
         (["#", "a", "b"], [False, False]),
         (["#", "a", "b", "#", "c"], [False, False, False]),
-        (["#", "a", " ", "#", "b", "#", "c"], [False, False, True]),
+        (["#", "a", " ", "#", "b", "#", "c"], [False, True, True]),
+        (["#", "a", "\u200c", "\u200f", "#", "b"], [False, True]),
+        (["a", " ", "#", "b", "c", " ", "#", "d"], [False, False, False, False]),
     ],
 )
 def test_two_hashtags_in_a_row_are_two_names_where_signs_are_not_read(words, parted):
